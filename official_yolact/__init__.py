@@ -1,0 +1,25 @@
+"""Real-time instance segmentation with YOLACT on TensorFlow Model Garden.
+
+Importing this package imports no TensorFlow; `load`, `Predictor` and `Detections` do when used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Detections", "Predictor", "__version__", "load"]
+
+_LAZY = {
+    "load": "official_yolact.serving.loading",
+    "Predictor": "official_yolact.serving.predictor",
+    "Detections": "official_yolact.serving.detections",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names that need TensorFlow when they are first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
