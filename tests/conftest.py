@@ -1,0 +1,84 @@
+"""Settings of the whole test run: quiet logs, the shared data, and no silent skips."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")
+
+import pytest
+
+SHARED_VARIABLE = "OFFICIAL_YOLACT_SHARED"
+TPU_VARIABLE = "OFFICIAL_YOLACT_TPU"
+
+_silent_skips: dict[str, str] = {}
+
+
+def _shared_folder() -> pathlib.Path:
+    named = os.environ.get(SHARED_VARIABLE)
+    if named:
+        return pathlib.Path(named).resolve()
+    return pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared_exists() -> bool:
+    return (_shared_folder() / "data").is_dir()
+
+
+@pytest.fixture(scope="session")
+def shared() -> pathlib.Path:
+    """The folder of real photos, ground truth and recorded outputs; only for tests marked `shared`."""
+    return _shared_folder()
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marked = item.get_closest_marker("shared") is not None
+    if "shared" in getattr(item, "fixturenames", ()) and not marked:
+        pytest.fail("uses the fixture `shared` without the marker `shared`", pytrace=False)
+    if marked and not _shared_exists():
+        pytest.skip(f"no {_shared_folder()}: set {SHARED_VARIABLE}")
+    if item.get_closest_marker("gpu") is not None and not _has_gpu():
+        pytest.skip("TensorFlow finds no GPU")
+    if item.get_closest_marker("tpu") is not None and not os.environ.get(TPU_VARIABLE):
+        pytest.skip(f"{TPU_VARIABLE} names no TPU")
+
+
+def _may_skip(keywords: object) -> bool:
+    allowed = {"gpu", "tpu"} if _shared_exists() else {"gpu", "tpu", "shared"}
+    return any(name in keywords for name in allowed)  # type: ignore[operator]
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    expected_failure = hasattr(report, "wasxfail")
+    if report.skipped and not expected_failure and not _may_skip(getattr(report, "keywords", {})):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _silent_skips[report.nodeid] = reason
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _note_skip(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _silent_skips and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _silent_skips:
+        terminalreporter.section("skips that hide a test", sep="=", red=True)
+        for nodeid, reason in _silent_skips.items():
+            terminalreporter.line(f"{nodeid}: {reason}")
+        terminalreporter.line("Only tests marked gpu, tpu or shared may skip.")
