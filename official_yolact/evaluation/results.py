@@ -1,0 +1,96 @@
+"""Detections as COCO results files: read, checked and normalised; written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import Any
+
+from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.evaluation import segmentation
+
+BOX_FILE_NAME = "bbox_detections.json"
+MASK_FILE_NAME = "mask_detections.json"
+
+Result = dict[str, Any]
+"""image_id, category_id, score, and bbox [x, y, width, height] or segmentation or both."""
+
+_logger = logging.getLogger(__name__)
+
+
+def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Result]:
+    """Read a COCO results file and check it against the annotations.
+
+    Detections of categories that the annotation file does not have are left out and counted in the
+    log, as pycocotools leaves them out.
+
+    Args:
+      path: the JSON file; ids may be strings.
+      groundtruth: what it is to be measured against.
+
+    Returns:
+      Its detections in their order; segmentations are compressed encodings of the image's size.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: malformed, or of other images; the message names index, field and value.
+    """
+    content = groundtruth_lib.load_json(path)
+    if not isinstance(content, list):
+        raise ValueError(f"{path}: expected a list of detections (COCO results), found {type(content).__name__}")
+    results = [_check(entry, f"{path}: [{i}]", groundtruth) for i, entry in enumerate(content)]
+    known = [result for result in results if result["category_id"] in groundtruth.categories.ids]
+    if results and not known:
+        raise ValueError(
+            f"{path}: no category_id of it is among those of {groundtruth.path}, "
+            f"{list(groundtruth.categories.ids)}: results hold category ids, not class indices"
+        )
+    if len(known) < len(results):
+        _logger.warning(
+            "%s: %d detections have categories that the annotations do not have", path, len(results) - len(known)
+        )
+    for field in ("bbox", "segmentation"):
+        _check_field_everywhere(field, results, path)
+    return known
+
+
+def write_results(path: str, results: list[Result]) -> None:
+    """Write a results file, whole or not at all."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(results, file)
+    os.replace(temporary, path)
+
+
+def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> Result:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {entry!r}: expected an object")
+    image_id = groundtruth_lib.to_id(entry.get("image_id"), f"{where}.image_id")
+    if image_id not in groundtruth.images:
+        raise ValueError(
+            f"{where}.image_id is {image_id}: not an image of {groundtruth.path}: "
+            "give the annotation file that the results were made for"
+        )
+    score = entry.get("score")
+    if not segmentation.is_number(score):
+        raise ValueError(f"{where}.score is {score!r}: expected a finite number")
+    result: Result = {
+        "image_id": image_id,
+        "category_id": groundtruth_lib.to_id(entry.get("category_id"), f"{where}.category_id"),
+        "score": score,
+    }
+    if entry.get("bbox"):
+        result["bbox"] = segmentation.check_box(entry["bbox"], where)
+    if entry.get("segmentation"):
+        height, width = groundtruth.size(image_id)
+        result["segmentation"] = segmentation.to_rle(entry["segmentation"], height, width, where)
+    if len(result) == 3:
+        raise ValueError(f"{where} has neither bbox nor segmentation: detections need one of them")
+    return result
+
+
+def _check_field_everywhere(field: str, results: list[Result], path: str) -> None:
+    having = [field in result for result in results]
+    if any(having) and not all(having):
+        raise ValueError(f"{path}: [{having.index(False)}] has no {field}, while others of the file have one")

@@ -1,0 +1,180 @@
+"""Segmentations of COCO files: checked before they reach the C code of pycocotools.
+
+That code trusts its input: run lengths that do not add up give uninitialised memory, and wild
+coordinates end the process. So nothing from a file goes there unchecked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+Rle = dict[str, Any]
+"""{"size": [height, width], "counts": str}: a compressed run-length encoding, as JSON holds it."""
+
+MAX_PIXELS = 2**30
+_MAX_CHARACTERS_PER_RUN = 6
+_COORDINATE_LIMIT = 4
+
+
+def encode_masks(masks: NDArray[np.bool_]) -> list[Rle]:
+    """Encode masks.
+
+    Args:
+      masks: bool [D, H, W].
+
+    Returns:
+      D encodings.
+    """
+    return [_to_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))) for mask in masks]
+
+
+def decode_mask(rle: Rle) -> NDArray[np.bool_]:
+    """Decode what `to_rle` or `encode_masks` gave to bool [H, W]."""
+    return np.asarray(coco_mask.decode(rle), dtype=np.bool_)
+
+
+def to_rle(segmentation: Any, height: int, width: int, where: str) -> Rle:
+    """Check a segmentation of a COCO file and give it as a compressed encoding.
+
+    Args:
+      segmentation: a list of polygons [x0, y0, x1, y1, ...] in pixels, or an encoding with `size`
+        and `counts`, compressed or not.
+      height: height of the image in pixels.
+      width: width of the image in pixels.
+      where: what the error names: file and record.
+
+    Returns:
+      The encoding, without runs of length 0 but for the first.
+
+    Raises:
+      ValueError: the segmentation is malformed or does not fit the image.
+    """
+    if not 0 < height * width <= MAX_PIXELS or height < 0:
+        raise ValueError(f"{where}: image of height {height!r} and width {width!r}: expected 1 to {MAX_PIXELS} px")
+    if isinstance(segmentation, dict):
+        return _check_rle(segmentation, height, width, where)
+    if isinstance(segmentation, list) and segmentation:
+        return _draw_polygons(segmentation, height, width, where)
+    raise ValueError(
+        f"{where}: segmentation is {_short(segmentation)}: "
+        "expected a list of polygons, or an object with size and counts"
+    )
+
+
+def _draw_polygons(polygons: list[Any], height: int, width: int, where: str) -> Rle:
+    limit = _COORDINATE_LIMIT * max(height, width)
+    for index, polygon in enumerate(polygons):
+        name = f"{where}: segmentation[{index}]"
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(f"{name} is {_short(polygon)}: expected x, y of at least 3 points")
+        for value in polygon:
+            if not is_number(value) or abs(value) > limit:
+                raise ValueError(f"{name} has the coordinate {value!r}: expected numbers within ±{limit} px")
+    return _to_text(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+
+
+def _check_rle(rle: dict[str, Any], height: int, width: int, where: str) -> Rle:
+    size = rle.get("size")
+    if not isinstance(size, list | tuple) or list(size) != [height, width]:
+        raise ValueError(
+            f"{where}: segmentation.size is {_short(size)}: the image is [{height}, {width}] (height, width)"
+        )
+    counts = rle.get("counts")
+    if isinstance(counts, str | bytes):
+        runs = _decompress(counts, where)
+    elif isinstance(counts, list) and counts and all(_is_run(run, height * width) for run in counts):
+        runs = np.asarray(counts, dtype=np.int64)
+    else:
+        raise ValueError(f"{where}: segmentation.counts is {_short(counts)}: expected run lengths")
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(
+            f"{where}: segmentation.counts {_short(counts)} has runs that add up to {int(runs.sum())}: "
+            f"expected {height} * {width} = {height * width}, none negative"
+        )
+    if isinstance(counts, list) or (runs[1:] == 0).any():
+        return _to_text(
+            coco_mask.frPyObjects({"size": [height, width], "counts": _join_runs(runs)}, height, width)
+        )
+    return {"size": [height, width], "counts": counts if isinstance(counts, str) else counts.decode("ascii")}
+
+
+def _decompress(text: str | bytes, where: str) -> NDArray[np.int64]:
+    """Read the run lengths of COCO's compressed form.
+
+    Each run is a number in base 32, lowest digit first; a digit is a character from "0" on, its
+    bit 5 says that more digits follow, bit 4 of the last digit is the sign. From the fourth run on
+    the number is the difference to the run before the last.
+    """
+    error = ValueError(f"{where}: segmentation.counts is {_short(text)}: not a compressed run-length encoding")
+    try:
+        raw = text.encode("ascii") if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise error from None
+    digits = np.frombuffer(raw, np.uint8).astype(np.int64) - ord("0")
+    if not digits.size or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+        raise error
+    ends = np.flatnonzero((digits & 32) == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _MAX_CHARACTERS_PER_RUN:
+        raise error
+    place = np.arange(digits.size) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((digits & 31) << (5 * place), starts)
+    numbers -= np.where(digits[ends] & 16, np.int64(1) << (5 * lengths), 0)
+    for first in (1, 2):
+        numbers[first::2] = np.cumsum(numbers[first::2])
+    return np.asarray(numbers, dtype=np.int64)
+
+
+def _join_runs(runs: NDArray[np.int64]) -> list[int]:
+    """Remove runs of length 0: pycocotools stops at one when it intersects masks."""
+    joined = [int(runs[0])]
+    value = 0
+    for index, run in enumerate(runs.tolist()[1:], start=1):
+        if run and index % 2 == value:
+            joined[-1] += run
+        elif run:
+            joined.append(run)
+            value = index % 2
+    return joined
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_box(box: Any, where: str) -> list[float]:
+    """Check a bbox [x, y, width, height] of a COCO file.
+
+    Raises:
+      ValueError: not four finite numbers, or a negative size.
+    """
+    if (
+        not isinstance(box, Sequence)
+        or isinstance(box, str)
+        or len(box) != 4
+        or not all(is_number(value) for value in box)
+        or min(box[2:]) < 0
+    ):
+        raise ValueError(f"{where}: bbox is {_short(box)}: expected x, y, width, height in pixels")
+    return list(box)
+
+
+def _is_run(run: Any, limit: int) -> bool:
+    return isinstance(run, int) and not isinstance(run, bool) and 0 <= run <= limit
+
+
+def _to_text(rle: dict[str, Any]) -> Rle:
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
