@@ -1,0 +1,71 @@
+# The same commands for a person and for CI. Needs Python 3.11, make, and a package index.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+TEST_VENV := .venv-test
+BIN := $(VENV)/bin
+JOBS ?= 2
+PYTEST_ARGS ?=
+UPGRADE ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench constraints clean wheel
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+$(VENV)/.installed: setup.cfg constraints.txt
+	@echo "Making $(VENV) from constraints.txt; this takes a few minutes once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed  ## Make a data set, train on it, evaluate and draw, in demo/
+	$(BIN)/yolact demo --output demo
+
+lint: $(VENV)/.installed  ## Check style, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/.installed
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > $(VENV)/wheel.log 2>&1 \
+	  || { cat $(VENV)/wheel.log; exit 1; }
+	rm -rf build
+
+# The wheel goes into an environment of its own, which borrows the dependencies of .venv through a
+# path file: a folder that is added this way has its own path files ignored, the editable install
+# among them. The tests run outside the checkout, so that only the wheel can be imported.
+$(TEST_VENV): wheel
+	rm -rf $(TEST_VENV)
+	$(BIN)/python -m venv --without-pip $(TEST_VENV)
+	$(BIN)/python -m pip --python $(TEST_VENV)/bin/python install --quiet --no-index --no-deps dist/*.whl
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])" \
+	  > "$$($(TEST_VENV)/bin/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/venv.pth"
+
+test: lint $(TEST_VENV)  ## Lint, build the wheel, install it, and run the tests on it
+	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && \
+	OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" \
+	"$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest "$(CURDIR)/tests" --config-file="$(CURDIR)/pyproject.toml" \
+	  --rootdir="$(CURDIR)" --import-mode=importlib -p no:cacheprovider --numprocesses=$(JOBS) \
+	  --durations=15 --cov --cov-config="$(CURDIR)/pyproject.toml" --cov-report=term $(PYTEST_ARGS); \
+	status=$$?; rm -rf "$$outside"; exit $$status
+
+bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
+	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
+
+constraints: $(VENV)/.installed  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
+	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \
+	  --strip-extras --allow-unsafe --no-build-isolation --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --no-emit-options --output-file constraints.txt setup.cfg
+
+clean:  ## Remove what was built; .venv and demo stay
+	rm -rf build dist *.egg-info $(TEST_VENV) .coverage* .pytest_cache
+	rm -rf .mypy_cache .ruff_cache .import_linter_cache
+	find official_yolact tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
