@@ -13,6 +13,8 @@ from official.modeling import hyperparams
 from official.vision.configs import backbones
 from official.vision.configs import common
 
+AUGMENT_PRESETS = ("paper", "default", "none")
+
 
 @dataclasses.dataclass
 class YolactResNet(hyperparams.Config):

@@ -1,0 +1,145 @@
+"""Import of ImageNet MobileNetV2 weights from an .npz archive, as a backbone to start from.
+
+The archive holds, for each of the 52 convolutions in network order, `NN/LAYER/kernel`, and the batch
+norm after it as `gamma`, `beta`, `moving_mean`, `moving_variance` (`NN/LAYER_BN/...`), in the
+layouts of Keras' MobileNetV2 with alpha 1 and no top.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras
+
+from official.vision.modeling.backbones import factory
+from official_yolact.configs import yolact as configs
+
+_NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
+_KINDS = ("kernel", *_NORM_KINDS)
+_MAX_BYTES = 256 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """The account of an import.
+
+    Attributes:
+      read: tensors in the file.
+      mapped: tensors that found their variable.
+      skipped: names of tensors that the backbone has no place for.
+      checkpoint: what was written.
+    """
+
+    read: int
+    mapped: int
+    skipped: list[str]
+    checkpoint: str
+
+
+def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> Imported:
+    """Write a checkpoint of the backbone alone from an .npz archive.
+
+    Args:
+      path: the archive.
+      model: configuration whose backbone is MobileNetV2 of Model Garden with filter_size_scale 1.
+      output: directory that gets `ckpt-0`; name it in `task.init_checkpoint`, with
+        `task.init_checkpoint_modules: backbone`.
+
+    Returns:
+      The account.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no such archive: wrong keys, shapes, types, or values that are not finite.
+    """
+    convolutions = _read_archive(path)
+    backbone = _build_backbone(model)
+    units = list(_units(backbone))
+    extra = len(convolutions) - len(units)
+    # Keras ends with a 1x1 convolution to 1,280 channels that no pyramid level uses.
+    if extra not in (0, 1):
+        raise ValueError(
+            f"{path}: has {len(convolutions)} convolutions, MobileNetV2 here has {len(units)}: "
+            "is it MobileNetV2 1.0 without top?"
+        )
+    skipped = [f"{name}/{kind}" for name, _ in convolutions[len(units) :] for kind in _KINDS]
+    for (name, arrays), variables in zip(convolutions[: len(units)], units, strict=True):
+        for kind, variable in variables.items():
+            _assign(path, f"{name}/{kind}", variable, arrays[kind])
+    os.makedirs(output, exist_ok=True)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=backbone)), output, max_to_keep=1
+    )
+    checkpoint = manager.save(checkpoint_number=0)
+    return Imported(len(_KINDS) * len(convolutions), len(_KINDS) * len(units), skipped, str(checkpoint))
+
+
+def _build_backbone(model: configs.YolactModel) -> tf_keras.Model:
+    backbone = model.backbone
+    if backbone.type != "mobilenet" or backbone.mobilenet.model_id != "MobileNetV2":
+        raise ValueError(f"backbone {backbone.type!r} is not MobileNetV2: use an experiment that has it")
+    return factory.build_backbone(
+        input_specs=tf_keras.layers.InputSpec(shape=[None, *model.input_size, 3]),
+        backbone_config=backbone,
+        norm_activation_config=model.norm_activation,
+    )
+
+
+def _units(backbone: tf_keras.Model) -> Iterator[dict[str, tf.Variable]]:
+    """Give the variables of each convolution and its batch norm, in network order."""
+    for layer in backbone.layers:
+        for suffix in ("", "0", "1", "2"):
+            convolution = getattr(layer, f"_conv{suffix}", None)
+            norm = getattr(layer, f"_norm{suffix}", None)
+            if isinstance(convolution, tf_keras.layers.Layer) and isinstance(norm, tf_keras.layers.Layer):
+                kernel = getattr(convolution, "depthwise_kernel", None)
+                yield {
+                    "kernel": convolution.kernel if kernel is None else kernel,
+                    **{kind: getattr(norm, kind) for kind in _NORM_KINDS},
+                }
+
+
+def _read_archive(path: str) -> list[tuple[str, dict[str, npt.NDArray[np.float32]]]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MAX_BYTES:
+            raise ValueError(f"{path}: unpacks to {size} bytes, more than MobileNetV2 can need")
+        with np.load(path, allow_pickle=False) as arrays:
+            return _group(path, {key: arrays[key] for key in arrays.files})
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: is no .npz archive: {error}") from error
+
+
+def _group(path: str, arrays: dict[str, Any]) -> list[tuple[str, dict[str, npt.NDArray[np.float32]]]]:
+    groups: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+    names: dict[str, str] = {}
+    for key in sorted(arrays):
+        parts = key.split("/")
+        if len(parts) != 3 or not parts[0].isdigit() or parts[2] not in _KINDS:
+            raise ValueError(f"{path}: key {key!r}: expected NN/LAYER/kind with kind one of {_KINDS}")
+        groups.setdefault(parts[0], {})[parts[2]] = arrays[key]
+        if parts[2] == "kernel":
+            names[parts[0]] = f"{parts[0]}/{parts[1]}"
+    for number, kinds in groups.items():
+        missing = sorted(set(_KINDS) - set(kinds))
+        if missing:
+            raise ValueError(f"{path}: convolution {number} lacks {missing}")
+    return [(names[number], groups[number]) for number in sorted(groups)]
+
+
+def _assign(path: str, name: str, variable: tf.Variable, value: npt.NDArray[np.float32]) -> None:
+    if tuple(value.shape) != tuple(variable.shape) or not np.issubdtype(value.dtype, np.floating):
+        raise ValueError(
+            f"{path}: {name} is {value.dtype} {value.shape}, the backbone has float32 {tuple(variable.shape)}"
+        )
+    if not np.isfinite(value).all():
+        raise ValueError(f"{path}: {name} holds values that are not finite")
+    variable.assign(value.astype(np.float32))

@@ -1,0 +1,152 @@
+"""The experiments, under the paper's names. `registry_imports` registers them.
+
+Source: arXiv 1904.02689 and the original implementation, whose schedule is batch 8, 800,000 steps,
+learning rate 1e-3 divided by 10 at 280k, 600k, 700k and 750k, after a warm-up of 500 steps from 1e-4.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from official.core import config_definitions as cfg
+from official.modeling import optimization
+from official.vision.configs import backbones
+from official_yolact.configs import yolact
+
+MOBILENET_NORMALIZATION = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.5]}
+TRAIN2017_IMAGES = 118_287
+
+
+@dataclasses.dataclass
+class YolactExperiment(cfg.ExperimentConfig):
+    """An experiment that knows its own name, so that a YAML file can say what it builds on.
+
+    Attributes:
+      experiment: registered name.
+    """
+
+    experiment: str = ""
+    task: yolact.YolactTask = dataclasses.field(default_factory=yolact.YolactTask)
+
+
+def yolact_resnet50_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with ResNet-50 as the paper trains it on COCO."""
+    return _coco("yolact_resnet50_coco", yolact.YolactModel())
+
+
+def yolact_resnet101_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with ResNet-101, the original's `yolact_base`."""
+    model = yolact.YolactModel()
+    model.backbone.yolact_resnet.depth = 101
+    return _coco("yolact_resnet101_coco", model)
+
+
+def yolact_mobilenetv2_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with MobileNetV2; the default augmentation, since there is no paper."""
+    model = yolact.YolactModel(
+        backbone=yolact.Backbone(
+            type="mobilenet",
+            mobilenet=backbones.MobileNet(model_id="MobileNetV2"),
+        ),
+        normalization=yolact.Normalization(**MOBILENET_NORMALIZATION),
+    )
+    model.norm_activation.norm_epsilon = 1e-3
+    params = _coco("yolact_mobilenetv2_coco", model)
+    params.task.train_data.parser.augment.preset = "default"
+    params.task.losses.min_negatives = 8
+    params.task.losses.weight_decay = 4e-5
+    return params
+
+
+def yolact_tiny_shapes() -> YolactExperiment:
+    """Configure a small YOLACT that learns the synthetic shapes on a CPU in minutes."""
+    batch, steps = 16, 1600
+    model = yolact.YolactModel(
+        num_classes=7,
+        input_size=[128, 128],
+        max_level=5,
+        backbone=yolact.Backbone(
+            type="resnet", resnet=backbones.ResNet(model_id=18, depth_multiplier=0.5)
+        ),
+        anchor=yolact.Anchor(scales=[16.0, 32.0, 64.0], square=False),
+        protonet=yolact.Protonet(num_filters=64, num_prototypes=16),
+        head=yolact.Head(num_filters=64),
+    )
+    model.decoder.yolact_fpn.num_filters = 64
+    task = yolact.YolactTask(model=model)
+    _set_data(task, batch, preset="default")
+    task.train_data.parser.max_num_instances = 16
+    task.validation_data.parser.max_num_instances = 16
+    task.train_data.parser.augment.expand = 0.0
+    task.losses.min_negatives = 8
+    task.losses.weight_decay = 1e-4
+    optimizer = {
+        "optimizer": {"type": "adam", "adam": {}},
+        "learning_rate": {"type": "cosine", "cosine": {"initial_learning_rate": 2e-3, "decay_steps": steps}},
+        "warmup": {"type": "linear", "linear": {"warmup_steps": 100, "warmup_learning_rate": 0.0}},
+    }
+    params = _experiment("yolact_tiny_shapes", task, optimizer, steps)
+    params.trainer.steps_per_loop = params.trainer.summary_interval = 100
+    params.trainer.checkpoint_interval = params.trainer.validation_interval = steps
+    params.runtime.mixed_precision_dtype = "bfloat16"
+    return params
+
+
+EXPERIMENTS: dict[str, Callable[[], YolactExperiment]] = {
+    factory.__name__: factory
+    for factory in (
+        yolact_resnet50_coco,
+        yolact_resnet101_coco,
+        yolact_mobilenetv2_coco,
+        yolact_tiny_shapes,
+    )
+}
+
+
+def _coco(name: str, model: yolact.YolactModel) -> YolactExperiment:
+    batch, steps = 8, 800_000
+    task = yolact.YolactTask(model=model)
+    _set_data(task, batch, preset="paper")
+    task.train_data.input_path = "data/coco/train-*.tfrecord"
+    task.validation_data.input_path = "data/coco/val-*.tfrecord"
+    base = 1e-3
+    optimizer = {
+        "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9}},
+        "learning_rate": {
+            "type": "stepwise",
+            "stepwise": {
+                "boundaries": [280_000, 600_000, 700_000, 750_000],
+                "values": [base, base * 0.1, base * 0.01, base * 0.001, base * 0.0001],
+            },
+        },
+        "warmup": {"type": "linear", "linear": {"warmup_steps": 500, "warmup_learning_rate": 1e-4}},
+    }
+    params = _experiment(name, task, optimizer, steps)
+    params.trainer.steps_per_loop = params.trainer.summary_interval = 100
+    params.trainer.checkpoint_interval = 10_000
+    params.trainer.validation_interval = 2 * (TRAIN2017_IMAGES // batch)
+    return params
+
+
+def _set_data(task: yolact.YolactTask, batch: int, preset: str) -> None:
+    task.train_data.global_batch_size = batch
+    task.train_data.parser.augment.preset = preset
+    task.validation_data.global_batch_size = batch
+
+
+def _experiment(
+    name: str, task: yolact.YolactTask, optimizer: dict[str, Any], steps: int
+) -> YolactExperiment:
+    return YolactExperiment(
+        experiment=name,
+        task=task,
+        trainer=cfg.TrainerConfig(
+            train_steps=steps,
+            optimizer_config=optimization.OptimizationConfig(optimizer),
+            best_checkpoint_export_subdir="best_ckpt",
+            best_checkpoint_eval_metric="mask_AP",
+            best_checkpoint_metric_comp="higher",
+        ),
+    )

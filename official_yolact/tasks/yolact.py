@@ -1,0 +1,151 @@
+"""The YOLACT task: wiring of data, model, losses and evaluation for Model Garden's trainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import logging
+import tensorflow as tf
+import tf_keras
+
+from official.core import base_task
+from official_yolact.checkpoints import restore
+from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import input_reader
+from official_yolact.dataloaders import records
+from official_yolact.evaluation import coco_evaluator
+from official_yolact.losses import yolact_loss
+from official_yolact.modeling import factory
+from official_yolact.modeling.layers import detection_generator
+from official_yolact.ops import anchors
+
+LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
+_EVALUATED = ("image_id", "image_info", "weight")
+
+
+class YolactTask(base_task.Task):
+    """Single-replica view of training and evaluating YOLACT."""
+
+    def __init__(self, params: configs.YolactTask, logging_dir: str | None = None, name: str | None = None):
+        """Take the task section of an experiment.
+
+        Args:
+          params: the section.
+          logging_dir: the model directory.
+          name: of the task.
+        """
+        super().__init__(params, logging_dir=logging_dir, name=name)
+        model = params.model
+        self._anchors = anchors.build_anchors(
+            tuple(model.input_size),
+            model.min_level,
+            model.max_level,
+            scales=model.anchor.scales,
+            scales_per_octave=model.anchor.scales_per_octave,
+            aspect_ratios=model.anchor.aspect_ratios,
+            square=model.anchor.square,
+        )
+        self._loss = yolact_loss.YolactLoss(params.losses, self._anchors)
+        self._generator = detection_generator.DetectionGenerator(
+            model.detection_generator, self._anchors, model.num_classes
+        )
+        self._evaluator: coco_evaluator.CocoEvaluator | None = None
+        self.start_position = 0
+
+    def build_model(self) -> tf_keras.Model:
+        """Build the network with initial weights that depend on the config's seed alone."""
+        return factory.build_model(self.task_config.model, self.task_config.seed)
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Load `init_checkpoint`, if one is named, and say what was loaded."""
+        if self.task_config.init_checkpoint:
+            restored = restore.restore_model(
+                model, self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
+            )
+            logging.info("init_checkpoint: %s", restored)
+
+    def build_inputs(
+        self,
+        params: configs.DataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Build batches of (image, Labels); training starts at example `start_position`."""
+        return input_reader.build_dataset(
+            params,
+            self.task_config.model,
+            self.task_config.seed,
+            input_context,
+            start_position=self.start_position if params.is_training else 0,
+        )
+
+    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> dict[str, tf.Tensor]:
+        """Compute the weighted losses and their total, normalised over the global batch."""
+        del aux_losses
+        return dict(self._loss(model_outputs, labels))
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Build one mean for each loss term; evaluation has its own numbers."""
+        return [tf_keras.metrics.Mean(name) for name in LOSS_NAMES] if training else []
+
+    def train_step(
+        self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Do one step on this replica's part of the batch."""
+        images, labels = inputs
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            losses = self.build_losses(labels, model(images, training=True))
+            # The optimizer sums gradients over replicas.
+            scaled_loss = losses["total_loss"] / replicas
+            if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+                scaled_loss = optimizer.get_scaled_loss(scaled_loss)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled_loss, variables)
+        if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        gradients = self._decay(gradients, variables, replicas)
+        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        for metric in metrics or []:
+            if metric.name in losses:
+                metric.update_state(losses[metric.name])
+        return {self.loss: losses["total_loss"], **losses}
+
+    def _decay(self, gradients: list[Any], variables: list[Any], replicas: int) -> list[Any]:
+        """Add the gradient of the L2 decay.
+
+        Source: the original decays every trainable tensor, biases, gamma and beta included.
+        """
+        decay = self.task_config.losses.weight_decay / replicas
+        if not decay:
+            return gradients
+        return [g + decay * tf.cast(v, g.dtype) for g, v in zip(gradients, variables, strict=True)]
+
+    def validation_step(self, inputs: Any, model: tf_keras.Model, metrics: Any = None) -> dict[str, tf.Tensor]:
+        """Detect on this replica's part of the batch."""
+        del metrics
+        images, labels = inputs
+        detections = self._generator(model(images, training=False), labels["image_info"])
+        return {**detections, **{name: labels[name] for name in _EVALUATED}}
+
+    def aggregate_logs(self, state: Any = None, step_logs: Any = None) -> Any:
+        """Hand the detections of one step, from every replica, to the COCO evaluator."""
+        if state is None:
+            state = self._build_evaluator()
+            state.reset()
+        num_replicas = len(step_logs["image_id"])
+        for replica in range(num_replicas):
+            arrays = {name: values[replica].numpy() for name, values in step_logs.items()}
+            state.update(*(arrays.pop(name) for name in _EVALUATED), arrays)
+        return state
+
+    def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: Any = None) -> dict[str, float]:
+        """Compute box and mask AP over all images of the annotation file."""
+        del global_step
+        return dict(aggregated_logs.evaluate())
+
+    def _build_evaluator(self) -> coco_evaluator.CocoEvaluator:
+        if self._evaluator is None:
+            data = self.task_config.validation_data
+            annotations = self.task_config.annotation_file or records.annotation_file(data.input_path)
+            self._evaluator = coco_evaluator.CocoEvaluator(annotations, records.categories(data.input_path))
+        return self._evaluator

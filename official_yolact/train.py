@@ -1,0 +1,61 @@
+"""Trains and evaluates: Model Garden's flags, our checks, Model Garden's train_lib.
+
+    python -m official_yolact.train --experiment=yolact_resnet50_coco --mode=train_and_eval \
+        --config_file=my.yaml --params_override=task.model.num_classes=4 --model_dir=runs/mine
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app  # noqa: E402
+from absl import flags  # noqa: E402
+from absl import logging  # noqa: E402
+
+from official.common import flags as tfm_flags  # noqa: E402
+from official_yolact import registry_imports  # noqa: F401, E402  for its effects
+from official_yolact.configs import experiments  # noqa: E402
+from official_yolact.configs import loading  # noqa: E402
+from official_yolact.training import run  # noqa: E402
+
+FLAGS = flags.FLAGS
+
+
+def parse_flags() -> experiments.YolactExperiment:
+    """Build the configuration that the flags describe."""
+    overrides = [FLAGS.params_override] if FLAGS.params_override else []
+    params = loading.load_experiment(FLAGS.experiment, FLAGS.config_file or [], overrides)
+    if FLAGS.tpu:
+        params.override({"runtime": {"distribution_strategy": "tpu", "tpu": FLAGS.tpu}}, is_strict=True)
+    if FLAGS.tf_data_service:
+        service = {"enable_tf_data_service": True, "tf_data_service_address": FLAGS.tf_data_service}
+        params.override({"task": {"train_data": service}}, is_strict=True)
+    return params
+
+
+def main(_: list[str]) -> None:
+    """Run what the flags say; unusable input ends with one message and exit code 2."""
+    logging.set_verbosity(logging.INFO)
+    try:
+        params = parse_flags()
+        params.lock()
+        run.run(params, FLAGS.mode, FLAGS.model_dir)
+    except (ValueError, KeyError, OSError) as error:
+        if os.environ.get("YOLACT_DEBUG"):
+            raise
+        print(f"official_yolact.train: error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run_from_flags() -> None:
+    """Define the flags and run."""
+    tfm_flags.define_flags()
+    flags.mark_flags_as_required(["mode", "model_dir"])
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run_from_flags()

@@ -1,0 +1,109 @@
+"""One training or evaluation run through Model Garden's train_lib."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from absl import logging
+import tensorflow as tf
+import tf_keras
+
+from official.common import distribute_utils
+from official.core import task_factory
+from official.core import train_lib
+from official.core import train_utils
+from official.modeling import performance
+from official_yolact import categories
+from official_yolact.configs import experiments
+from official_yolact.dataloaders import records
+from official_yolact.training import trainer as yolact_trainer
+
+MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
+
+
+def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict[str, Any]:
+    """Run an experiment.
+
+    Args:
+      params: a checked configuration.
+      mode: one of `MODES`.
+      model_dir: where checkpoints, summaries, `params.yaml` and `categories.json` are written, and
+        where a run that was stopped goes on.
+
+    Returns:
+      The evaluation's numbers, where the mode ends with one; otherwise empty.
+
+    Raises:
+      ValueError: an unknown mode; data that do not fit the configuration.
+      OSError: missing data.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r}: expected one of {MODES}")
+    prepare(params)
+    os.makedirs(model_dir, exist_ok=True)
+    _save_categories(params, mode, model_dir)
+    if "train" in mode:
+        train_utils.serialize_config(params, model_dir)
+    strategy = _strategy(params)
+    with strategy.scope():
+        task = task_factory.get_task(params.task, logging_dir=model_dir)
+        trainer = _build_trainer(params, task, mode, model_dir)
+    _, logs = train_lib.run_experiment(
+        distribution_strategy=strategy,
+        task=task,
+        mode=mode,
+        params=params,
+        model_dir=model_dir,
+        trainer=trainer,
+    )
+    return dict(logs)
+
+
+def prepare(params: experiments.YolactExperiment) -> None:
+    """Set the process's seeds and precision policy from the configuration."""
+    # Model Garden's own layers may draw from this; everything of ours is stateless.
+    tf_keras.utils.set_random_seed(params.task.seed)
+    performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or "float32")
+
+
+def _strategy(params: experiments.YolactExperiment) -> tf.distribute.Strategy:
+    runtime = params.runtime
+    visible = len(tf.config.list_physical_devices("GPU"))
+    if runtime.distribution_strategy in ("mirrored", "one_device") and not runtime.num_gpus and visible:
+        runtime.num_gpus = visible if runtime.distribution_strategy == "mirrored" else 1
+        logging.info("runtime.num_gpus is 0 and %d GPUs are visible: using %d", visible, runtime.num_gpus)
+    return distribute_utils.get_distribution_strategy(
+        distribution_strategy=runtime.distribution_strategy,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_gpus=runtime.num_gpus,
+        tpu_address=runtime.tpu,
+    )
+
+
+def _build_trainer(
+    params: experiments.YolactExperiment, task: Any, mode: str, model_dir: str
+) -> yolact_trainer.YolactTrainer:
+    evaluates = "eval" in mode
+    exporter = train_utils.maybe_create_best_ckpt_exporter(params, model_dir) if evaluates else None
+    return train_utils.create_trainer(
+        params,
+        task,
+        train="train" in mode,
+        evaluate=evaluates,
+        checkpoint_exporter=exporter,
+        trainer_cls=yolact_trainer.YolactTrainer,
+    )
+
+
+def _save_categories(params: experiments.YolactExperiment, mode: str, model_dir: str) -> None:
+    """Put the class names of the data beside the weights."""
+    data = params.task.train_data if "train" in mode else params.task.validation_data
+    found = records.categories(data.input_path)
+    path = os.path.join(model_dir, categories.FILE_NAME)
+    if found.num_classes != params.task.model.num_classes:
+        raise ValueError(
+            f"task.model.num_classes: {params.task.model.num_classes}, but {data.input_path} has "
+            f"{len(found.ids)} classes: set it to {found.num_classes} (the background counts as one)"
+        )
+    found.save(path)
