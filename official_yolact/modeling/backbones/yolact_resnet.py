@@ -1,0 +1,139 @@
+"""ResNet-50 and -101 with the numbers of the original YOLACT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official.modeling import hyperparams
+from official.modeling import tf_utils
+from official_yolact.modeling.layers import bottleneck
+from official_yolact.modeling.layers import symmetric_conv
+from official_yolact.ops import grids
+from official_yolact.schema import Tensor
+
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+
+class YolactResNet(tf_keras.Model):
+    """ResNet with symmetric padding and the stride in the 3x3 convolution.
+
+    Source: torchvision's ResNet as the original YOLACT has it. Model Garden's `resnet` pads as SAME
+    does and has other epsilons, so that published weights give other numbers in it.
+
+    Attributes:
+      conv1: the stem's convolution; `bn1` follows it.
+      stages: for each of the four stages its list of `Bottleneck`.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        norm_activation: hyperparams.Config,
+        input_specs: Any = None,
+        zero_init_residual: bool = True,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set up the layers.
+
+        Args:
+          depth: 50 or 101.
+          norm_activation: Model Garden's `NormActivation`.
+          input_specs: `tf_keras.layers.InputSpec` of the images; None: [None, None, None, 3].
+          zero_init_residual: start the last gamma of each residual block at 0.
+          kernel_regularizer: of every kernel, or None.
+          **kwargs: what every Keras model takes.
+
+        Raises:
+          ValueError: if there is no ResNet of that depth.
+        """
+        if depth not in BLOCKS:
+            raise ValueError(f"yolact_resnet.depth is {depth}: choose one of {sorted(BLOCKS)}")
+        super().__init__(**kwargs)
+        self._input_size = tuple(input_specs.shape[1:3]) if input_specs is not None else (None, None)
+        self._activation = tf_utils.get_activation(norm_activation.activation)
+        self.conv1 = symmetric_conv.SymmetricConv2D(
+            64,
+            7,
+            strides=2,
+            use_bias=False,
+            kernel_initializer=bottleneck.conv_initializer(),
+            kernel_regularizer=kernel_regularizer,
+            name="conv1",
+        )
+        self.bn1 = bottleneck.batch_norm(norm_activation, name="bn1")
+        self.stages = [
+            [
+                bottleneck.Bottleneck(
+                    filters=64 * 2**stage,
+                    strides=2 if stage > 0 and block == 0 else 1,
+                    project=block == 0,
+                    norm_activation=norm_activation,
+                    zero_init_residual=zero_init_residual,
+                    kernel_regularizer=kernel_regularizer,
+                    name=f"stage{stage}_block{block}",
+                )
+                for block in range(num_blocks)
+            ]
+            for stage, num_blocks in enumerate(BLOCKS[depth])
+        ]
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> dict[str, Tensor]:
+        """Compute C2 to C5.
+
+        Args:
+          inputs: float [B, H, W, 3], normalised.
+          training: whether batch norm uses the batch's statistics.
+
+        Returns:
+          {"2", "3", "4", "5"}: float [B, H / 2^level, W / 2^level, 64 * 2^level], sizes rounded up.
+        """
+        x = self._activation(self.bn1(self.conv1(inputs), training=training))
+        # A zero is no larger than any activated value, so it pads the maximum as -inf would.
+        x = tf.nn.max_pool2d(symmetric_conv.pad_symmetric(x, 1), ksize=3, strides=2, padding="VALID")
+        endpoints = {}
+        for level, stage in enumerate(self.stages, start=2):
+            for block in stage:
+                x = block(x, training=training)
+            endpoints[str(level)] = x
+        return endpoints
+
+    @property
+    def output_specs(self) -> dict[str, Any]:
+        """Shape of every endpoint, as Model Garden's backbones give it."""
+        specs = {}
+        for level in range(2, 6):
+            size = (None, None) if None in self._input_size else grids.level_size(self._input_size, level)
+            specs[str(level)] = tf.TensorShape([None, *size, 64 * 2**level])
+        return specs
+
+
+def build_yolact_resnet(
+    input_specs: Any,
+    backbone_config: hyperparams.Config,
+    norm_activation_config: hyperparams.Config,
+    l2_regularizer: Any = None,
+) -> YolactResNet:
+    """Build a `YolactResNet` for Model Garden's backbone factory.
+
+    Args:
+      input_specs: `tf_keras.layers.InputSpec` of the images.
+      backbone_config: `configs.yolact.Backbone` of type `yolact_resnet`.
+      norm_activation_config: Model Garden's `NormActivation`.
+      l2_regularizer: of every kernel, or None.
+
+    Returns:
+      The backbone, not built yet.
+    """
+    config = backbone_config.get()
+    return YolactResNet(
+        depth=config.depth,
+        norm_activation=norm_activation_config,
+        input_specs=input_specs,
+        zero_init_residual=config.zero_init_residual,
+        kernel_regularizer=l2_regularizer,
+        name="yolact_resnet",
+    )

@@ -1,0 +1,112 @@
+"""Build the network from its config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+from official.vision.modeling.backbones import factory as backbone_factory
+from official.vision.modeling.decoders import factory as decoder_factory
+
+from official_yolact.configs import yolact as configs
+from official_yolact.modeling import initial_weights
+from official_yolact.modeling import yolact_model
+from official_yolact.modeling.heads import prediction_head
+from official_yolact.modeling.heads import protonet
+from official_yolact.modeling.heads import semantic_head
+from official_yolact.ops import grids
+
+
+def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.YolactModel:
+    """Build a `YolactModel` with all its variables.
+
+    The registries must hold the backbone and the decoder: import `official_yolact.registry_imports`.
+
+    Args:
+      config: `configs.yolact.YolactModel`.
+      seed: the initial weights are a function of it.
+
+    Returns:
+      The model; with `freeze_bn` its batch norms are frozen.
+
+    Raises:
+      ValueError: if the backbone cannot be built for the input size, or misses a level.
+    """
+    backbone, specs = _build_backbone(config)
+    decoder = decoder_factory.build_decoder(input_specs=specs, model_config=config)
+    if decoder is None:
+        _check_levels(config, specs)
+    model = yolact_model.YolactModel(
+        backbone=backbone,
+        decoder=decoder,
+        head=prediction_head.PredictionHead(
+            config.head,
+            num_anchors=config.anchor.num_per_cell,
+            num_classes=config.num_classes,
+            num_prototypes=config.protonet.num_prototypes,
+            name="head",
+        ),
+        protonet=protonet.Protonet(config.protonet, name="protonet"),
+        semantic_head=semantic_head.SemanticHead(config.num_classes, name="semantic_head"),
+        min_level=config.min_level,
+        max_level=config.max_level,
+        name="yolact",
+    )
+    model(tf_keras.Input(shape=[*config.input_size, 3]), training=False)
+    initial_weights.seed_weights(model, seed)
+    if config.freeze_bn:
+        freeze_batch_norms(model)
+    return model
+
+
+def freeze_batch_norms(model: Any) -> None:
+    """Run every batch norm on its stored statistics, and train neither gamma nor beta."""
+    kinds = (tf_keras.layers.BatchNormalization, tf_keras.layers.experimental.SyncBatchNormalization)
+    for layer in initial_weights.flatten_layers(model):
+        if isinstance(layer, kinds):
+            layer.trainable = False
+
+
+def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
+    input_specs = tf_keras.layers.InputSpec(shape=[None, *config.input_size, 3])
+    try:
+        backbone = backbone_factory.build_backbone(
+            input_specs=input_specs,
+            backbone_config=config.backbone,
+            norm_activation_config=config.norm_activation,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"backbone {config.backbone.type!r} cannot be built for model.input_size {list(config.input_size)}"
+            f" (SpineNet takes multiples of 128): {error}"
+        ) from error
+    specs = {
+        level: shape
+        for level, shape in backbone.output_specs.items()
+        if config.min_level <= int(level) <= config.max_level
+    }
+    _check_sizes(config, specs)
+    if backbone.inputs:
+        # Model Garden's mobile backbones end in a classifier's convolution that no level needs.
+        outputs = {level: backbone.output[level] for level in specs}
+        backbone = tf_keras.Model(backbone.inputs, outputs, name=backbone.name)
+    return backbone, specs
+
+
+def _check_sizes(config: configs.YolactModel, specs: dict[str, Any]) -> None:
+    for level, shape in specs.items():
+        expected = grids.level_size(tuple(config.input_size), int(level))
+        if tuple(shape[1:3]) != expected:
+            raise ValueError(
+                f"backbone {config.backbone.type!r} gives level {level} the size {tuple(shape[1:3])}, not {expected},"
+                f" at model.input_size {list(config.input_size)}: choose a multiple of {2 ** int(level)}"
+            )
+
+
+def _check_levels(config: configs.YolactModel, specs: dict[str, Any]) -> None:
+    missing = [level for level in range(config.min_level, config.max_level + 1) if str(level) not in specs]
+    if missing:
+        raise ValueError(
+            f"model.decoder.type is 'identity', but backbone {config.backbone.type!r} gives no level {missing}:"
+            " use 'yolact_fpn', or set the levels of the backbone to those of the model"
+        )

@@ -1,0 +1,45 @@
+"""Initial weights as a function of a seed."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import tf_keras
+
+
+def seed_weights(model: Any, seed: int) -> None:
+    """Draw every random variable of a built model anew, each from its layer's own initialiser.
+
+    `tf.random.set_seed` does not reach the initialisers of tf_keras, and seeding them from outside
+    would change global state. A variable is drawn from (seed, the place of its layer in the model),
+    not from its name, which counts the layers that the process has made before.
+
+    Args:
+      model: built `tf_keras.Model`.
+      seed: any integer.
+    """
+    for index, layer in enumerate(flatten_layers(model)):
+        for position, variable in enumerate(layer._trainable_weights):
+            initializer = _find_initializer(layer, variable)
+            if initializer is None or "seed" not in initializer.get_config():
+                continue
+            key = zlib.crc32(f"{seed}/{index}/{position}".encode()) & 0x7FFFFFFF
+            seeded = type(initializer).from_config({**initializer.get_config(), "seed": key})
+            variable.assign(seeded(variable.shape, dtype=variable.dtype))
+
+
+def flatten_layers(model: Any) -> list[Any]:
+    """List the model and all layers below it, each once, in the order in which they were attached."""
+    return list(model._flatten_layers())
+
+
+def _find_initializer(layer: Any, variable: Any) -> Any:
+    for attribute, value in vars(layer).items():
+        if value is variable:
+            named = f"{attribute.removesuffix('_kernel')}_initializer"
+            initializer = getattr(layer, f"{attribute}_initializer", getattr(layer, named, None))
+            if initializer is not None:
+                return tf_keras.initializers.get(initializer)
+    # Keras draws matrices that are added without an initialiser so, and vectors are constants here.
+    return tf_keras.initializers.GlorotUniform() if variable.shape.rank > 1 else None

@@ -1,0 +1,91 @@
+"""The residual block of ResNet-50 and deeper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+
+from official.modeling import hyperparams
+from official.modeling import tf_utils
+from official_yolact.modeling.layers import symmetric_conv
+from official_yolact.schema import Tensor
+
+EXPANSION = 4
+
+
+class Bottleneck(tf_keras.layers.Layer):
+    """1x1, 3x3 (it carries the stride) and 1x1 convolution around a shortcut.
+
+    Source: the stride is where torchvision has it; the paper of ResNet has it in the first 1x1.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int,
+        project: bool,
+        norm_activation: hyperparams.Config,
+        zero_init_residual: bool = False,
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set up the layers.
+
+        Args:
+          filters: channels of the 3x3 convolution; the block has four times as many.
+          strides: stride of the block.
+          project: give the shortcut a convolution, as the first block of a stage has it.
+          norm_activation: Model Garden's `NormActivation`.
+          zero_init_residual: start the last gamma at 0.
+          kernel_regularizer: of every kernel, or None.
+          **kwargs: what every Keras layer takes.
+        """
+        super().__init__(**kwargs)
+        self._activation = tf_utils.get_activation(norm_activation.activation)
+        conv = {
+            "use_bias": False,
+            "kernel_initializer": conv_initializer(),
+            "kernel_regularizer": kernel_regularizer,
+        }
+        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv)
+        self.bn1 = batch_norm(norm_activation, name="bn1")
+        self.conv2 = symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **conv)
+        self.bn2 = batch_norm(norm_activation, name="bn2")
+        self.conv3 = tf_keras.layers.Conv2D(EXPANSION * filters, 1, name="conv3", **conv)
+        gamma = "zeros" if zero_init_residual else "ones"
+        self.bn3 = batch_norm(norm_activation, name="bn3", gamma_initializer=gamma)
+        self.shortcut_conv = self.shortcut_bn = None
+        if project:
+            self.shortcut_conv = tf_keras.layers.Conv2D(
+                EXPANSION * filters, 1, strides=strides, name="shortcut_conv", **conv
+            )
+            self.shortcut_bn = batch_norm(norm_activation, name="shortcut_bn")
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), 4 * filters]."""
+        x = self._activation(self.bn1(self.conv1(inputs), training=training))
+        x = self._activation(self.bn2(self.conv2(x), training=training))
+        x = self.bn3(self.conv3(x), training=training)
+        shortcut = inputs
+        if self.shortcut_conv is not None:
+            shortcut = self.shortcut_bn(self.shortcut_conv(inputs), training=training)
+        return self._activation(x + shortcut)
+
+
+def conv_initializer() -> Any:
+    """Build the initialiser of a convolution that batch norm follows.
+
+    Source: normal with variance 2 / fan-out, as torchvision's ResNet.
+    """
+    return tf_keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+
+
+def batch_norm(norm_activation: hyperparams.Config, **kwargs: Any) -> Any:
+    """Build a batch norm from Model Garden's `NormActivation`."""
+    return tf_keras.layers.BatchNormalization(
+        momentum=norm_activation.norm_momentum,
+        epsilon=norm_activation.norm_epsilon,
+        synchronized=norm_activation.use_sync_bn,
+        **kwargs,
+    )

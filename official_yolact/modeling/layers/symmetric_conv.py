@@ -1,0 +1,48 @@
+"""A convolution that pads both sides alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_yolact.schema import Tensor
+
+
+class SymmetricConv2D(tf_keras.layers.Conv2D):
+    """Convolve with half a kernel of zeros on every side, whatever the stride.
+
+    Source: PyTorch's padding. TensorFlow's SAME pads less on the top left where the input is even
+    and the stride is 2.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs: Any) -> None:
+        """Set up the convolution.
+
+        Args:
+          filters: output channels.
+          kernel_size: side of the kernel, odd.
+          strides: stride in both directions. SAME is symmetric at 1, and needs no copy.
+          **kwargs: what `tf_keras.layers.Conv2D` takes besides, without `padding`.
+        """
+        padding = "same" if strides == 1 else "valid"
+        super().__init__(filters, kernel_size, strides=strides, padding=padding, **kwargs)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Convolve [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), filters]."""
+        return super().call(
+            inputs if self.padding == "same" else pad_symmetric(inputs, self.kernel_size[0] // 2)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        config = dict(super().get_config())
+        del config["padding"]
+        config["kernel_size"], config["strides"] = self.kernel_size[0], self.strides[0]
+        return config
+
+
+def pad_symmetric(images: Tensor, size: int) -> Tensor:
+    """Put `size` rows and columns of zeros on every side of [B, H, W, C]."""
+    return tf.pad(images, [[0, 0], [size, size], [size, size], [0, 0]])

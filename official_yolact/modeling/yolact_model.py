@@ -1,0 +1,79 @@
+"""The YOLACT network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_yolact.schema import RawOutputs
+from official_yolact.schema import Tensor
+
+
+class YolactModel(tf_keras.Model):
+    """Backbone, pyramid and the three branches on it. Training and inference have the same outputs.
+
+    Attributes:
+      backbone: images to endpoints by level.
+      decoder: endpoints to the pyramid by level; None where the backbone gives the pyramid itself.
+      head: `PredictionHead`.
+      protonet: `Protonet`.
+      semantic_head: `SemanticHead`.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        decoder: Any,
+        head: Any,
+        protonet: Any,
+        semantic_head: Any,
+        min_level: int,
+        max_level: int,
+        **kwargs: Any,
+    ) -> None:
+        """Join the parts; `min_level` and `max_level` are those of the pyramid."""
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.decoder = decoder
+        self.head = head
+        self.protonet = protonet
+        self.semantic_head = semantic_head
+        self._levels = [str(level) for level in range(min_level, max_level + 1)]
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> RawOutputs:
+        """Compute the raw outputs.
+
+        Args:
+          inputs: float [B, H, W, 3], normalised.
+          training: whether batch norm uses the batch's statistics.
+
+        Returns:
+          `schema.RawOutputs`, all float32 whatever the precision policy.
+        """
+        features = self.backbone(inputs, training=training)
+        if self.decoder is not None:
+            features = self.decoder(features)
+        pyramid = {level: features[level] for level in self._levels}
+        lowest = pyramid[self._levels[0]]
+        predictions = self.head(pyramid)
+        return {
+            "box_outputs": predictions["box_outputs"],
+            "cls_outputs": predictions["cls_outputs"],
+            "mask_coefficients": predictions["mask_coefficients"],
+            "prototypes": tf.cast(self.protonet(lowest), tf.float32),
+            "semantic_outputs": tf.cast(self.semantic_head(lowest), tf.float32),
+        }
+
+    @property
+    def checkpoint_items(self) -> dict[str, Any]:
+        """Parts that a checkpoint can restore one by one, by name."""
+        items = {
+            "backbone": self.backbone,
+            "decoder": self.decoder,
+            "head": self.head,
+            "protonet": self.protonet,
+            "semantic_head": self.semantic_head,
+        }
+        return {name: part for name, part in items.items() if part is not None}
