@@ -1,0 +1,174 @@
+"""COCO evaluation of a detector, batch by batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact import categories as categories_lib
+from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.evaluation import metrics
+from official_yolact.evaluation import results as results_lib
+from official_yolact.evaluation import segmentation
+from official_yolact.ops import masks as mask_ops
+
+_logger = logging.getLogger(__name__)
+
+
+class CocoEvaluator:
+    """Collects detections and measures them over exactly the images of an annotation file.
+
+    Masks are upsampled to the image and run-length encoded when they arrive, so that what is kept
+    stays small. Images without detections count, images that arrive twice count once, and images
+    that the file does not list count not at all.
+    """
+
+    def __init__(self, annotation_file: str, categories: categories_lib.Categories) -> None:
+        """Read the ground truth.
+
+        Args:
+          annotation_file: COCO instance annotations; empty: only collect results (test-dev).
+          categories: what the detector's classes mean.
+
+        Raises:
+          OSError: the file cannot be read.
+          ValueError: it is malformed, or none of its categories is the detector's.
+        """
+        self.groundtruth = groundtruth_lib.load_groundtruth(annotation_file) if annotation_file else None
+        self._category_ids = (
+            map_classes(categories, self.groundtruth) if self.groundtruth else dict(enumerate(categories.ids, 1))
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all detections."""
+        self._seen: set[int] = set()
+        self._num_unlisted = 0
+        self.box_results: list[results_lib.Result] = []
+        self.mask_results: list[results_lib.Result] = []
+
+    def update(
+        self,
+        image_ids: NDArray[np.integer[Any]],
+        image_info: NDArray[np.floating[Any]],
+        weights: NDArray[np.floating[Any]],
+        detections: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Take the detections of a batch.
+
+        Args:
+          image_ids: int [B].
+          image_info: float [B, 4, 2] as Model Garden; row 0 is the (height, width) of the image.
+          weights: float [B]; examples with weight 0 are padding or unreadable and are left out.
+          detections: `schema.Detections` as arrays; boxes in pixels of the original image.
+
+        Raises:
+          ValueError: an image has another size than the annotation file states.
+        """
+        for index, image_id in enumerate(int(image_id) for image_id in image_ids):
+            if weights[index] == 0 or image_id in self._seen:
+                continue
+            if self.groundtruth and image_id not in self.groundtruth.images:
+                self._num_unlisted += 1
+                continue
+            self._seen.add(image_id)
+            height, width = (round(float(side)) for side in image_info[index, 0])
+            self._check_size(image_id, height, width)
+            self._add(image_id, height, width, {name: value[index] for name, value in detections.items()})
+
+    def evaluate(self) -> dict[str, float]:
+        """Compute AP and AR over all images of the annotation file.
+
+        Returns:
+          `box_` and, if the annotations have masks, `mask_` with each of `metrics.NAMES`.
+
+        Raises:
+          ValueError: there is no annotation file, it lists none of the images, or a segmentation of
+            it is malformed.
+        """
+        if self.groundtruth is None:
+            raise ValueError("no annotation file: there is nothing to measure the detections against")
+        if self._num_unlisted and not self._seen:
+            raise ValueError(
+                f"{self.groundtruth.path}: lists none of the {self._num_unlisted} images that were evaluated: "
+                "name the annotation file of the evaluated images"
+            )
+        missing = len(self.groundtruth.images) - len(self._seen)
+        if missing:
+            _logger.warning(
+                "%d of the %d images of %s were not evaluated and count as without detections",
+                missing,
+                len(self.groundtruth.images),
+                self.groundtruth.path,
+            )
+        scores = metrics.compute_box_metrics(self.groundtruth, self.box_results)
+        if self.groundtruth.has_masks:
+            scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results)
+        return scores
+
+    def _check_size(self, image_id: int, height: int, width: int) -> None:
+        if self.groundtruth is None or not self.groundtruth.has_masks:
+            return
+        stated = self.groundtruth.size(image_id)
+        if stated != (height, width):
+            raise ValueError(
+                f"{self.groundtruth.path}: image {image_id} has height {stated[0]} and width {stated[1]}, "
+                f"but the picture has {height} and {width}: correct the file, or turn the picture upright"
+            )
+
+    def _add(self, image_id: int, height: int, width: int, detections: Mapping[str, NDArray[Any]]) -> None:
+        rows = [
+            row
+            for row in range(int(detections["num_detections"]))
+            if int(detections["detection_classes"][row]) in self._category_ids
+        ]
+        if not rows:
+            return
+        masks = mask_ops.upsample_masks(detections["detection_masks"][rows], height, width)
+        encodings = segmentation.encode_masks(np.asarray(masks))
+        for row, encoding in zip(rows, encodings, strict=True):
+            category_id = self._category_ids[int(detections["detection_classes"][row])]
+            head = {"image_id": image_id, "category_id": category_id}
+            top, left, bottom, right = (float(side) for side in detections["detection_boxes"][row])
+            box = [left, top, right - left, bottom - top]
+            self.box_results.append({**head, "bbox": box, "score": float(detections["detection_scores"][row])})
+            mask_score = float(detections["detection_mask_scores"][row])
+            self.mask_results.append({**head, "segmentation": encoding, "score": mask_score})
+
+
+def map_classes(
+    categories: categories_lib.Categories, groundtruth: groundtruth_lib.GroundTruth
+) -> dict[int, int]:
+    """Map the classes of a detector to the category ids of an annotation file.
+
+    Names decide, for exporters number categories anew for each file: the category with the same id
+    is taken if the names agree, else the one with the same name. Classes that the file does not
+    have are left out.
+
+    Returns:
+      class (from 1) -> category id of the file.
+
+    Raises:
+      ValueError: the file has none of the classes.
+    """
+    id_of_name = dict(zip(groundtruth.categories.names, groundtruth.categories.ids, strict=True))
+    name_of_id = dict(zip(groundtruth.categories.ids, groundtruth.categories.names, strict=True))
+    mapping = {
+        index: category_id if name_of_id.get(category_id) == name else id_of_name[name]
+        for index, (category_id, name) in enumerate(zip(categories.ids, categories.names, strict=True), start=1)
+        if name in id_of_name
+    }
+    if not mapping:
+        raise ValueError(
+            f"{groundtruth.path}: has the categories {_few(groundtruth.categories.names)}, the model has "
+            f"{_few(categories.names)}: none in common"
+        )
+    return mapping
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
