@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import tf_keras
+
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
-
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import initial_weights
 from official_yolact.modeling import yolact_model
@@ -77,8 +77,8 @@ def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
         )
     except ValueError as error:
         raise ValueError(
-            f"backbone {config.backbone.type!r} cannot be built for model.input_size {list(config.input_size)}"
-            f" (SpineNet takes multiples of 128): {error}"
+            f"backbone {config.backbone.type!r} cannot be built for model.input_size"
+            f" {list(config.input_size)} (SpineNet takes multiples of 128): {error}"
         ) from error
     specs = {
         level: shape
@@ -94,12 +94,13 @@ def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_sizes(config: configs.YolactModel, specs: dict[str, Any]) -> None:
+    height, width = config.input_size
     for level, shape in specs.items():
-        expected = grids.level_size(tuple(config.input_size), int(level))
+        expected = grids.level_size((height, width), int(level))
         if tuple(shape[1:3]) != expected:
             raise ValueError(
-                f"backbone {config.backbone.type!r} gives level {level} the size {tuple(shape[1:3])}, not {expected},"
-                f" at model.input_size {list(config.input_size)}: choose a multiple of {2 ** int(level)}"
+                f"backbone {config.backbone.type!r} gives level {level} the size {tuple(shape[1:3])}, not"
+                f" {expected}, at model.input_size {list(config.input_size)}: choose another backbone"
             )
 
 
@@ -107,6 +108,6 @@ def _check_levels(config: configs.YolactModel, specs: dict[str, Any]) -> None:
     missing = [level for level in range(config.min_level, config.max_level + 1) if str(level) not in specs]
     if missing:
         raise ValueError(
-            f"model.decoder.type is 'identity', but backbone {config.backbone.type!r} gives no level {missing}:"
-            " use 'yolact_fpn', or set the levels of the backbone to those of the model"
+            f"model.decoder.type is 'identity', but backbone {config.backbone.type!r} gives no level"
+            f" {missing}: use 'yolact_fpn', or set the levels of the backbone to those of the model"
         )

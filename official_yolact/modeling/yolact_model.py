@@ -24,6 +24,7 @@ class YolactModel(tf_keras.Model):
 
     def __init__(
         self,
+        *,
         backbone: Any,
         decoder: Any,
         head: Any,

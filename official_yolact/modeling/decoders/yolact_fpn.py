@@ -55,8 +55,9 @@ class YolactFPN(tf_keras.layers.Layer):
         missing = sorted(set(self._lateral_levels) - set(backbone_levels))
         if missing or not self._lateral_levels:
             raise ValueError(
-                f"the pyramid has levels {min_level} to {max_level}, but the backbone gives {sorted(backbone_levels)}:"
-                " set model.min_level to one that it gives, with none missing above"
+                f"the pyramid has levels {min_level} to {max_level}, but the backbone gives"
+                f" {sorted(backbone_levels)}: set model.min_level to one"
+                " that it gives, with none missing above"
             )
         self._num_filters = num_filters
         conv = {"kernel_regularizer": kernel_regularizer}

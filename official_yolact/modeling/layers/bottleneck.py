@@ -22,6 +22,7 @@ class Bottleneck(tf_keras.layers.Layer):
 
     def __init__(
         self,
+        *,
         filters: int,
         strides: int,
         project: bool,
@@ -43,22 +44,26 @@ class Bottleneck(tf_keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self._activation = tf_utils.get_activation(norm_activation.activation)
-        conv = {
-            "use_bias": False,
-            "kernel_initializer": conv_initializer(),
-            "kernel_regularizer": kernel_regularizer,
-        }
-        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv)
+
+        def conv() -> dict[str, Any]:
+            return {
+                "use_bias": False,
+                "kernel_initializer": conv_initializer(),
+                "kernel_regularizer": kernel_regularizer,
+            }
+
+        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv())
         self.bn1 = batch_norm(norm_activation, name="bn1")
-        self.conv2 = symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **conv)
+        self.conv2 = symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **conv())
         self.bn2 = batch_norm(norm_activation, name="bn2")
-        self.conv3 = tf_keras.layers.Conv2D(EXPANSION * filters, 1, name="conv3", **conv)
+        self.conv3 = tf_keras.layers.Conv2D(EXPANSION * filters, 1, name="conv3", **conv())
         gamma = "zeros" if zero_init_residual else "ones"
         self.bn3 = batch_norm(norm_activation, name="bn3", gamma_initializer=gamma)
-        self.shortcut_conv = self.shortcut_bn = None
+        self.shortcut_conv: Any = None
+        self.shortcut_bn: Any = None
         if project:
             self.shortcut_conv = tf_keras.layers.Conv2D(
-                EXPANSION * filters, 1, strides=strides, name="shortcut_conv", **conv
+                EXPANSION * filters, 1, strides=strides, name="shortcut_conv", **conv()
             )
             self.shortcut_bn = batch_norm(norm_activation, name="shortcut_bn")
 

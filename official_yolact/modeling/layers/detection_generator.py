@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from official.modeling import hyperparams
 
+from official.modeling import hyperparams
 from official_yolact.ops import box_coder
 from official_yolact.ops import masks
 from official_yolact.ops import nms
@@ -89,8 +89,9 @@ class DetectionGenerator(tf_keras.layers.Layer):
         num_anchors, num_classes = raw_outputs["cls_outputs"].shape[1:]
         if (num_anchors, num_classes) != (len(self._anchors), self._num_classes):
             raise ValueError(
-                f"cls_outputs hold {num_anchors} anchors and {num_classes} classes, but the detection generator has"
-                f" {len(self._anchors)} and {self._num_classes}: give the model images of the size it is configured for"
+                f"cls_outputs hold {num_anchors} anchors and {num_classes} classes, but the detection"
+                f" generator has {len(self._anchors)} and {self._num_classes}: give the model images of the"
+                " size that it is configured for"
             )
 
 
