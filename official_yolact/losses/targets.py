@@ -1,0 +1,47 @@
+"""Labels laid onto anchors."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official_yolact import schema
+from official_yolact.configs import yolact as configs
+from official_yolact.ops import box_coder
+from official_yolact.ops import boxes
+from official_yolact.ops import matcher
+from official_yolact.schema import Tensor
+
+
+def build_targets(labels: schema.Labels, anchors: Tensor, config: configs.Losses) -> schema.Targets:
+    """Match the labels with the anchors and encode what each anchor learns.
+
+    Args:
+      labels: of a batch.
+      anchors: float32 [A, 4] cyxhw_norm.
+      config: the thresholds of matching.
+
+    Returns:
+      Targets. In an image without instances every anchor is background, or ignored in a crowd; in
+      an image of weight 0 every anchor is ignored.
+    """
+    anchors = tf.convert_to_tensor(anchors, tf.float32)
+    boxes_norm = tf.cast(labels["boxes"], tf.float32)
+    rows = tf.range(boxes_norm.shape[1])
+    matches = matcher.match(
+        boxes_norm,
+        rows < labels["num_instances"][:, tf.newaxis],
+        labels["is_crowd"],
+        boxes.cyxhw_to_yxyx(anchors),
+        config.positive_iou,
+        config.negative_iou,
+        config.crowd_iou,
+    )
+    counts = labels["weight"][:, tf.newaxis] > 0.0
+    state = tf.where(counts, matches.state, matcher.IGNORED)
+    classes = tf.gather(tf.cast(labels["classes"], tf.int32), matches.instance_index, batch_dims=1)
+    matched = tf.gather(boxes_norm, matches.instance_index, batch_dims=1)
+    return schema.Targets(
+        class_ids=tf.where(state == matcher.POSITIVE, classes, state),
+        box_codes=box_coder.encode(matched, anchors),
+        instance_index=matches.instance_index,
+    )

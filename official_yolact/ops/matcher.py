@@ -1,0 +1,117 @@
+"""Which anchor learns which instance."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from official_yolact.ops import boxes
+from official_yolact.schema import Tensor
+
+POSITIVE = 1
+BACKGROUND = 0
+IGNORED = -1
+
+
+class Matches(NamedTuple):
+    """What each anchor is, and the row of the instance that it overlaps best."""
+
+    state: Tensor  # int32 [B, A] POSITIVE, BACKGROUND or IGNORED
+    instance_index: Tensor  # int32 [B, A]; 0 where the image has no instance
+
+
+def match(
+    boxes_norm: Tensor,
+    valid: Tensor,
+    is_crowd: Tensor,
+    anchors_norm: Tensor,
+    positive_iou: float = 0.5,
+    negative_iou: float = 0.4,
+    crowd_iou: float = 0.7,
+) -> Matches:
+    """Match anchors with instances.
+
+    An anchor takes the instance that it overlaps best: positive from `positive_iou`, background
+    below `negative_iou`, ignored between. Before that every instance is given one anchor of its
+    own, however small the overlap: the pair with the highest IoU first, then the highest among
+    the instances and anchors left. Of equal pairs the lower row goes first, then the lower anchor.
+    Anchors that are not positive and lie in a crowd are ignored.
+
+    Args:
+      boxes_norm: float [B, N, 4] yxyx_norm.
+      valid: bool [B, N] rows that hold an instance or a crowd.
+      is_crowd: bool [B, N].
+      anchors_norm: float [A, 4] yxyx_norm.
+      positive_iou: least IoU of a positive anchor.
+      negative_iou: background is below it.
+      crowd_iou: an anchor with more than this part of its area in one crowd lies in it.
+
+    Returns:
+      Matches; without instances every anchor is background, or ignored in a crowd.
+
+    Source: the original, which fails where an image has no instance, and which gives a box
+    without any overlap (no area, say) an arbitrary anchor, where we give it none.
+    """
+    instances = tf.logical_and(valid, tf.logical_not(is_crowd))
+    shared = boxes.intersection(boxes_norm, anchors_norm)  # [B, N, A]
+    anchor_area = boxes.area(anchors_norm)
+    union = boxes.area(boxes_norm)[:, :, tf.newaxis] + anchor_area - shared
+    overlaps = tf.where(instances[:, :, tf.newaxis], tf.math.divide_no_nan(shared, union), -1.0)
+    best_overlap = tf.reduce_max(overlaps, axis=1)
+    best_instance = _first_argmax(overlaps, best_overlap[:, tf.newaxis], axis=1)
+    forced = _serve_every_instance(overlaps, best_instance)
+    is_forced = forced >= 0
+
+    positive = tf.logical_or(is_forced, best_overlap >= positive_iou)
+    crowds = tf.logical_and(valid, is_crowd)
+    crowd_area = tf.reduce_max(tf.where(crowds[:, :, tf.newaxis], shared, 0.0), axis=1)
+    in_crowd = crowd_area / anchor_area > crowd_iou
+    ignored = tf.logical_or(best_overlap >= negative_iou, in_crowd)
+    state = tf.where(positive, POSITIVE, tf.where(ignored, IGNORED, BACKGROUND))
+    return Matches(state, tf.where(is_forced, forced, best_instance))
+
+
+def _first_argmax(values: Tensor, highest: Tensor, axis: int) -> Tensor:
+    """Find the first place of the known highest value: faster on a CPU than tf.argmax."""
+    size = values.shape[axis]
+    places = tf.range(size)[:, tf.newaxis] if axis == 1 else tf.range(size)
+    return tf.reduce_min(tf.where(values >= highest, places, size - 1), axis=axis)
+
+
+def _serve_every_instance(overlaps: Tensor, best_instance: Tensor) -> Tensor:
+    """Give anchors to instances, greedily by the highest IoU of the pairs left.
+
+    A pair that is the best of its row and of its column is what the greedy order takes next but
+    for pairs it does not touch, so one round takes all such pairs; two or three rounds are usual.
+
+    Args:
+      overlaps: float [B, N, A] IoU; -1 in rows that want no anchor.
+      best_instance: int32 [B, A] row of the highest IoU of each anchor.
+
+    Returns:
+      int32 [B, A] row of the instance that was given the anchor; -1 for none.
+    """
+    rows, columns = tf.range(overlaps.shape[1]), tf.range(overlaps.shape[2])
+
+    def take_mutual_best(left: Tensor, best_row: Tensor, forced: Tensor) -> tuple[Tensor, Tensor]:
+        highest = tf.reduce_max(left, axis=2)  # [B, N]
+        best_column = _first_argmax(left, highest[:, :, tf.newaxis], axis=2)
+        taken = tf.logical_and(
+            highest > 0.0, tf.gather(best_row, best_column, axis=1, batch_dims=1) == rows
+        )
+        wanted = tf.where(taken, best_column, -1)
+        given = tf.gather(wanted, best_row, axis=1, batch_dims=1) == columns  # [B, A]
+        left = tf.where(tf.logical_or(taken[:, :, tf.newaxis], given[:, tf.newaxis]), -1.0, left)
+        return left, tf.where(given, best_row, forced)
+
+    def some_left(left: Tensor, forced: Tensor) -> Tensor:
+        del forced
+        return tf.reduce_any(left > 0.0)
+
+    def step(left: Tensor, forced: Tensor) -> tuple[Tensor, Tensor]:
+        highest = tf.reduce_max(left, axis=1, keepdims=True)
+        return take_mutual_best(left, _first_argmax(left, highest, axis=1), forced)
+
+    start = take_mutual_best(overlaps, best_instance, tf.fill(tf.shape(best_instance), -1))
+    return tf.while_loop(some_left, step, start)[1]
