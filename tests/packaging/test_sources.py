@@ -1,0 +1,78 @@
+"""What no linter holds: rooms of the contract, pinned versions, words that must not appear."""
+
+from __future__ import annotations
+
+import configparser
+import pathlib
+import re
+import tomllib
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = CHECKOUT / "official_yolact"
+TEXTS = sorted(
+    [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.yaml"), *CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")]
+)
+
+
+def _project() -> dict:
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _pins() -> dict[str, str]:
+    lines = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.lstrip().startswith("#")]
+    return {_canonical(name): version for name, version in pairs}
+
+
+def test_every_room_of_the_package_has_its_place_in_the_import_contract() -> None:
+    (layers,) = [
+        c["layers"] for c in _project()["tool"]["importlinter"]["contracts"] if c["type"] == "layers"
+    ]
+    placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert rooms | modules <= placed
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(CHECKOUT).as_posix())
+def test_no_source_uses_keras_3(path: pathlib.Path) -> None:
+    code = [line for line in path.read_text(encoding="utf-8").splitlines() if path.suffix == ".py"]
+    assert not [line for line in code if re.search(r"\btf\.keras\b|^\s*(import|from) keras\b", line)]
+
+
+def test_every_requirement_is_pinned_and_nothing_names_an_index() -> None:
+    setup = _setup()
+    listed = setup["options"]["install_requires"] + setup["options.extras_require"]["dev"]
+    lines = [line.strip() for line in listed.splitlines()]
+    names = {_canonical(re.match(r"[\w.-]+", line)[0]) for line in lines if line and line[0] != "#"}
+    assert names <= _pins().keys()
+    text = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search(r"index-url|trusted-host|find-links|://", text)
+
+
+def test_every_requirement_has_its_reason() -> None:
+    reasons = (CHECKOUT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    setup = _setup()
+    listed = setup["options"]["install_requires"] + setup["options.extras_require"]["dev"]
+    lines = [line.strip() for line in listed.splitlines()]
+    names = [re.match(r"[\w.-]+", line)[0] for line in lines if line and line[0] != "#"]
+    assert [name for name in names if f"`{name}`" not in reasons] == []
+
+
+def test_tensorflow_and_model_garden_are_of_one_release() -> None:
+    pins = _pins()
+    releases = {pins[name].rsplit(".", 1)[0] for name in ("tensorflow", "tf-keras", "tf-models-official")}
+    assert releases == {"2.20"}
+    assert int(pins["setuptools"].split(".")[0]) < 82
