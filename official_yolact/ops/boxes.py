@@ -89,8 +89,8 @@ def cyxhw_to_yxyx(boxes: Tensor) -> Tensor:
     Returns:
       float [..., 4] (y1, x1, y2, x2).
     """
-    low = boxes[..., :2] - boxes[..., 2:] / 2.0
-    return tf.concat([low, low + boxes[..., 2:]], axis=-1)
+    centre, half = boxes[..., :2], boxes[..., 2:] / 2.0
+    return tf.concat([centre - half, centre + half], axis=-1)
 
 
 def clip_to_unit(boxes: Tensor) -> Tensor:
