@@ -1,0 +1,249 @@
+"""COCO JSON into typed records. Nothing here opens an image or looks into a segmentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+from official_yolact import categories as categories_lib
+
+MAX_ID = 2**63 - 1
+
+Box = tuple[float, float, float, float]
+"""(x, y, width, height) in pixels, as COCO has it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+    """One entry of `images`; height and width are None where the file does not state them."""
+
+    id: int
+    file_name: str
+    height: int | None
+    width: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Annotation:
+    """One entry of `annotations`, its segmentation as the file has it.
+
+    Attributes:
+      id: the file's own id.
+      image_id: the image that it belongs to.
+      category_id: as in the file, not the contiguous class.
+      box: (x, y, width, height) in pixels, or None: to be taken from the mask.
+      segmentation: polygons or a run-length code, not yet checked.
+      is_crowd: whether it marks a region of many objects.
+      area: in square pixels, or None: to be taken from the mask.
+    """
+
+    id: int
+    image_id: int
+    category_id: int
+    box: Box | None
+    segmentation: Any
+    is_crowd: bool
+    area: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoJson:
+    """A parsed file.
+
+    Attributes:
+      path: where it came from.
+      sha256: of its bytes.
+      images: in the file's order.
+      annotations: image id to that image's annotations, in the file's order.
+      categories: the classes.
+      orphans: number of annotations whose image is not listed.
+    """
+
+    path: str
+    sha256: str
+    images: list[Image]
+    annotations: dict[int, list[Annotation]]
+    categories: categories_lib.Categories
+    orphans: int
+
+
+def read(path: str) -> CocoJson:
+    """Read and check a COCO instances file.
+
+    Args:
+      path: JSON with `images`, `annotations` and `categories`.
+
+    Returns:
+      Its records; ids are ints, also where the file has strings.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: names the file, the record, the field, its value and the cure.
+    """
+    content, sha256 = _load(path)
+    categories = _parse_categories(path, _list_of(path, content, "categories"))
+    images = [_parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
+    _refuse_twice(path, "images", [image.id for image in images])
+    if not images:
+        raise ValueError(f"{path}: images is empty: there is nothing to convert")
+    known = set(categories.ids)
+    annotations = [
+        _parse_annotation(path, at, entry, known)
+        for at, entry in enumerate(_list_of(path, content, "annotations"))
+    ]
+    _refuse_twice(path, "annotations", [annotation.id for annotation in annotations])
+    by_image: dict[int, list[Annotation]] = {image.id: [] for image in images}
+    orphans = 0
+    for annotation in annotations:
+        if annotation.image_id in by_image:
+            by_image[annotation.image_id].append(annotation)
+        else:
+            orphans += 1
+    if len(annotations) == orphans:
+        raise ValueError(
+            f"{path}: no annotation belongs to one of its {len(images)} images"
+            f" ({orphans} belong to images that are not listed): there is nothing to learn from"
+        )
+    return CocoJson(path, sha256, images, by_image, categories, orphans)
+
+
+def parse_int(where: str, field: str, value: Any) -> int:
+    """Take an int, an integral float or a decimal string as an int.
+
+    Raises:
+      ValueError: anything else, or beyond 64 bits.
+    """
+    result: int | None = None
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        result = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        result = int(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        result = value
+    if result is None or abs(result) > MAX_ID:
+        raise ValueError(f"{where}: {field} is {shorten(value)}: give an integer")
+    return result
+
+
+def parse_number(where: str, field: str, value: Any) -> float:
+    """Take a finite number.
+
+    Raises:
+      ValueError: anything else.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise ValueError(f"{where}: {field} is {shorten(value)}: give a finite number")
+
+
+def shorten(value: Any) -> str:
+    """Show a value in at most one short line."""
+    return reprlib.repr(value)
+
+
+def _load(path: str) -> tuple[Mapping[str, Any], str]:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path}: a {type(content).__name__}, not an object with images, annotations, categories"
+        )
+    return content, hashlib.sha256(data).hexdigest()
+
+
+def _list_of(path: str, content: Mapping[str, Any], key: str) -> list[Any]:
+    value = content.get(key)
+    if not isinstance(value, list):
+        raise ValueError(f"{path}: {key} is {shorten(value)}: a COCO instances file has a list there")
+    return value
+
+
+def _parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories:
+    if not entries:
+        raise ValueError(f"{path}: categories is empty: list the classes as {{id, name}}")
+    listed = []
+    for at, entry in enumerate(entries):
+        where = f"{path}: categories[{at}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
+            raise ValueError(f"{where} is {shorten(entry)}: give it an id and a name")
+        listed.append({"id": parse_int(where, "id", entry.get("id")), "name": entry["name"]})
+    _refuse_twice(path, "categories", [category["id"] for category in listed])
+    return categories_lib.Categories.from_coco(listed)
+
+
+def _parse_image(path: str, at: int, entry: Any) -> Image:
+    where = f"{path}: images[{at}]"
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {shorten(entry)}: give an object with id and file_name")
+    image_id = parse_int(where, "id", entry.get("id"))
+    where = f"{path}: image {image_id}"
+    file_name = entry.get("file_name")
+    if not isinstance(file_name, str) or not file_name or "\0" in file_name:
+        raise ValueError(f"{where}: file_name is {shorten(file_name)}: give the name of the image file")
+    sides = []
+    for field in ("height", "width"):
+        side = None if entry.get(field) is None else parse_int(where, field, entry[field])
+        if side is not None and side < 1:
+            raise ValueError(f"{where}: {field} is {side}: give the size of {file_name} in pixels")
+        sides.append(side)
+    return Image(image_id, file_name, sides[0], sides[1])
+
+
+def _parse_annotation(path: str, at: int, entry: Any, known: set[int]) -> Annotation:
+    where = f"{path}: annotations[{at}]"
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {shorten(entry)}: give an object")
+    annotation_id = parse_int(where, "id", entry.get("id"))
+    where = f"{path}: annotation {annotation_id}"
+    category_id = parse_int(where, "category_id", entry.get("category_id"))
+    if category_id not in known:
+        raise ValueError(
+            f"{where}: category_id is {category_id}, which categories does not list"
+            f" (it has {shorten(sorted(known))}): add the category or correct the id"
+        )
+    area = entry.get("area")
+    return Annotation(
+        id=annotation_id,
+        image_id=parse_int(where, "image_id", entry.get("image_id")),
+        category_id=category_id,
+        box=_parse_box(where, entry.get("bbox")),
+        segmentation=entry.get("segmentation"),
+        is_crowd=_parse_crowd(where, entry.get("iscrowd")),
+        area=None if area is None else parse_number(where, "area", area),
+    )
+
+
+def _parse_box(where: str, value: Any) -> Box | None:
+    if value is None or value == []:
+        return None
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError(f"{where}: bbox is {shorten(value)}: give [x, y, width, height] in pixels")
+    x, y, width, height = (parse_number(where, "bbox", number) for number in value)
+    return x, y, width, height
+
+
+def _parse_crowd(where: str, value: Any) -> bool:
+    if value is None:
+        return False
+    if value in (0, 1, "0", "1"):
+        return bool(int(value))
+    raise ValueError(f"{where}: iscrowd is {shorten(value)}: give 0 or 1")
+
+
+def _refuse_twice(path: str, field: str, ids: list[int]) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[int] = set()
+    twice = sorted({i for i in ids if i in seen or seen.add(i)})  # type: ignore[func-returns-value]
+    raise ValueError(
+        f"{path}: {field}: {len(twice)} ids occur more than once, the first is {twice[0]}: give each its own id"
+    )

@@ -1,0 +1,182 @@
+"""Segmentations into masks, checked before anything reaches pycocotools.
+
+pycocotools trusts its input: run lengths that do not cover the image make it return uninitialised
+memory, and far-away polygon points end the process.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from official_yolact.data import coco_json
+
+Mask = npt.NDArray[np.uint8]
+Polygons = list[list[float]]
+Rle = dict[str, Any]
+
+MAX_OVERHANG = 4
+"""Polygon points may lie so many image sides away from the image."""
+
+_MIN_POLYGON_NUMBERS = 6
+
+
+def clean_segmentation(
+    segmentation: Any, height: int, width: int, where: str
+) -> tuple[Polygons | Rle, int]:
+    """Check a segmentation and bring it into a form that pycocotools takes.
+
+    Args:
+      segmentation: list of polygons [[x1, y1, x2, y2, ...], ...], or a run-length code
+        {"size": [height, width], "counts": list of ints or compressed string}, in pixels.
+      height: of the image.
+      width: of the image.
+      where: begins each error message: file and annotation.
+
+    Returns:
+      The segmentation, without polygon parts of fewer than three points, and the number of those
+      parts. No part may be left.
+
+    Raises:
+      ValueError: the segmentation is missing or is neither; a number is not finite or far outside
+        the image; the run lengths do not cover the image.
+    """
+    if isinstance(segmentation, dict):
+        return _clean_rle(segmentation, height, width, where), 0
+    if isinstance(segmentation, list) and segmentation:
+        if not isinstance(segmentation[0], list):
+            segmentation = [segmentation]
+        parts = [_clean_polygon(part, height, width, where) for part in segmentation]
+        kept = [part for part in parts if len(part) >= _MIN_POLYGON_NUMBERS]
+        return kept, len(parts) - len(kept)
+    raise ValueError(
+        f"{where}: segmentation is {coco_json.shorten(segmentation)}: instance segmentation needs"
+        " polygons or a run-length code; draw the mask or remove the annotation"
+    )
+
+
+def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
+    """Draw what `clean_segmentation` returned.
+
+    Args:
+      segmentation: checked polygons or run-length code; no polygons give an empty mask.
+      height: of the image.
+      width: of the image.
+
+    Returns:
+      uint8 [height, width], 1 inside, exactly as pycocotools draws it.
+    """
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        return counts_to_mask(decode_counts(counts) if isinstance(counts, str) else counts, height, width)
+    if not segmentation:
+        return np.zeros((height, width), np.uint8)
+    runs = coco_mask.frPyObjects(segmentation, height, width)
+    mask: Mask = coco_mask.decode(coco_mask.merge(runs))
+    return mask
+
+
+def decode_counts(text: str) -> list[int]:
+    """Decode the compressed `counts` string of COCO.
+
+    Five bits a character above "0", low bits first, bit 5 says that more follow, bit 4 of the last is
+    the sign; from the fourth run on it holds the difference to the run before the last.
+
+    Args:
+      text: the string.
+
+    Returns:
+      Run lengths, background first; not yet checked.
+
+    Raises:
+      ValueError: a character out of range, or an end within a number.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            raise ValueError(f"character {character!r} does not occur in compressed counts")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ValueError("compressed counts end within a number")
+    return counts
+
+
+def counts_to_mask(counts: list[int], height: int, width: int) -> Mask:
+    """Lay out run lengths, which alternate from background and run down the columns.
+
+    Args:
+      counts: lengths, which sum to height * width.
+      height: of the image.
+      width: of the image.
+
+    Returns:
+      uint8 [height, width].
+    """
+    values = (np.arange(len(counts)) % 2).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
+
+
+def tight_box(mask: Mask) -> coco_json.Box:
+    """Give the box (x, y, width, height) in pixels of a mask; an empty mask has (0, 0, 0, 0)."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return 0.0, 0.0, 0.0, 0.0
+    x, y = float(columns[0]), float(rows[0])
+    return x, y, float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)
+
+
+def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float]:
+    where = f"{where}: segmentation"
+    if not isinstance(part, list) or len(part) % 2:
+        raise ValueError(f"{where}: polygon {coco_json.shorten(part)}: give x1, y1, x2, y2, ... in pixels")
+    for at, (number, side) in enumerate(zip(part, [width, height] * (len(part) // 2), strict=True)):
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not math.isfinite(number):
+            raise ValueError(f"{where}: number {at} is {coco_json.shorten(number)}: give finite numbers")
+        if not -MAX_OVERHANG * side <= number <= (MAX_OVERHANG + 1) * side:
+            raise ValueError(
+                f"{where}: number {at} is {number}, far outside the image of {height}x{width} pixels"
+                " (height x width): coordinates are pixels of the image"
+            )
+    points = np.asarray(part, np.float64).reshape(-1, 2)
+    # pycocotools needs memory in proportion to the outline.
+    if np.abs(points - np.roll(points, 1, axis=0)).sum() > 4 * height * width + 64 * (height + width):
+        raise ValueError(f"{where}: the outline of {len(points)} points is longer than the image has room for")
+    return part
+
+
+def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle:
+    where = f"{where}: segmentation"
+    size, counts = code.get("size"), code.get("counts")
+    if size != [height, width]:
+        raise ValueError(
+            f"{where}: size is {coco_json.shorten(size)}, but the image has [{height}, {width}]"
+            " (height, width): encode the mask at the size of the image"
+        )
+    if isinstance(counts, str):
+        try:
+            runs = decode_counts(counts)
+        except ValueError as error:
+            raise ValueError(f"{where}: counts is {coco_json.shorten(counts)}: {error}") from error
+    elif isinstance(counts, list):
+        runs = counts = [coco_json.parse_int(where, "counts", count) for count in counts]
+    else:
+        raise ValueError(f"{where}: counts is {coco_json.shorten(counts)}: give a list or a string")
+    if any(run < 0 for run in runs) or sum(runs) != height * width:
+        raise ValueError(
+            f"{where}: counts {coco_json.shorten(counts)} sum to {sum(runs)}, but the image has"
+            f" {height}x{width} = {height * width} pixels: encode the mask again"
+        )
+    return {"size": [height, width], "counts": counts}
