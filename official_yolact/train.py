@@ -1,6 +1,6 @@
 """Trains and evaluates: Model Garden's flags, our checks, Model Garden's train_lib.
 
-    python -m official_yolact.train --experiment=yolact_resnet50_coco --mode=train_and_eval \
+python -m official_yolact.train --experiment=yolact_resnet50_coco --mode=train_and_eval \
         --config_file=my.yaml --params_override=task.model.num_classes=4 --model_dir=runs/mine
 """
 
@@ -11,15 +11,15 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app  # noqa: E402
-from absl import flags  # noqa: E402
-from absl import logging  # noqa: E402
+from absl import app
+from absl import flags
+from absl import logging
 
-from official.common import flags as tfm_flags  # noqa: E402
-from official_yolact import registry_imports  # noqa: F401, E402  for its effects
-from official_yolact.configs import experiments  # noqa: E402
-from official_yolact.configs import loading  # noqa: E402
-from official_yolact.training import run  # noqa: E402
+from official.common import flags as tfm_flags
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.configs import experiments
+from official_yolact.configs import loading
+from official_yolact.training import run
 
 FLAGS = flags.FLAGS
 

@@ -98,7 +98,8 @@ def _units(backbone: tf_keras.Model) -> Iterator[dict[str, tf.Variable]]:
         for suffix in ("", "0", "1", "2"):
             convolution = getattr(layer, f"_conv{suffix}", None)
             norm = getattr(layer, f"_norm{suffix}", None)
-            if isinstance(convolution, tf_keras.layers.Layer) and isinstance(norm, tf_keras.layers.Layer):
+            # A block without expansion makes the layer of its expansion too, and never uses it.
+            if convolution is not None and norm is not None and getattr(convolution, "built", False):
                 kernel = getattr(convolution, "depthwise_kernel", None)
                 yield {
                     "kernel": convolution.kernel if kernel is None else kernel,

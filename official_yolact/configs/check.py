@@ -194,7 +194,11 @@ def _check_model(model: yolact.YolactModel) -> Iterator[str]:
         )
     for section in ("backbone", "decoder"):
         choice = getattr(model, section)
-        known = {field.name for field in dataclasses.fields(choice)} - {"type", "default_params", "restrictions"}
+        known = {field.name for field in dataclasses.fields(choice)} - {
+            "type",
+            "default_params",
+            "restrictions",
+        }
         if choice.type not in known:
             yield f"task.model.{section}.type: {choice.type!r}, expected one of {sorted(known)}"
     if model.backbone.type == "yolact_resnet" and model.backbone.yolact_resnet.depth not in (50, 101):

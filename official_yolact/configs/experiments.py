@@ -67,9 +67,7 @@ def yolact_tiny_shapes() -> YolactExperiment:
         num_classes=7,
         input_size=[128, 128],
         max_level=5,
-        backbone=yolact.Backbone(
-            type="resnet", resnet=backbones.ResNet(model_id=18, depth_multiplier=0.5)
-        ),
+        backbone=yolact.Backbone(type="resnet", resnet=backbones.ResNet(model_id=18, depth_multiplier=0.5)),
         anchor=yolact.Anchor(scales=[16.0, 32.0, 64.0], square=False),
         protonet=yolact.Protonet(num_filters=64, num_prototypes=16),
         head=yolact.Head(num_filters=64),

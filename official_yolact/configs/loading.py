@@ -21,6 +21,8 @@ from official.modeling.hyperparams import base_config
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 
+YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
+
 _FLOAT = re.compile(r"^[-+]?(?:\d[\d_]*)(?:\.\d*)?[eE][-+]?\d+$")
 
 
@@ -76,10 +78,35 @@ def load_experiment(
 
 
 def load_config(config: str, overrides: Sequence[str] = ()) -> experiments.YolactExperiment:
-    """Build the configuration that a person means: a YAML file, or the name of an experiment."""
-    if config.endswith((".yaml", ".yml", ".json")) or os.path.exists(config):
-        return load_experiment(None, [config], overrides)
-    return load_experiment(config, [], overrides)
+    """Build the configuration that a person means.
+
+    Args:
+      config: a YAML file, the name of one that comes with the package, or an experiment.
+      overrides: as for `load_experiment`.
+
+    Returns:
+      The configuration, checked.
+    """
+    path = find_config_file(config)
+    return load_experiment(None, [path], overrides) if path else load_experiment(config, [], overrides)
+
+
+def find_config_file(config: str) -> str | None:
+    """Find the YAML file that `config` names; None when it has no such ending and is no file.
+
+    Raises:
+      FileNotFoundError: it ends like a YAML file, and is neither on disk nor in the package.
+    """
+    if os.path.isfile(config):
+        return config
+    if not config.endswith((".yaml", ".yml", ".json")):
+        return None
+    shipped = os.path.join(YAML_DIR, config)
+    if os.path.basename(config) == config and os.path.isfile(shipped):
+        return shipped
+    raise FileNotFoundError(
+        f"{config}: no such file, and none of the package's: {sorted(os.listdir(YAML_DIR))}"
+    )
 
 
 def load_params(path: str) -> experiments.YolactExperiment:
@@ -139,7 +166,7 @@ def _parse_mapping(text: str, origin: str) -> Mapping[str, Any]:
 
 def _load(text: str, origin: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  _Loader is a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{origin}: not valid YAML: {_plain(error)}") from error
     except ValueError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from absl import logging
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from official.core import base_task
 from official_yolact.checkpoints import restore
@@ -120,7 +120,9 @@ class YolactTask(base_task.Task):
             return gradients
         return [g + decay * tf.cast(v, g.dtype) for g, v in zip(gradients, variables, strict=True)]
 
-    def validation_step(self, inputs: Any, model: tf_keras.Model, metrics: Any = None) -> dict[str, tf.Tensor]:
+    def validation_step(
+        self, inputs: Any, model: tf_keras.Model, metrics: Any = None
+    ) -> dict[str, tf.Tensor]:
         """Detect on this replica's part of the batch."""
         del metrics
         images, labels = inputs

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from absl import logging
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from official.common import distribute_utils
 from official.core import task_factory

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from absl import logging
 import tensorflow as tf
+from absl import logging
 
 from official.core import base_trainer
 from official_yolact.training import plateau

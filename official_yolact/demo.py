@@ -1,0 +1,93 @@
+"""The main job in small: shapes, TFRecords, training, COCO AP, pictures."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import time
+from collections.abc import Callable
+
+import cv2
+
+from official_yolact.configs import loading
+from official_yolact.data import convert
+from official_yolact.data import shapes
+from official_yolact.evaluation import table
+from official_yolact.serving import loading as serving
+from official_yolact.serving import visualization
+from official_yolact.training import run as training
+
+CONFIG = "yolact_tiny_shapes_cpu.yaml"
+METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
+
+Say = Callable[[str], None]
+
+
+def run_demo(
+    output: str,
+    say: Say,
+    num_train: int = 2000,
+    num_val: int = 250,
+    num_pictures: int = 12,
+    overrides: tuple[str, ...] = (),
+) -> dict[str, float]:
+    """Make the shapes data set, convert it, train on it, evaluate, and draw predictions.
+
+    Args:
+      output: directory for everything: `shapes/`, `records/`, `model/`, `pictures/`, `metrics.json`.
+      say: takes each line of progress.
+      num_train: training images.
+      num_val: held-out images, on which the numbers are.
+      num_pictures: held-out images that are drawn.
+      overrides: `key=value` terms on top of the demo's configuration.
+
+    Returns:
+      Every number of the evaluation; `metrics.json` holds them too.
+    """
+    started = time.monotonic()
+    data, records, model_dir = (os.path.join(output, name) for name in ("shapes", "records", "model"))
+    say(f"making {num_train} training and {num_val} held-out images of shapes in {data}")
+    shapes.write_shapes(data, num_train, num_val)
+    for split in ("train", "val"):
+        source = os.path.join(data, f"instances_{split}.json")
+        convert.convert_coco(source, os.path.join(data, split), records, split)
+    say(f"wrote TFRecords to {records} ({time.monotonic() - started:.0f} s); training in {model_dir}")
+    terms = [
+        f"task.train_data.input_path={records}/train-*.tfrecord",
+        f"task.validation_data.input_path={records}/val-*.tfrecord",
+    ]
+    params = loading.load_config(CONFIG, [*terms, *overrides])
+    logs = training.run(params, "train_and_post_eval", model_dir)
+    metrics = {name: float(value) for name, value in logs.items() if name.startswith(("box_", "mask_"))}
+    say(table.format_table(metrics))
+    draw_predictions(model_dir, os.path.join(data, "val"), os.path.join(output, "pictures"), num_pictures)
+    metrics["seconds"] = round(time.monotonic() - started, 1)
+    with open(os.path.join(output, "metrics.json"), "w", encoding="utf-8") as file:
+        json.dump(metrics, file, indent=1)
+    say(f"pictures: {output}/pictures; numbers: {output}/metrics.json ({metrics['seconds']:.0f} s in all)")
+    return metrics
+
+
+def draw_predictions(model_dir: str, images_dir: str, output: str, count: int) -> list[str]:
+    """Draw what a model finds on the first images of a folder, one by one and side by side.
+
+    Args:
+      model_dir: what `official_yolact.load` takes.
+      images_dir: folder of JPEG files.
+      output: folder for `NAME.png` and `all.png`.
+      count: images to draw, at most.
+
+    Returns:
+      The pictures' paths, without `all.png`.
+    """
+    os.makedirs(output, exist_ok=True)
+    predictor = serving.load(model_dir)
+    drawn, paths = [], []
+    for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
+        name = os.path.splitext(os.path.basename(path))[0]
+        paths.append(os.path.join(output, f"{name}.png"))
+        drawn.append(enlarge(predictor(path).draw()))
+        cv2.imwrite(paths[-1], drawn[-1][:, :, ::-1])
+    cv2.imwrite(os.path.join(output, "all.png"), visualization.tile(drawn, columns=4)[:, :, ::-1])
+    return paths
