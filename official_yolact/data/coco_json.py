@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import json
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -118,16 +120,13 @@ def parse_int(where: str, field: str, value: Any) -> int:
     Raises:
       ValueError: anything else, or beyond 64 bits.
     """
-    result: int | None = None
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+    digits = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value)
+    integral = isinstance(value, float) and value.is_integer()
+    if digits or integral or (isinstance(value, int) and not isinstance(value, bool)):
         result = int(value)
-    elif isinstance(value, float) and value.is_integer():
-        result = int(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        result = value
-    if result is None or abs(result) > MAX_ID:
-        raise ValueError(f"{where}: {field} is {shorten(value)}: give an integer")
-    return result
+        if abs(result) <= MAX_ID:
+            return result
+    raise ValueError(f"{where}: {field} is {shorten(value)}: give an integer")
 
 
 def parse_number(where: str, field: str, value: Any) -> float:
@@ -242,8 +241,8 @@ def _parse_crowd(where: str, value: Any) -> bool:
 def _refuse_twice(path: str, field: str, ids: list[int]) -> None:
     if len(set(ids)) == len(ids):
         return
-    seen: set[int] = set()
-    twice = sorted({i for i in ids if i in seen or seen.add(i)})  # type: ignore[func-returns-value]
+    twice = [i for i, count in collections.Counter(ids).items() if count > 1]
     raise ValueError(
-        f"{path}: {field}: {len(twice)} ids occur more than once, the first is {twice[0]}: give each its own id"
+        f"{path}: {field}: {len(twice)} ids occur more than once, the first is {twice[0]}:"
+        " give each its own id"
     )

@@ -48,6 +48,7 @@ def convert_coco(
     images_dir: str,
     output_dir: str,
     split: str,
+    *,
     num_shards: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,
@@ -77,7 +78,9 @@ def convert_coco(
     source = coco_json.read(annotations)
     total = num_shards or max(1, math.ceil(len(source.images) / IMAGES_PER_SHARD))
     if total > len(source.images):
-        raise ValueError(f"shards is {total}, but {annotations} has {len(source.images)} images: ask for fewer")
+        raise ValueError(
+            f"shards is {total}, but {annotations} has {len(source.images)} images: ask for fewer"
+        )
     paths = [image_files.locate(image, images_dir, _where(source, image)) for image in source.images]
     os.makedirs(output_dir, exist_ok=True)
     names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
@@ -153,8 +156,8 @@ class _ShardWriter:
             encoded.height,
             encoded.width,
             self._source.path,
-            part.skipped,
-            part.changed,
+            skipped=part.skipped,
+            changed=part.changed,
         )
         part.images[position] = {
             "id": image.id,

@@ -123,7 +123,14 @@ def _decode(data: bytes, path: str, where: str) -> PIL.Image.Image:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width}x{picture.height} pixels are more than {MAX_PIXELS}")
             picture.load()
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, PIL.Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        struct.error,
+        PIL.Image.DecompressionBombError,
+    ) as error:
         reason = "empty file" if not data else str(error).replace("\n", " ")
         if isinstance(error, PIL.UnidentifiedImageError):
             reason = reason if not data else f"no known image format; it begins with {data[:8]!r}"
@@ -138,7 +145,9 @@ def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...], where
         raise ValueError(f"{where}: the image has floating-point pixels: save it with 8 bits a channel")
     if picture.mode.startswith("I"):
         # `convert` would saturate; TensorFlow takes the high byte of 16.
-        picture = PIL.Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        picture = PIL.Image.fromarray(
+            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        )
     if picture.mode not in ("L", "RGB"):
         picture = picture.convert("RGB")
     buffer = io.BytesIO()

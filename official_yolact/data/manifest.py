@@ -73,7 +73,9 @@ class Manifest:
                 content["shards"] = [Shard(**shard) for shard in content["shards"]]
                 return cls(**content)
             except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}: not a manifest of a conversion ({error}): convert again") from error
+                raise ValueError(
+                    f"{path}: not a manifest of a conversion ({error}): convert again"
+                ) from error
 
 
 def file_name(split: str) -> str:

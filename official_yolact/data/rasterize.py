@@ -25,9 +25,7 @@ MAX_OVERHANG = 4
 _MIN_POLYGON_NUMBERS = 6
 
 
-def clean_segmentation(
-    segmentation: Any, height: int, width: int, where: str
-) -> tuple[Polygons | Rle, int]:
+def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -> tuple[Polygons | Rle, int]:
     """Check a segmentation and bring it into a form that pycocotools takes.
 
     Args:
@@ -153,7 +151,9 @@ def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float
     points = np.asarray(part, np.float64).reshape(-1, 2)
     # pycocotools needs memory in proportion to the outline.
     if np.abs(points - np.roll(points, 1, axis=0)).sum() > 4 * height * width + 64 * (height + width):
-        raise ValueError(f"{where}: the outline of {len(points)} points is longer than the image has room for")
+        raise ValueError(
+            f"{where}: the outline of {len(points)} points is longer than the image has room for"
+        )
     return part
 
 

@@ -39,6 +39,7 @@ def make_instances(
     height: int,
     width: int,
     path: str,
+    *,
     skipped: collections.Counter[str],
     changed: collections.Counter[str],
 ) -> list[Instance]:
