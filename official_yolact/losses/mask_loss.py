@@ -81,7 +81,11 @@ def choose_positives(positive: Tensor, seeds: Tensor, limit: int) -> tuple[Tenso
         seed = tf.random.experimental.stateless_fold_in(seed, _SEED_SALT)
         return tf.random.stateless_uniform([num_anchors], seed, alg="philox")
 
-    draws = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
+    draws = tf.cond(
+        tf.reduce_any(num_positives > limit),
+        lambda: tf.map_fn(draw, seeds, fn_output_signature=tf.float32),
+        lambda: tf.zeros_like(positive, tf.float32),
+    )
     draws = tf.where(num_positives > limit, draws, 0.0)
     # Of equal keys top_k takes the first.
     _, chosen = tf.math.top_k(tf.where(positive, 1.0 + draws, 0.0), limit)
