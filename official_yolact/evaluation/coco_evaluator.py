@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
@@ -17,6 +18,7 @@ from official_yolact.evaluation import segmentation
 from official_yolact.ops import masks as mask_ops
 
 _logger = logging.getLogger(__name__)
+_MAX_PIXELS_AT_ONCE = 2**26
 
 
 class CocoEvaluator:
@@ -36,12 +38,17 @@ class CocoEvaluator:
 
         Raises:
           OSError: the file cannot be read.
-          ValueError: it is malformed, or none of its categories is the detector's.
+          ValueError: it is malformed, has malformed masks, or none of its categories is the detector's.
         """
         self.groundtruth = groundtruth_lib.load_groundtruth(annotation_file) if annotation_file else None
         self._category_ids = (
-            map_classes(categories, self.groundtruth) if self.groundtruth else dict(enumerate(categories.ids, 1))
+            map_classes(categories, self.groundtruth)
+            if self.groundtruth
+            else dict(enumerate(categories.ids, 1))
         )
+        if self.groundtruth and self.groundtruth.has_masks:
+            # A malformed one is reported now, not after hours of detecting.
+            _ = self.groundtruth.mask_annotations
         self.reset()
 
     def reset(self) -> None:
@@ -128,14 +135,15 @@ class CocoEvaluator:
         ]
         if not rows:
             return
-        masks = mask_ops.upsample_masks(detections["detection_masks"][rows], height, width)
-        encodings = segmentation.encode_masks(np.asarray(masks))
+        encodings = _encode(detections["detection_masks"][rows], height, width)
         for row, encoding in zip(rows, encodings, strict=True):
             category_id = self._category_ids[int(detections["detection_classes"][row])]
             head = {"image_id": image_id, "category_id": category_id}
             top, left, bottom, right = (float(side) for side in detections["detection_boxes"][row])
             box = [left, top, right - left, bottom - top]
-            self.box_results.append({**head, "bbox": box, "score": float(detections["detection_scores"][row])})
+            self.box_results.append(
+                {**head, "bbox": box, "score": float(detections["detection_scores"][row])}
+            )
             mask_score = float(detections["detection_mask_scores"][row])
             self.mask_results.append({**head, "segmentation": encoding, "score": mask_score})
 
@@ -159,7 +167,9 @@ def map_classes(
     name_of_id = dict(zip(groundtruth.categories.ids, groundtruth.categories.names, strict=True))
     mapping = {
         index: category_id if name_of_id.get(category_id) == name else id_of_name[name]
-        for index, (category_id, name) in enumerate(zip(categories.ids, categories.names, strict=True), start=1)
+        for index, (category_id, name) in enumerate(
+            zip(categories.ids, categories.names, strict=True), start=1
+        )
         if name in id_of_name
     }
     if not mapping:
@@ -168,6 +178,21 @@ def map_classes(
             f"{_few(categories.names)}: none in common"
         )
     return mapping
+
+
+@tf.function(input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([2], tf.int32)])
+def _upsample(masks: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return mask_ops.upsample_masks(masks, size[0], size[1])
+
+
+def _encode(masks: NDArray[np.floating[Any]], height: int, width: int) -> list[segmentation.Rle]:
+    """Upsample and encode soft masks [D, h, w], a few at a time where the image is large."""
+    step = max(1, _MAX_PIXELS_AT_ONCE // (height * width))
+    encodings: list[segmentation.Rle] = []
+    for start in range(0, len(masks), step):
+        part = _upsample(tf.constant(masks[start : start + step], tf.float32), tf.constant([height, width]))
+        encodings += segmentation.encode_masks(part.numpy())
+    return encodings
 
 
 def _few(names: tuple[str, ...]) -> str:

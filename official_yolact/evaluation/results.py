@@ -38,7 +38,9 @@ def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Re
     """
     content = groundtruth_lib.load_json(path)
     if not isinstance(content, list):
-        raise ValueError(f"{path}: expected a list of detections (COCO results), found {type(content).__name__}")
+        raise ValueError(
+            f"{path}: expected a list of detections (COCO results), found {type(content).__name__}"
+        )
     results = [_check(entry, f"{path}: [{i}]", groundtruth) for i, entry in enumerate(content)]
     known = [result for result in results if result["category_id"] in groundtruth.categories.ids]
     if results and not known:
@@ -48,11 +50,19 @@ def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Re
         )
     if len(known) < len(results):
         _logger.warning(
-            "%s: %d detections have categories that the annotations do not have", path, len(results) - len(known)
+            "%s: %d detections have categories that the annotations do not have",
+            path,
+            len(results) - len(known),
         )
     for field in ("bbox", "segmentation"):
         _check_field_everywhere(field, results, path)
     return known
+
+
+def select(results: list[Result], field: str) -> list[Result]:
+    """Give results as a file of one kind holds them: `field` (bbox or segmentation) without the other."""
+    other = {"bbox": "segmentation", "segmentation": "bbox"}[field]
+    return [{k: v for k, v in result.items() if k != other} for result in results if field in result]
 
 
 def write_results(path: str, results: list[Result]) -> None:

@@ -56,7 +56,9 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> Rle:
       ValueError: the segmentation is malformed or does not fit the image.
     """
     if not 0 < height * width <= MAX_PIXELS or height < 0:
-        raise ValueError(f"{where}: image of height {height!r} and width {width!r}: expected 1 to {MAX_PIXELS} px")
+        raise ValueError(
+            f"{where}: image of height {height!r} and width {width!r}: expected 1 to {MAX_PIXELS} px"
+        )
     if isinstance(segmentation, dict):
         return _check_rle(segmentation, height, width, where)
     if isinstance(segmentation, list) and segmentation:
@@ -111,7 +113,9 @@ def _decompress(text: str | bytes, where: str) -> NDArray[np.int64]:
     bit 5 says that more digits follow, bit 4 of the last digit is the sign. From the fourth run on
     the number is the difference to the run before the last.
     """
-    error = ValueError(f"{where}: segmentation.counts is {_short(text)}: not a compressed run-length encoding")
+    error = ValueError(
+        f"{where}: segmentation.counts is {_short(text)}: not a compressed run-length encoding"
+    )
     try:
         raw = text.encode("ascii") if isinstance(text, str) else text
     except UnicodeEncodeError:

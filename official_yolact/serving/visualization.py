@@ -36,9 +36,10 @@ class _Style:
     font: int
 
     @classmethod
-    def of(cls, height: int, width: int) -> _Style:
+    def of(cls, height: int, width: int, num_instances: int) -> _Style:
         side = math.sqrt(height * width)
-        return cls(line=max(1, round(side / 380)), font=int(np.clip(round(side / 38), 10, 96)))
+        crowding = 1 + max(0, num_instances - 15) / 40
+        return cls(line=max(1, round(side / 380)), font=int(np.clip(round(side / 38 / crowding), 9, 96)))
 
 
 def draw_instances(
@@ -69,7 +70,7 @@ def draw_instances(
     """
     canvas = _enlarge(np.asarray(image, np.uint8), zoom)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom
-    style = _Style.of(*canvas.shape[:2])
+    style = _Style.of(*canvas.shape[:2], len(boxes))
     colors = choose_colors(classes)
     for index in _largest_first(boxes):
         if masks is not None:
@@ -212,7 +213,7 @@ def _draw_labels(
         draw.rounded_rectangle(
             (left, top, left + width - 1, top + height - 1), max(2, style.font // 5), fill=colors[index]
         )
-        ink = _DARK_TEXT if _luminance(colors[index]) > 0.3 else _LIGHT_TEXT
+        ink = _DARK_TEXT if _luminance(colors[index]) > 0.2 else _LIGHT_TEXT
         draw.text((left + pad, top + height / 2), texts[index], font=font, fill=ink, anchor="lm")
     return np.asarray(picture, np.uint8)
 
@@ -243,7 +244,10 @@ def _place_label(
         )
     ]
     inside = [
-        (round(min(max(x, 0), max(0, image_width - width))), round(min(max(y, 0), max(0, image_height - height))))
+        (
+            round(min(max(x, 0), max(0, image_width - width))),
+            round(min(max(y, 0), max(0, image_height - height))),
+        )
         for x, y in places
     ]
 

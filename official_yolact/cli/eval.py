@@ -1,0 +1,130 @@
+"""`yolact eval`: COCO box and mask AP of a model or of a results file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "eval",
+        help="measure COCO box and mask AP",
+        usage=(
+            "yolact eval MODEL --images DIR --annotations JSON [--output DIR] [--json]\n"
+            "       yolact eval --detections RESULTS.json --annotations JSON [--output DIR] [--json]\n"
+            "       yolact eval MODEL --images DIR [--image-list JSON] --output DIR [--json]"
+        ),
+        description=(
+            "Measure COCO box and mask AP with pycocotools, over every image of the annotation file. "
+            "Without annotations, only write what was found."
+        ),
+    )
+    parser.add_argument("model", nargs="?", help="model directory, or a checkpoint in one")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images")
+    parser.add_argument("--annotations", metavar="JSON", help="COCO instance annotations")
+    parser.add_argument("--detections", metavar="JSON", help="COCO results to measure, in place of a model")
+    parser.add_argument(
+        "--image-list",
+        metavar="JSON",
+        help="COCO file that names images and ids without annotations (test-dev); "
+        "else the pictures of the folder count from 1",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
+    )
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    _check_usage(args)
+    metrics, boxes, masks = _measure_file(args) if args.detections else _measure_model(args)
+    if args.output:
+        _write(args.output, metrics, boxes, masks)
+    if metrics is not None:
+        from official_yolact.evaluation import table
+
+        print(table.format_table(metrics))
+    if args.json:
+        print(
+            json.dumps(metrics if metrics is not None else {"detections": len(boxes), "output": args.output})
+        )
+    return 0
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    """Refuse combinations that say too much or too little; raises ValueError."""
+    if bool(args.model) == bool(args.detections):
+        raise ValueError("name either a MODEL or --detections RESULTS.json")
+    if args.detections and not args.annotations:
+        raise ValueError("--detections are measured against --annotations JSON: name it")
+    if args.detections and (args.images or args.image_list):
+        raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
+    if args.model and not args.images:
+        raise ValueError("a MODEL is measured on --images DIR: name the folder of the images")
+    if args.annotations and args.image_list:
+        raise ValueError("--annotations name the images already: leave out --image-list")
+    if args.model and not args.annotations and not args.output:
+        raise ValueError(
+            "without --annotations there is nothing to measure: name --output DIR to write detections"
+        )
+
+
+def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any], list[Any]]:
+    from official_yolact.evaluation import groundtruth
+    from official_yolact.evaluation import metrics
+    from official_yolact.evaluation import results
+
+    truth = groundtruth.load_groundtruth(args.annotations)
+    found = results.load_results(args.detections, truth)
+    return (
+        metrics.compute_metrics(truth, found),
+        results.select(found, "bbox"),
+        results.select(found, "segmentation"),
+    )
+
+
+def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, list[Any], list[Any]]:
+    from official_yolact.cli import progress
+    from official_yolact.evaluation import coco_evaluator
+    from official_yolact.serving import batch
+    from official_yolact.serving import loading
+
+    listed = _list_images(args)
+    predictor = loading.load(args.model, args.batch_size)
+    evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories)
+    batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
+    metrics = evaluator.evaluate() if args.annotations else None
+    return metrics, evaluator.box_results, evaluator.mask_results
+
+
+def _list_images(args: argparse.Namespace) -> list[Any]:
+    from official_yolact.serving import sources
+
+    if args.annotations or args.image_list:
+        path = args.annotations or args.image_list
+        return sources.list_annotated(sources.load_image_list(path), args.images, path)
+    pictures = sources.find_pictures([args.images])
+    return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
+
+
+def _write(output: str, metrics: dict[str, float] | None, boxes: list[Any], masks: list[Any]) -> None:
+    """Write the files; a results file without boxes or without masks gives none of them."""
+    from official_yolact.evaluation import results
+
+    os.makedirs(output, exist_ok=True)
+    if boxes or not masks:
+        results.write_results(os.path.join(output, results.BOX_FILE_NAME), boxes)
+    if masks or not boxes:
+        results.write_results(os.path.join(output, results.MASK_FILE_NAME), masks)
+    if metrics is not None:
+        with open(os.path.join(output, "metrics.json"), "w", encoding="utf-8") as file:
+            json.dump(metrics, file, indent=1)

@@ -1,0 +1,136 @@
+"""The console script `yolact`: finds the command, runs it, and turns failures into one line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import official_yolact
+
+COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config")
+"""Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
+
+_DEBUG = "YOLACT_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+      argv: arguments after the program's name; None takes those of the process.
+
+    Returns:
+      Exit code: 0 done; 1 findings of a check; 2 usage or unusable input; 130 interrupted.
+    """
+    _quiet_tensorflow()
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse ends the process for --help and for bad usage
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        with _log_to_stderr():
+            return int(args.run(args))
+    except KeyboardInterrupt:
+        print("yolact: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; say nothing, also when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get(_DEBUG) or not _is_expected(error):
+            raise
+        print(f"yolact: error: {_message(error)}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser with all commands; imports nothing heavy."""
+    parser = _Parser(
+        prog="yolact",
+        description="Real-time instance segmentation with YOLACT.",
+        epilog="`yolact COMMAND --help` says more about a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"yolact {official_yolact.__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name in COMMANDS:
+        importlib.import_module(f"official_yolact.cli.{name}").add_parser(subparsers)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that suggests the nearest command or option for one it does not know."""
+
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            raise argparse.ArgumentError(action, f"unknown {value!r}{_suggest(value, known)}")
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        """Parse, and name the nearest option for one that is not known."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            parser = self._chosen(parsed)
+            options = [option for action in parser._actions for option in action.option_strings]
+            parser.error(f"unknown argument {rest[0]!r}{_suggest(rest[0].partition('=')[0], options)}")
+        return parsed
+
+    def _chosen(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
+        """Find the parser of the command, to show its usage."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                chosen = action.choices.get(getattr(parsed, action.dest, None))
+                if isinstance(chosen, _Parser):
+                    return chosen._chosen(parsed)
+        return self
+
+
+def _suggest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up lines off the terminal, unless the user has set the level."""
+    # Without a GPU the CUDA library reports its absence as an error.
+    has_gpu = os.path.exists("/dev/nvidiactl")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if has_gpu else "3")
+
+
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Show the package's own warnings as lines of this program."""
+    logger = logging.getLogger("official_yolact")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("yolact: %(message)s"))
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _is_expected(error: Exception) -> bool:
+    """Tell errors that state a fault of input from faults of the program."""
+    if isinstance(error, ValueError | KeyError | OSError):
+        return True
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

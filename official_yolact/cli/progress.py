@@ -1,0 +1,38 @@
+"""Progress on standard error: one line that is rewritten on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_LINE_EVERY_SECONDS = 10.0
+_REDRAW_EVERY_SECONDS = 0.1
+
+
+class Progress:
+    """Shows how many of a number of things are done and how long the rest will take."""
+
+    def __init__(self, what: str) -> None:
+        """Take the name of the things, for example `images`."""
+        self._what = what
+        self._start = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show the state, not too often, and always at the end."""
+        now = time.monotonic()
+        pause = _REDRAW_EVERY_SECONDS if self._terminal else _LINE_EVERY_SECONDS
+        if done < total and now - self._shown < pause:
+            return
+        self._shown = now
+        left = (now - self._start) / max(done, 1) * (total - done)
+        text = f"{done}/{total} {self._what}" + (f", {_format_seconds(left)} left" if done < total else "")
+        if self._terminal:
+            print(f"\r{text}\x1b[K", end="" if done < total else "\n", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _format_seconds(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,129 @@
+"""Many pictures through a model: into files, or into an evaluator."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from official_yolact.evaluation import coco_evaluator
+from official_yolact.evaluation import results
+from official_yolact.serving import images as image_files
+from official_yolact.serving import predictor as predictor_lib
+from official_yolact.serving import sources
+
+PREDICTIONS_FILE = "predictions.json"
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) after each picture or batch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicted:
+    """What came of the pictures of one run.
+
+    Attributes:
+      num_pictures: pictures written.
+      num_detections: detections in them.
+      skipped: one message for each picture that could not be read, naming it.
+    """
+
+    num_pictures: int
+    num_detections: int
+    skipped: list[str]
+
+
+def predict_files(
+    predictor: predictor_lib.Predictor,
+    paths: Sequence[str],
+    output: str,
+    score_threshold: float = predictor_lib.SCORE_THRESHOLD,
+    max_detections: int = predictor_lib.MAX_DETECTIONS,
+    progress: Progress | None = None,
+) -> Predicted:
+    """Write each picture with its detections, and `predictions.json` with those of all.
+
+    The JSON is a list of COCO results with `file_name` and `category_name`; `image_id` counts
+    `paths` from 1, pictures that cannot be read included.
+
+    Args:
+      predictor: the model.
+      paths: picture files.
+      output: folder to write to; made if it does not exist.
+      score_threshold: detections below it are left out.
+      max_detections: kept in a picture.
+      progress: called after each picture.
+
+    Raises:
+      OSError: the folder cannot be written.
+      ValueError: a picture would be overwritten, or none could be read.
+    """
+    targets = [os.path.join(output, name) for name in sources.name_outputs(paths)]
+    _refuse_overwriting(paths, targets)
+    os.makedirs(output, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    for index, (path, target) in enumerate(zip(paths, targets, strict=True), start=1):
+        try:
+            image = image_files.read_image(path)
+        except (OSError, ValueError) as error:
+            skipped.append(str(error))
+        else:
+            found = predictor(image, score_threshold, max_detections)
+            found.save(target)
+            entries += [
+                {**entry, "file_name": path, "category_name": name}
+                for entry, name in zip(found.to_coco(index), found.names, strict=True)
+            ]
+        if progress:
+            progress(index, len(paths))
+    if len(skipped) == len(paths):
+        others = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        raise ValueError(
+            f"no picture could be read: {skipped[0]}{others}" if skipped else "no pictures are given"
+        )
+    results.write_results(os.path.join(output, PREDICTIONS_FILE), entries)
+    return Predicted(len(paths) - len(skipped), len(entries), skipped)
+
+
+def collect_detections(
+    predictor: predictor_lib.Predictor,
+    listed: Sequence[sources.ListedImage],
+    evaluator: coco_evaluator.CocoEvaluator,
+    progress: Progress | None = None,
+) -> None:
+    """Hand all detections of pictures to an evaluator.
+
+    Args:
+      predictor: the model.
+      listed: the pictures.
+      evaluator: takes them, in this order.
+      progress: called after each batch.
+
+    Raises:
+      OSError: a picture cannot be opened.
+      ValueError: a picture cannot be read, or has another size than its annotations state.
+    """
+    for start in range(0, len(listed), predictor.batch_size):
+        part = listed[start : start + predictor.batch_size]
+        images = [image_files.read_image(one.path, one.size) for one in part]
+        rows = next(predictor.detect(images))
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        evaluator.update(
+            np.array([one.image_id for one in part]),
+            arrays.pop("image_info"),
+            np.ones(len(part), np.float32),
+            arrays,
+        )
+        if progress:
+            progress(start + len(part), len(listed))
+
+
+def _refuse_overwriting(paths: Sequence[str], targets: Sequence[str]) -> None:
+    originals = {os.path.realpath(path) for path in paths}
+    for target in targets:
+        if os.path.realpath(target) in originals:
+            raise ValueError(f"{target}: would overwrite the picture itself: choose another --output folder")

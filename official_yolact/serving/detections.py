@@ -1,0 +1,82 @@
+"""Detections of one picture, as people use them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from official_yolact.evaluation import segmentation
+from official_yolact.serving import visualization
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detections:
+    """Instances found in one picture, best first.
+
+    Attributes:
+      image: uint8 RGB [H, W, 3], upright.
+      boxes: float32 [D, 4] yxyx_px.
+      scores: float32 [D].
+      classes: int32 [D], from 1.
+      category_ids: int64 [D], ids of the data set's categories.
+      names: D names.
+      masks: bool [D, H, W].
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    category_ids: NDArray[np.int64]
+    names: list[str]
+    masks: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Count the instances."""
+        return len(self.scores)
+
+    def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
+        """Draw the instances on the picture, enlarged by a whole factor."""
+        return visualization.draw_instances(
+            self.image, self.boxes, self.classes, self.names, self.scores, self.masks, zoom
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture with its instances; the ending of the name decides the format."""
+        name = os.fspath(path)
+        try:
+            Image.fromarray(self.draw()).save(name, quality=92)
+        except ValueError as error:
+            raise ValueError(
+                f"{name}: cannot be written as a picture: name it .jpg or .png ({error})"
+            ) from None
+
+    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+        """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation."""
+        return [
+            {
+                "image_id": image_id,
+                "category_id": int(category_id),
+                "bbox": [float(left), float(top), float(right - left), float(bottom - top)],
+                "score": float(score),
+                "segmentation": rle,
+            }
+            for category_id, (top, left, bottom, right), score, rle in zip(
+                self.category_ids, self.boxes, self.scores, segmentation.encode_masks(self.masks), strict=True
+            )
+        ]
+
+    def to_json(self) -> str:
+        """Give {"height", "width", "detections": [...]} as text; detections as COCO results with names."""
+        detections = [
+            {"category_name": name, **{key: value for key, value in entry.items() if key != "image_id"}}
+            for name, entry in zip(self.names, self.to_coco(0), strict=True)
+        ]
+        height, width = self.image.shape[:2]
+        return json.dumps({"height": height, "width": width, "detections": detections})

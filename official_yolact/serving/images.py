@@ -1,0 +1,116 @@
+"""Pictures from outside: any file that Pillow reads, upright, RGB, within a size limit."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+from official_yolact.ops import preprocess
+
+EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+_ORIENTATION_TAG = 0x0112
+
+
+def read_image(
+    source: str | os.PathLike[str] | bytes | NDArray[Any], size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Give a picture as an array.
+
+    JPEG and PNG pass through the decoder that training uses, for decoders differ in their last
+    bits; other formats through Pillow. Files are turned upright by their EXIF orientation.
+
+    Args:
+      source: path, the bytes of a file, or a uint8 RGB array [H, W, 3], which is given back.
+      size: (height, width) that annotations state; a file that has it as stored and not upright is
+        left as stored, for its annotations were made without the orientation.
+
+    Returns:
+      uint8 RGB [H, W, 3].
+
+    Raises:
+      OSError: the file cannot be opened.
+      ValueError: no picture that can be read, or too large a one.
+    """
+    if isinstance(source, np.ndarray):
+        return _check_array(source)
+    if isinstance(source, bytes):
+        return _decode(source, f"{len(source)} bytes", size)
+    name = os.fspath(source)
+    if os.path.isdir(name):
+        raise IsADirectoryError(f"{name}: is a folder, not a picture")
+    if not os.path.exists(name):
+        raise FileNotFoundError(f"{name}: no such picture")
+    with open(name, "rb") as file:
+        return _decode(file.read(), name, size)
+
+
+def _check_array(image: NDArray[Any]) -> NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"image array is {image.dtype} {list(image.shape)}: expected uint8 RGB [H, W, 3]")
+    return image
+
+
+def _decode(encoded: bytes, name: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    orientation, kind = _check_header(encoded, name)
+    try:
+        if kind in ("JPEG", "MPO", "PNG"):
+            image = np.asarray(preprocess.decode_image(encoded), np.uint8)
+        else:
+            image = _decode_by_pillow(encoded)
+    except Exception as error:  # decoders raise errors of many kinds for damaged files
+        raise ValueError(f"{name}: damaged {kind} file: {_first_line(error)}") from error
+    upright = image.shape[1::-1] if orientation >= 5 else image.shape[:2]
+    if orientation == 1 or (size is not None and size != upright and size == image.shape[:2]):
+        return image
+    return _turn_upright(image, orientation)
+
+
+def _decode_by_pillow(encoded: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(encoded)) as picture:
+        if picture.mode.startswith("I"):
+            # `convert` would saturate 16 bits; TensorFlow takes the high byte.
+            gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+            return np.repeat(gray[..., np.newaxis], 3, axis=2)
+        return np.asarray(picture.convert("RGB"), np.uint8)
+
+
+def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation 2..8: 5 to 8 exchange rows and columns, then each axis may run back."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _check_header(encoded: bytes, name: str) -> tuple[int, str]:
+    """Read the EXIF orientation (1 upright to 8) and the format without decoding a pixel."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            width, height = picture.size
+            kind = str(picture.format)
+            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{name}: not a picture that can be read: give a JPEG, PNG or other common file"
+        ) from None
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{name}: not a picture that can be read: {_first_line(error)}") from error
+    if width * height > preprocess.MAX_PIXELS:
+        raise ValueError(
+            f"{name}: {width} x {height} pixels are more than the {preprocess.MAX_PIXELS:,} allowed: make it smaller"
+        )
+    return (orientation if orientation in range(1, 9) else 1), kind
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

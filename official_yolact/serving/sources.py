@@ -1,0 +1,139 @@
+"""What `yolact predict` and `yolact eval` read: files, folders, globs, lists of images."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.serving import images as image_files
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedImage:
+    """A picture with the id that its annotation file gives it.
+
+    Attributes:
+      image_id: the id.
+      path: the file.
+      size: (height, width) in pixels that the annotation file states, if it does.
+    """
+
+    image_id: int
+    path: str
+    size: tuple[int, int] | None = None
+
+
+def find_pictures(sources: Iterable[str]) -> list[str]:
+    """Find the picture files that sources mean.
+
+    Args:
+      sources: files, folders (the pictures in them, not in folders below) and glob patterns.
+
+    Returns:
+      Paths, in the order of the sources, each once; those of a folder or pattern sorted by name.
+
+    Raises:
+      OSError: a source is nothing that exists.
+      ValueError: a folder or a pattern holds no picture.
+    """
+    found: dict[str, str] = {}
+    for source in sources:
+        for path in _expand(source):
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def name_outputs(paths: Sequence[str]) -> list[str]:
+    """Give each picture a file name of its own: `photo.jpg`, and `photo-2.jpg` for the next `photo`."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0] or "picture"
+        name, number = f"{stem}.jpg", 1
+        # Some file systems take photo.jpg and Photo.jpg for one file.
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}.jpg"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def list_annotated(images: dict[int, dict[str, Any]], folder: str, path: str) -> list[ListedImage]:
+    """Find the files of an annotation file's images.
+
+    Args:
+      images: image id -> entry with `file_name`.
+      folder: where the files are.
+      path: the annotation file, for messages.
+
+    Raises:
+      OSError: the folder or a file does not exist.
+      ValueError: a file name is missing or leads out of the folder.
+    """
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{folder}: no such folder of images")
+    listed = [
+        ListedImage(image_id, _locate(image_id, image, folder, path), _stated_size(image))
+        for image_id, image in images.items()
+    ]
+    missing = [one for one in listed if not os.path.isfile(one.path)]
+    if missing:
+        others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise FileNotFoundError(
+            f"{missing[0].path}: no such file, but {path} lists it as image {missing[0].image_id}{others}: "
+            "name the folder that the file names are relative to"
+        )
+    return listed
+
+
+def load_image_list(path: str) -> dict[int, dict[str, Any]]:
+    """Read the `images` of a COCO JSON file that need not have annotations (test-dev).
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it has no list of images.
+    """
+    content = groundtruth_lib.load_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
+    return groundtruth_lib.index_images(content["images"], path)
+
+
+def _expand(source: str) -> list[str]:
+    if os.path.isdir(source):
+        names = sorted(name for name in os.listdir(source) if name.lower().endswith(image_files.EXTENSIONS))
+        if not names:
+            raise ValueError(f"{source}: holds no picture ({', '.join(image_files.EXTENSIONS)})")
+        return [os.path.join(source, name) for name in names]
+    if os.path.lexists(source):
+        return [source]
+    if not glob.has_magic(source):
+        raise FileNotFoundError(f"{source}: no such picture or folder")
+    matches = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+    if not matches:
+        raise ValueError(f"{source}: no picture matches this pattern")
+    return matches
+
+
+def _locate(image_id: int, image: dict[str, Any], folder: str, path: str) -> str:
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{path}: image {image_id} has file_name {name!r}: expected the name of a file")
+    located = os.path.join(folder, name)
+    root = os.path.realpath(folder)
+    if os.path.isabs(name) or os.path.commonpath([root, os.path.realpath(located)]) != root:
+        raise ValueError(
+            f"{path}: image {image_id} has file_name {name!r}, which leads out of {folder}: "
+            "name files relative to the folder of images"
+        )
+    return located
+
+
+def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = image.get("height"), image.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
