@@ -1,0 +1,89 @@
+"""The augmentation that a config section asks for, with every number decided."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_yolact.configs import yolact as configs
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentSettings:
+    """What is done to a training image; the probabilities and ranges are all concrete.
+
+    Attributes:
+      photometric: probability of each photometric part.
+      clip_colors: bring pixels back to 0..255 afterwards.
+      expand: probability of a larger canvas.
+      max_expand_ratio: largest side of the canvas over the image's.
+      sample_crop: cut a random part.
+      min_crop_side: smallest side of the part over the canvas's.
+      crop_origin: first pixel that the corner of the part may have.
+      mirror: probability of a left-right flip.
+      flip: probability of an upside-down flip.
+      min_box_side: boxes not wider or not higher than so many input pixels are dropped.
+    """
+
+    photometric: float
+    clip_colors: bool
+    expand: float
+    max_expand_ratio: float
+    sample_crop: bool
+    min_crop_side: float
+    crop_origin: float
+    mirror: float
+    flip: float
+    min_box_side: float
+
+
+_DEFAULT = AugmentSettings(
+    photometric=0.5,
+    clip_colors=True,
+    expand=0.5,
+    max_expand_ratio=4.0,
+    sample_crop=True,
+    min_crop_side=0.3,
+    crop_origin=0.0,
+    mirror=0.5,
+    flip=0.0,
+    min_box_side=4.0,
+)
+
+PRESETS = {
+    "default": _DEFAULT,
+    # The original compares pixels with a limit that is meant for relative sides (4/550), starts
+    # crops at pixel 1 and lets colours leave 0..255.
+    "paper": dataclasses.replace(_DEFAULT, clip_colors=False, crop_origin=1.0, min_box_side=4.0 / 550.0),
+    "none": dataclasses.replace(
+        _DEFAULT,
+        photometric=0.0,
+        clip_colors=False,
+        expand=0.0,
+        sample_crop=False,
+        mirror=0.0,
+        min_box_side=0.0,
+    ),
+}
+"""Settings by preset name."""
+
+
+def resolve_augment(config: configs.Augment, is_training: bool = True) -> AugmentSettings:
+    """Decide every number: the preset's, overridden by the fields that are not None.
+
+    Args:
+      config: the config section.
+      is_training: False gives `none`, whatever the section says.
+
+    Returns:
+      The settings.
+
+    Raises:
+      ValueError: no such preset.
+    """
+    if not is_training:
+        return PRESETS["none"]
+    if config.preset not in PRESETS:
+        raise ValueError(f"augment.preset={config.preset!r}: one of {', '.join(sorted(PRESETS))}")
+    fields = {field.name for field in dataclasses.fields(AugmentSettings)}
+    given = {name: value for name, value in config.as_dict().items() if name in fields and value is not None}
+    return dataclasses.replace(PRESETS[config.preset], **given)

@@ -1,0 +1,112 @@
+"""The dataset that training and evaluation consume."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import reader
+from official_yolact.dataloaders import yolact_input
+
+
+def _divide_batch(global_batch_size: int, input_context: Any) -> tuple[int, int, int]:
+    """Give the batch of a replica, the number of input pipelines, and which of them this is."""
+    if global_batch_size < 1:
+        raise ValueError(f"global_batch_size={global_batch_size}: must be at least 1")
+    if input_context is None:
+        return global_batch_size, 1, 0
+    replicas = input_context.num_replicas_in_sync
+    if global_batch_size % replicas:
+        raise ValueError(
+            f"global_batch_size={global_batch_size} does not divide by num_replicas={replicas}: "
+            f"take a multiple of {replicas}"
+        )
+    pipelines = input_context.num_input_pipelines
+    return global_batch_size // replicas, pipelines, input_context.input_pipeline_id
+
+
+def _check(config: configs.DataConfig) -> None:
+    if config.cache:
+        raise ValueError("cache=true would freeze the augmentation: leave it out, the system caches files")
+    if config.tfds_name:
+        raise ValueError(f"tfds_name={config.tfds_name!r}: give TFRecords as input_path")
+    if config.enable_tf_data_service:
+        raise ValueError("enable_tf_data_service=true: not supported, the order of examples would be lost")
+
+
+def _parse_all(records: Any, parser: yolact_input.Parser, deterministic: bool) -> Any:
+    """Parse in parallel; a record that cannot be used gives a blank example in its place."""
+
+    def parse_one(position: Any, serialized: Any) -> Any:
+        one = tf.data.Dataset.from_tensors((serialized, position))
+        spare = tf.data.Dataset.from_tensors(position).map(parser.blank)
+        return one.map(parser.parse).ignore_errors(log_warning=True).concatenate(spare).take(1)
+
+    return records.interleave(
+        parse_one,
+        cycle_length=2 * (os.cpu_count() or 1),
+        block_length=1,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=deterministic,
+    )
+
+
+def build_dataset(
+    data_config: configs.DataConfig,
+    model_config: configs.YolactModel,
+    seed: int,
+    input_context: Any = None,
+    start_position: int = 0,
+) -> Any:
+    """Build the dataset of (image, labels) batches of a replica.
+
+    Training repeats without end. The order over all input pipelines, and each augmentation, is a
+    function of (seed, position); pipeline i of k takes the positions p with p mod k = i.
+    Evaluation gives every record once; batches are filled up with blank examples, so that all
+    are full and every pipeline has the same number of them.
+
+    Args:
+      data_config: section of the data.
+      model_config: section of the model.
+      seed: of order and augmentation; `data_config.seed` goes before it.
+      input_context: `tf.distribute.InputContext`, or None for one replica.
+      start_position: first position of the training: steps done times the global batch.
+
+    Returns:
+      `tf.data.Dataset` of (float32 [B, height, width, 3], `schema.Labels`), B the global batch
+      over the replicas.
+
+    Raises:
+      ValueError: the batch does not divide, or data and model do not fit together.
+      OSError: files that are not there, or cut short.
+    """
+    _check(data_config)
+    batch, pipelines, pipeline = _divide_batch(data_config.global_batch_size, input_context)
+    shards = reader.find_shards(data_config.input_path, model_config.num_classes)
+    seed = seed if data_config.seed is None else data_config.seed
+    is_training = bool(data_config.is_training)
+    parser = yolact_input.Parser(data_config.parser, model_config, is_training, seed)
+    if is_training:
+        records = reader.read_shuffled(
+            shards,
+            seed,
+            data_config.shuffle_buffer_size,
+            start_position,
+            data_config.cycle_length or 8,
+            data_config.block_length,
+        )
+    else:
+        records = reader.read_in_order(shards)
+    if pipelines > 1:
+        records = records.filter(lambda position, _: position % pipelines == pipeline)
+    examples = _parse_all(records, parser, deterministic=data_config.deterministic is not False)
+    if not is_training:
+        steps = -(-shards.num_records // data_config.global_batch_size)
+        blanks = tf.data.Dataset.range(shards.num_records, 2**62).map(parser.blank)
+        share = steps * data_config.global_batch_size // pipelines
+        examples = examples.concatenate(blanks).take(share)
+    examples = examples.batch(batch, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.prefetch(data_config.prefetch_buffer_size or tf.data.AUTOTUNE)

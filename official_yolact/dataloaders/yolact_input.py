@@ -1,0 +1,191 @@
+"""From a record to an augmented, padded example: the network input and its labels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official_yolact import schema
+from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import augment_settings
+from official_yolact.dataloaders import decoder
+from official_yolact.ops import augment
+from official_yolact.ops import colors
+from official_yolact.ops import grids
+from official_yolact.ops import preprocess
+from official_yolact.ops import windows
+from official_yolact.schema import Tensor
+
+Example = tuple[Tensor, schema.Labels]
+
+_EMPTY_IMAGES = ("ignore", "train")
+
+
+class Parser:
+    """Makes (image, labels) of records; all shapes are static, all draws from (seed, position)."""
+
+    def __init__(
+        self, config: configs.Parser, model: configs.YolactModel, is_training: bool, seed: int = 0
+    ) -> None:
+        """Take what the sections say.
+
+        Args:
+          config: the parser's section.
+          model: the model's section: input size, levels, classes and normalisation.
+          is_training: augment; otherwise only resize, and every readable image has weight 1.
+          seed: of the augmentation.
+
+        Raises:
+          ValueError: a preset or a treatment of empty images that does not exist.
+        """
+        self._settings = augment_settings.resolve_augment(config.augment, is_training)
+        empty = config.empty_images
+        if empty is None:
+            empty = "ignore" if config.augment.preset == "paper" else "train"
+        if empty not in _EMPTY_IMAGES:
+            raise ValueError(f"parser.empty_images={empty!r}: one of {', '.join(_EMPTY_IMAGES)}")
+        self._ignore_empty = is_training and empty == "ignore"
+        self._num_instances = config.max_num_instances
+        self._num_classes = model.num_classes
+        self._normalization = model.normalization
+        height, width = model.input_size
+        self._input_size = (height, width)
+        self._mask_size = grids.prototype_size(self._input_size, model.min_level)
+        self._semantic_size = grids.level_size(self._input_size, model.min_level)
+        self._seed = seed
+
+    def parse(self, serialized: Tensor, position: Tensor) -> Example:
+        """Make the example of a record.
+
+        Args:
+          serialized: string scalar, a record in Model Garden's schema.
+          position: int64 scalar, the record's place in the order of training.
+
+        Returns:
+          image, float32 [height, width, 3] normalised, and its labels without the batch dimension.
+          Of more than N instances the largest stay, crowds yielding first. Crowds come last.
+
+        Raises:
+          tf.errors.OpError: the record cannot be used.
+        """
+        record = decoder.decode_record(serialized, self._num_classes)
+        seed = self._example_seed(position)
+        part_seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
+        size = tf.shape(record["image"])[:2]
+        boxes_px = tf.clip_by_value(record["boxes"], 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])
+        real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)
+        window = self._draw_window(part_seeds, size, boxes_px[real], record["is_crowd"][real])
+        mirror, flip = augment.draw_flips(part_seeds[2], self._settings.mirror, self._settings.flip)
+        image = self._show_image(record["image"], window, part_seeds[3])
+        boxes = windows.transform_boxes(boxes_px, window, mirror, flip)
+        rows = self._choose_rows(boxes, real & augment.centers_inside(boxes_px, window), record["is_crowd"])
+        classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
+        masks, semantic_masks = self._show_masks(tf.gather(record["masks"], rows), size, window)
+        semantic_masks = self._unite_masks(semantic_masks, classes, is_crowd)
+        labels = schema.Labels(
+            boxes=self._pad(tf.gather(boxes, rows)),
+            classes=self._pad(classes),
+            num_instances=tf.size(rows),
+            is_crowd=self._pad(is_crowd),
+            masks=self._pad(windows.flip_grid(masks, mirror, flip, axis=1)),
+            semantic_masks=windows.flip_grid(semantic_masks, mirror, flip),
+            image_id=record["image_id"],
+            image_info=self._image_info(size),
+            weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
+            seed=seed,
+        )
+        return windows.flip_grid(image, mirror, flip), self._set_shapes(labels)
+
+    def blank(self, position: Tensor) -> Example:
+        """Make the example that stands for a record that cannot be used, or fills a batch.
+
+        Args:
+          position: int64 scalar.
+
+        Returns:
+          As `parse`; grey image, no instances, image_id -1, weight 0.
+        """
+        shape = (self._num_instances, *self._mask_size)
+        labels = schema.Labels(
+            boxes=tf.zeros([self._num_instances, 4]),
+            classes=tf.zeros([self._num_instances], tf.int32),
+            num_instances=tf.constant(0),
+            is_crowd=tf.zeros([self._num_instances], tf.bool),
+            masks=tf.zeros(shape, tf.bool),
+            semantic_masks=tf.zeros([*self._semantic_size, self._num_classes - 1], tf.bool),
+            image_id=tf.constant(-1, tf.int64),
+            image_info=self._image_info(tf.constant(self._input_size)),
+            weight=tf.constant(0.0),
+            seed=self._example_seed(position),
+        )
+        return tf.zeros([*self._input_size, 3]), labels
+
+    def _example_seed(self, position: Tensor) -> Tensor:
+        return tf.stack([tf.constant(self._seed, tf.int32), tf.cast(position, tf.int32)])
+
+    def _draw_window(self, seeds: list[Tensor], size: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
+        settings = self._settings
+        window = augment.draw_canvas(seeds[0], size, settings.expand, settings.max_expand_ratio)
+        if not settings.sample_crop:
+            return window
+        return augment.draw_crop(
+            seeds[1], window, boxes_px, is_crowd, settings.min_crop_side, settings.crop_origin
+        )
+
+    def _show_image(self, image: Tensor, window: Tensor, seed: Tensor) -> Tensor:
+        part, corner = windows.visible_part(image, window)
+        # Colours change pixel by pixel: those that the window leaves out need no change.
+        part = tf.cast(part, tf.float32)
+        part = colors.distort_colors(part, seed, self._settings.photometric, self._settings.clip_colors)
+        mean, std = self._normalization.mean, self._normalization.std
+        shown = windows.resize_part(part, corner, window, self._input_size, mean)
+        return preprocess.normalize_image(shown, mean, std)
+
+    def _choose_rows(self, boxes: Tensor, candidate: Tensor, is_crowd: Tensor) -> Tensor:
+        """Give the rows that become labels, int32 [M]: objects first, then crowds."""
+        sides = boxes[:, 2:] - boxes[:, :2]
+        pixels = sides * tf.constant(self._input_size, tf.float32)
+        kept = candidate & tf.reduce_all(pixels > self._settings.min_box_side, axis=-1)
+        area = tf.reduce_prod(sides, axis=-1)
+        rank = tf.where(kept, tf.cast(is_crowd, tf.float32) * 2.0 - area, 4.0)
+        count = tf.minimum(tf.reduce_sum(tf.cast(kept, tf.int32)), self._num_instances)
+        rows = tf.sort(tf.argsort(rank, stable=True)[:count])
+        return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))
+
+    def _show_masks(self, encoded: Tensor, size: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode and sample one mask at a time: bool [M, h, w] and bool [M, h3, w3], not yet flipped."""
+
+        def show(one: Tensor) -> tuple[Tensor, Tensor]:
+            content, corner = windows.cut_mask(decoder.decode_mask(one, size))
+            return (
+                windows.sample_mask(content, corner, window, self._input_size, self._mask_size),
+                windows.sample_mask(content, corner, window, self._input_size, self._semantic_size),
+            )
+
+        signature = (tf.TensorSpec(self._mask_size, tf.bool), tf.TensorSpec(self._semantic_size, tf.bool))
+        masks: tuple[Tensor, Tensor] = tf.map_fn(show, encoded, fn_output_signature=signature)
+        return masks
+
+    def _unite_masks(self, masks: Tensor, classes: Tensor, is_crowd: Tensor) -> Tensor:
+        """Unite the masks of each class, crowds left out: bool [h3, w3, C-1]."""
+        segments = tf.where(is_crowd, -1, classes - 1)
+        united = tf.math.unsorted_segment_max(tf.cast(masks, tf.int32), segments, self._num_classes - 1)
+        return tf.transpose(united > 0, [1, 2, 0])
+
+    def _pad(self, values: Tensor) -> Tensor:
+        """Add zero rows up to N."""
+        missing = self._num_instances - tf.shape(values)[0]
+        return tf.pad(values, [[0, missing], *([0, 0] for _ in values.shape[1:])])
+
+    def _image_info(self, size: Tensor) -> Tensor:
+        original = tf.cast(size, tf.float32)
+        network = tf.constant(self._input_size, tf.float32)
+        return tf.stack([original, network, network / original, tf.zeros([2])])
+
+    def _set_shapes(self, labels: schema.Labels) -> schema.Labels:
+        labels["boxes"] = tf.ensure_shape(labels["boxes"], [self._num_instances, 4])
+        for name in ("classes", "is_crowd"):
+            labels[name] = tf.ensure_shape(labels[name], [self._num_instances])  # type: ignore[literal-required]
+        labels["masks"] = tf.ensure_shape(labels["masks"], [self._num_instances, *self._mask_size])
+        semantic_shape = [*self._semantic_size, self._num_classes - 1]
+        labels["semantic_masks"] = tf.ensure_shape(labels["semantic_masks"], semantic_shape)
+        return labels

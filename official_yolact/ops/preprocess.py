@@ -1,0 +1,129 @@
+"""Image bytes to network input: the one path that training, prediction and export share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_yolact.schema import Tensor
+
+MAX_PIXELS = 50_000_000
+"""Images above this are refused before they are decoded: 48 kB of PNG can hold 400 million pixels."""
+
+
+def _little_endian(encoded: Tensor, position: int, count: int) -> Tensor:
+    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, count), tf.uint8), tf.int64)
+    return tf.reduce_sum(digits * tf.constant([256**i for i in range(count)], tf.int64))
+
+
+def _big_endian(encoded: Tensor, position: int, count: int) -> Tensor:
+    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, count), tf.uint8), tf.int64)
+    return tf.reduce_sum(digits * tf.constant([256**i for i in reversed(range(count))], tf.int64))
+
+
+def read_image_size(encoded: Tensor) -> Tensor:
+    """Read the size an image file claims, without decoding it.
+
+    Args:
+      encoded: string scalar, bytes of a JPEG, PNG, GIF or BMP file.
+
+    Returns:
+      int64 [2], (height, width) in pixels; (0, 0) for any other format.
+    """
+
+    def starts(magic: bytes) -> Tensor:
+        return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+
+    def jpeg() -> Tensor:
+        return tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)
+
+    def png() -> Tensor:
+        return tf.stack([_big_endian(encoded, 20, 4), _big_endian(encoded, 16, 4)])
+
+    def gif() -> Tensor:
+        return tf.stack([_little_endian(encoded, 8, 2), _little_endian(encoded, 6, 2)])
+
+    def bmp() -> Tensor:
+        # The height of a BMP is signed: negative means that the top row comes first.
+        height = _little_endian(encoded, 22, 4)
+        return tf.stack([tf.minimum(height, 2**32 - height), _little_endian(encoded, 18, 4)])
+
+    size = tf.case(
+        [
+            (starts(b"\xff\xd8\xff"), jpeg),
+            (starts(b"\x89PNG"), png),
+            (starts(b"GIF8"), gif),
+            (starts(b"BM"), bmp),
+        ],
+        default=lambda: tf.zeros([2], tf.int64),
+    )
+    return tf.ensure_shape(size, [2])
+
+
+def decode_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """Decode an image file to RGB.
+
+    JPEGs take the accurate inverse transform, as every other decoder does; TensorFlow's default
+    is the fast one. Orientation in EXIF is not looked at: turn files upright before.
+
+    Args:
+      encoded: string scalar, bytes of a JPEG, PNG, GIF (first frame) or BMP file.
+      max_pixels: largest height x width that is decoded.
+
+    Returns:
+      uint8 [height, width, 3].
+
+    Raises:
+      tf.errors.InvalidArgumentError: not such a file, damaged, or too large.
+    """
+    height_width = read_image_size(encoded)
+    within = tf.debugging.assert_less_equal(
+        tf.reduce_prod(height_width),
+        tf.constant(max_pixels, tf.int64),
+        message=f"image of more than {max_pixels} pixels: scale it down",
+    )
+    with tf.control_dependencies([] if within is None else [within]):
+        encoded = tf.identity(encoded)
+    image = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def resize_image(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Squash an image to a size: bilinear, half-pixel centres, no antialias; aspect is not kept.
+
+    Args:
+      image: uint8 or float [..., height, width, channels].
+      size: (height, width) in pixels.
+
+    Returns:
+      float32 [..., size[0], size[1], channels].
+    """
+    return tf.image.resize(tf.cast(image, tf.float32), list(size), method="bilinear", antialias=False)
+
+
+def normalize_image(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Compute (pixel - mean) / std for each channel, pixels 0..255 RGB, float32 [..., 3]."""
+    image = tf.cast(image, tf.float32)
+    return (image - tf.constant(list(mean), tf.float32)) / tf.constant(list(std), tf.float32)
+
+
+def preprocess_image(
+    image: Tensor, output_size: Sequence[int], mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
+    """Make the network input of an image.
+
+    Args:
+      image: uint8 or float [..., height, width, 3] RGB, 0..255.
+      output_size: (height, width) of the network input in pixels.
+      mean: of each channel, RGB, 0..255.
+      std: of each channel, RGB, 0..255.
+
+    Returns:
+      float32 [..., output height, output width, 3].
+    """
+    return normalize_image(resize_image(image, output_size), mean, std)
