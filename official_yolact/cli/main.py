@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
             known = [str(choice) for choice in action.choices]
             raise argparse.ArgumentError(action, f"unknown {value!r}{_suggest(value, known)}")
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse, and name the nearest option for one that is not known."""
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
@@ -86,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
         """Find the parser of the command, to show its usage."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                chosen = action.choices.get(getattr(parsed, action.dest, None))
+                chosen = action.choices.get(str(getattr(parsed, action.dest, "")))
                 if isinstance(chosen, _Parser):
                     return chosen._chosen(parsed)
         return self

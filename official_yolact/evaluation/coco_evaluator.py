@@ -101,7 +101,7 @@ class CocoEvaluator:
             raise ValueError("no annotation file: there is nothing to measure the detections against")
         if self._num_unlisted and not self._seen:
             raise ValueError(
-                f"{self.groundtruth.path}: lists none of the {self._num_unlisted} images that were evaluated: "
+                f"{self.groundtruth.path}: lists none of the {self._num_unlisted} evaluated images: "
                 "name the annotation file of the evaluated images"
             )
         missing = len(self.groundtruth.images) - len(self._seen)

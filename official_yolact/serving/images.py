@@ -107,7 +107,7 @@ def _check_header(encoded: bytes, name: str) -> tuple[int, str]:
         raise ValueError(f"{name}: not a picture that can be read: {_first_line(error)}") from error
     if width * height > preprocess.MAX_PIXELS:
         raise ValueError(
-            f"{name}: {width} x {height} pixels are more than the {preprocess.MAX_PIXELS:,} allowed: make it smaller"
+            f"{name}: {width} x {height} pixels are more than {preprocess.MAX_PIXELS:,}: make it smaller"
         )
     return (orientation if orientation in range(1, 9) else 1), kind
 

@@ -92,12 +92,12 @@ class Predictor:
 
     @overload
     def __call__(
-        self, source: Sequence[Source], score_threshold: float = ..., max_detections: int = ...
+        self, source: list[Source], score_threshold: float = ..., max_detections: int = ...
     ) -> list[detections_lib.Detections]: ...
 
     def __call__(
         self,
-        source: Source | Sequence[Source],
+        source: Source | list[Source],
         score_threshold: float = SCORE_THRESHOLD,
         max_detections: int = MAX_DETECTIONS,
     ) -> detections_lib.Detections | list[detections_lib.Detections]:

@@ -39,7 +39,8 @@ class _Style:
     def of(cls, height: int, width: int, num_instances: int) -> _Style:
         side = math.sqrt(height * width)
         crowding = 1 + max(0, num_instances - 15) / 40
-        return cls(line=max(1, round(side / 380)), font=int(np.clip(round(side / 38 / crowding), 9, 96)))
+        font = int(np.clip(round(side / 38 / crowding), 9, 96))
+        return cls(line=max(1, round(side / 380)), font=font)
 
 
 def draw_instances(
@@ -263,5 +264,5 @@ def _place_label(
 
 def _luminance(color: Color) -> float:
     """Compute the relative luminance of an sRGB colour, 0..1."""
-    linear = [(value / 255) ** 2.2 for value in color]
+    linear = [float(value / 255) ** 2.2 for value in color]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
