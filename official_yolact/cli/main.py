@@ -8,6 +8,7 @@ import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,7 @@ COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "confi
 """Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
 
 _DEBUG = "YOLACT_DEBUG"
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +78,10 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse, and name the nearest option for one that is not known."""
         parsed, rest = self.parse_known_args(args, namespace)
+        if hasattr(parsed, "overrides"):
+            # argparse takes positional arguments in one piece: those after an option are left over.
+            parsed.overrides += [word for word in rest if _OVERRIDE.match(word)]
+            rest = [word for word in rest if not _OVERRIDE.match(word)]
         if rest:
             parser = self._chosen(parsed)
             options = [option for action in parser._actions for option in action.option_strings]
