@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 def run_demo(
     output: str,
     say: Say,
+    *,
     num_train: int = 2000,
     num_val: int = 250,
     num_pictures: int = 12,
@@ -87,7 +88,7 @@ def draw_predictions(model_dir: str, images_dir: str, output: str, count: int) -
     for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
         name = os.path.splitext(os.path.basename(path))[0]
         paths.append(os.path.join(output, f"{name}.png"))
-        drawn.append(enlarge(predictor(path).draw()))
+        drawn.append(predictor(path).draw(zoom=4))
         cv2.imwrite(paths[-1], drawn[-1][:, :, ::-1])
     cv2.imwrite(os.path.join(output, "all.png"), visualization.tile(drawn, columns=4)[:, :, ::-1])
     return paths

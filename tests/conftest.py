@@ -82,3 +82,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for nodeid, reason in _silent_skips.items():
             terminalreporter.line(f"{nodeid}: {reason}")
         terminalreporter.line("Only tests marked gpu, tpu or shared may skip.")
+
+
+@pytest.fixture(scope="session")
+def tiny_records(tmp_path_factory):
+    """Folder with train-* and val-* records of shapes, 12 and 7 images of 64 px."""
+    # Imported here: most tests need no TensorFlow.
+    from official_yolact.data import convert
+    from official_yolact.data import shapes
+
+    folder = str(tmp_path_factory.mktemp("tiny"))
+    data = os.path.join(folder, "shapes")
+    shapes.write_shapes(data, 12, 7, size=64, seed=5)
+    for split in ("train", "val"):
+        source = os.path.join(data, f"instances_{split}.json")
+        convert.convert_coco(source, os.path.join(data, split), os.path.join(folder, "records"), split)
+    return os.path.join(folder, "records")

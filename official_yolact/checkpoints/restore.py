@@ -50,7 +50,6 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
         partly changed and must not be used.
     """
     checkpoint = model_dir.find_checkpoint(path, prefer_best)
-    _refuse_foreign(checkpoint)
     if modules == "backbone":
         target = tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=model.backbone))
         loaded = len(model.backbone.variables)
@@ -63,14 +62,6 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise ValueError(_mismatch(checkpoint, modules, error)) from error
     return Restored(checkpoint, loaded, len(model.variables) - loaded)
-
-
-def _refuse_foreign(checkpoint: str) -> None:
-    if not any(name.startswith("model/") for name, _ in tf.train.list_variables(checkpoint)):
-        raise ValueError(
-            f"{checkpoint}: holds no model; it was written by another program. Name a model directory "
-            "that training or import-weights wrote"
-        )
 
 
 def _mismatch(checkpoint: str, modules: str, error: Exception) -> str:

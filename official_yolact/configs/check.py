@@ -202,7 +202,8 @@ def _check_model(model: yolact.YolactModel) -> Iterator[str]:
         if choice.type not in known:
             yield f"task.model.{section}.type: {choice.type!r}, expected one of {sorted(known)}"
     if model.backbone.type == "yolact_resnet" and model.backbone.yolact_resnet.depth not in (50, 101):
-        yield f"task.model.backbone.yolact_resnet.depth: {model.backbone.yolact_resnet.depth}, expected 50 or 101"
+        depth = model.backbone.yolact_resnet.depth
+        yield f"task.model.backbone.yolact_resnet.depth: {depth}, expected 50 or 101"
     yield from _check_decoder(model)
 
 
@@ -211,6 +212,6 @@ def _check_decoder(model: yolact.YolactModel) -> Iterator[str]:
     gives_pyramid = backbone.startswith("spinenet")
     if gives_pyramid != (model.decoder.type == "identity"):
         wanted = "identity" if gives_pyramid else "yolact_fpn"
-        yield f"task.model.decoder.type: {model.decoder.type!r} does not fit backbone {backbone!r}, use {wanted!r}"
+        yield f"task.model.decoder.type: {model.decoder.type!r}; backbone {backbone!r} needs {wanted!r}"
     if gives_pyramid and any(side % _SPINENET_MULTIPLE for side in size):
         yield f"task.model.input_size: {size}; SpineNet needs sides divisible by {_SPINENET_MULTIPLE}"

@@ -84,7 +84,8 @@ def count_records(file: str) -> int:
     return count
 
 
-def _manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read every `manifest-*.json` in the folders of the files: its path and its content."""
     for folder in sorted({os.path.dirname(file) for file in files}):
         for path in sorted(tf.io.gfile.glob(os.path.join(folder, "manifest-*.json"))):
             with tf.io.gfile.GFile(path) as stream:
@@ -123,7 +124,7 @@ def find_shards(input_path: str | Sequence[str], num_classes: int | None = None)
     """
     files = list_files(input_path)
     known: dict[str, int] = {}
-    for path, manifest in _manifests(files):
+    for path, manifest in read_manifests(files):
         folder = os.path.dirname(path)
         entries = {os.path.join(folder, entry["file"]): entry for entry in manifest.get("shards", [])}
         listed = [file for file in files if file in entries]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -9,10 +10,11 @@ import tf_keras
 from absl import logging
 
 from official.core import base_task
+from official_yolact import categories
 from official_yolact.checkpoints import restore
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
-from official_yolact.dataloaders import records
+from official_yolact.dataloaders import manifests
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
@@ -147,7 +149,14 @@ class YolactTask(base_task.Task):
 
     def _build_evaluator(self) -> coco_evaluator.CocoEvaluator:
         if self._evaluator is None:
-            data = self.task_config.validation_data
-            annotations = self.task_config.annotation_file or records.annotation_file(data.input_path)
-            self._evaluator = coco_evaluator.CocoEvaluator(annotations, records.categories(data.input_path))
+            data = self.task_config.validation_data.input_path
+            annotations = self.task_config.annotation_file or manifests.find_annotations(data)
+            self._evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
         return self._evaluator
+
+    def _load_categories(self) -> categories.Categories:
+        """Read the classes that the model was trained on; the validation data may order theirs anew."""
+        trained = os.path.join(self.logging_dir, categories.FILE_NAME)
+        if os.path.isfile(trained):
+            return categories.Categories.load(trained)
+        return manifests.load_categories(self.task_config.validation_data.input_path)

@@ -16,7 +16,7 @@ from official.core import train_utils
 from official.modeling import performance
 from official_yolact import categories
 from official_yolact.configs import experiments
-from official_yolact.dataloaders import records
+from official_yolact.dataloaders import manifests
 from official_yolact.training import trainer as yolact_trainer
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
@@ -97,10 +97,12 @@ def _build_trainer(
 
 
 def _save_categories(params: experiments.YolactExperiment, mode: str, model_dir: str) -> None:
-    """Put the class names of the data beside the weights."""
-    data = params.task.train_data if "train" in mode else params.task.validation_data
-    found = records.categories(data.input_path)
+    """Put the class names of the data beside the weights; an evaluation keeps those of the training."""
     path = os.path.join(model_dir, categories.FILE_NAME)
+    if "train" not in mode and os.path.isfile(path):
+        return
+    data = params.task.train_data if "train" in mode else params.task.validation_data
+    found = manifests.load_categories(data.input_path)
     if found.num_classes != params.task.model.num_classes:
         raise ValueError(
             f"task.model.num_classes: {params.task.model.num_classes}, but {data.input_path} has "

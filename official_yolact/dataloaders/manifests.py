@@ -1,0 +1,61 @@
+"""What the manifest beside TFRecord shards says of the data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from official_yolact import categories as categories_lib
+from official_yolact.dataloaders import reader
+
+_CURE = "convert the data with `yolact data convert`, which writes it"
+
+
+def find_manifest(input_path: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Find the manifest that lists the shards.
+
+    Args:
+      input_path: as in `DataConfig`.
+
+    Returns:
+      Its path and its content.
+
+    Raises:
+      OSError: there are no shards, or none of the manifests beside them lists one.
+    """
+    files = reader.list_files(input_path)
+    names = {os.path.basename(file) for file in files}
+    for path, manifest in reader.read_manifests(files):
+        if names & {shard["file"] for shard in manifest.get("shards", [])}:
+            return path, manifest
+    raise FileNotFoundError(f"{os.path.dirname(files[0])}: no manifest-*.json lists {files[0]}: {_CURE}")
+
+
+def load_categories(input_path: str | Sequence[str]) -> categories_lib.Categories:
+    """Read the classes of the records, in the order of their class ids."""
+    path, manifest = find_manifest(input_path)
+    try:
+        listed = manifest["categories"]
+        return categories_lib.Categories(
+            tuple(int(category["id"]) for category in listed),
+            tuple(str(category["name"]) for category in listed),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: no list of categories with id and name ({error}): {_CURE}") from error
+
+
+def find_annotations(input_path: str | Sequence[str]) -> str:
+    """Find the `instances-NAME.json` that was written beside the shards.
+
+    Raises:
+      OSError: it is not there.
+    """
+    path, manifest = find_manifest(input_path)
+    annotations = os.path.join(os.path.dirname(path), str(manifest.get("annotations", "")))
+    if not os.path.isfile(annotations):
+        raise FileNotFoundError(
+            f"{annotations}: no such annotation file, though {path} names it: {_CURE}, or name another in "
+            "task.annotation_file"
+        )
+    return annotations

@@ -1,0 +1,102 @@
+"""Whole runs through Model Garden's train_lib, in small: modes, restart, determinism, reports."""
+
+import glob
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from official_yolact import categories
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.configs import loading
+from official_yolact.training import run
+
+LOSSES = {"class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss"}
+
+
+def small(records, *overrides):
+    terms = [
+        f"task.train_data.input_path={records}/train-*.tfrecord",
+        f"task.validation_data.input_path={records}/val-*.tfrecord",
+        "task.train_data.global_batch_size=4,task.validation_data.global_batch_size=4",
+        "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
+        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
+        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=4",
+        "trainer.train_steps=8,trainer.validation_interval=8,runtime.distribution_strategy=one_device",
+        "task.train_data.shuffle_buffer_size=8,trainer.optimizer_config.warmup.linear.warmup_steps=2",
+    ]
+    return loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
+
+
+def weights(model_dir):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(model_dir))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "/layer" in name or "kernel" in name}
+
+
+def scalars(folder):
+    found = {}
+    for path in sorted(glob.glob(os.path.join(folder, "*tfevents*"))):
+        for event in summary_iterator(path):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
+    return found
+
+
+def test_train_and_eval_writes_checkpoints_scalars_categories_and_the_best(tiny_records, tmp_path):
+    params = small(tiny_records)
+    run.run(params, "train_and_eval", str(tmp_path))
+    assert os.path.basename(tf.train.latest_checkpoint(str(tmp_path))) == "ckpt-8"
+    train, validation = scalars(tmp_path / "train"), scalars(tmp_path / "validation")
+    assert set(train) >= LOSSES | {"learning_rate"}
+    assert [step for step, _ in train["mask_loss"]] == [2, 4, 6, 8]
+    assert all(np.isfinite(value) for name in LOSSES for _, value in train[name])
+    assert {"box_AP", "mask_AP", "mask_AP50"} <= set(validation)
+    assert json.loads((tmp_path / "best_ckpt" / "info.json").read_text())
+    assert categories.Categories.load(str(tmp_path / "categories.json")).num_classes == 7
+    assert loading.load_params(str(tmp_path / "params.yaml")).as_dict() == params.as_dict()
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tiny_records, tmp_path):
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
+    run.run(small(tiny_records), "train", whole)
+    run.run(small(tiny_records, "trainer.train_steps=4"), "train", parts)
+    run.run(small(tiny_records), "train", parts)
+    expected, got = weights(whole), weights(parts)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_training_needs_no_validation_data(tiny_records, tmp_path):
+    params = small(tiny_records, "task.validation_data.input_path=''", "trainer.train_steps=2")
+    run.run(params, "train", str(tmp_path))
+    assert tf.train.latest_checkpoint(str(tmp_path))
+
+
+def test_eval_and_continuous_eval_measure_what_training_left(tiny_records, tmp_path):
+    run.run(small(tiny_records, "trainer.train_steps=4"), "train", str(tmp_path))
+    for mode in ("eval", "continuous_eval"):
+        run.run(small(tiny_records, "trainer.train_steps=4"), mode, str(tmp_path))
+    steps = [step for step, _ in scalars(tmp_path / "validation")["mask_AP"]]
+    assert set(steps) == {4}
+
+
+def test_a_wrong_number_of_classes_is_named_before_training(tiny_records, tmp_path):
+    with pytest.raises(ValueError, match=r"num_classes: 5, but .* has 6 classes: set it to 7"):
+        run.run(small(tiny_records, "task.model.num_classes=5"), "train", str(tmp_path))
+
+
+def test_masks_that_do_not_learn_are_reported(tiny_records, tmp_path, caplog):
+    """With no learning rate and no prototypes' gradient the mask loss stands still."""
+    params = small(
+        tiny_records,
+        "trainer.train_steps=110,trainer.steps_per_loop=22,trainer.summary_interval=22,trainer.checkpoint_interval=110",
+        "{trainer: {optimizer_config: {learning_rate: {type: constant, constant: {learning_rate: 0.0}}}}}",
+    )
+    assert params.task.losses.mask_weight == 6.125
+    run.run(params, "train", str(tmp_path))
+    assert scalars(tmp_path / "train")["mask_loss"]
