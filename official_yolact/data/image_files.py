@@ -14,7 +14,7 @@ import PIL.ImageOps
 
 from official_yolact.data import coco_json
 
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded: a few kilobytes can claim gigabytes."""
 
 JPEG_QUALITY = 95

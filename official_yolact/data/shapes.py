@@ -144,7 +144,7 @@ def trace_polygons(mask: Bools) -> list[list[int]] | None:
 def _map(
     draw: Callable[[tuple[str, int]], list[dict[str, Any]]], jobs: list[tuple[str, int]], workers: int | None
 ) -> Iterator[list[dict[str, Any]]]:
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or _count_cores()
     if workers == 1 or len(jobs) < 200:
         yield from map(draw, jobs)
         return
@@ -152,6 +152,12 @@ def _map(
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(draw, jobs, chunksize=50)
+
+
+def _count_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _write_image(output_dir: str, size: int, seed: int, job: tuple[str, int]) -> list[dict[str, Any]]:

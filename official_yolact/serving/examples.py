@@ -1,0 +1,55 @@
+"""Pictures of what the network is trained on: augmented images with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from official_yolact import schema
+from official_yolact.configs import yolact as configs
+from official_yolact.serving import visualization
+
+MIN_SIDE = 384
+"""Smaller inputs are enlarged by a whole factor to about this."""
+
+
+def draw_example(
+    image: schema.Tensor,
+    labels: schema.Labels,
+    normalization: configs.Normalization,
+    names: Sequence[str],
+) -> visualization.Picture:
+    """Draw one example of a batch as the network gets it.
+
+    Args:
+      image: float [H, W, 3], normalised.
+      labels: of this image, without the batch dimension.
+      normalization: of the model, which is undone.
+      names: of class 1, 2, ...
+
+    Returns:
+      uint8 RGB picture with the boxes, classes and prototype-grid masks of the labels; crowds are
+      marked in their names.
+    """
+    pixels = np.asarray(image) * np.asarray(normalization.std) + np.asarray(normalization.mean)
+    height, width = pixels.shape[:2]
+    rows = range(int(labels["num_instances"]))
+    classes = [int(labels["classes"][row]) for row in rows]
+    crowds = [bool(labels["is_crowd"][row]) for row in rows]
+    masks = np.zeros((len(rows), height, width), np.bool_)
+    for row in rows:
+        soft = np.asarray(labels["masks"][row], np.float32)
+        masks[row] = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return visualization.draw_instances(
+        np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
+        np.asarray(labels["boxes"])[: len(rows)] * [height, width, height, width],
+        classes,
+        [
+            f"{names[number - 1]} (crowd)" if crowd else names[number - 1]
+            for number, crowd in zip(classes, crowds, strict=True)
+        ],
+        masks=masks,
+        zoom=max(1, round(MIN_SIDE / min(height, width))),
+    )
