@@ -76,7 +76,7 @@ def yxyx_to_cyxhw(boxes: Tensor) -> Tensor:
     Returns:
       float [..., 4] (centre y, centre x, height, width).
     """
-    low, high = boxes[..., :2], boxes[..., 2:]
+    low, high = tf.split(boxes, 2, axis=-1)
     return tf.concat([(low + high) / 2.0, high - low], axis=-1)
 
 
@@ -89,8 +89,8 @@ def cyxhw_to_yxyx(boxes: Tensor) -> Tensor:
     Returns:
       float [..., 4] (y1, x1, y2, x2).
     """
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2.0
-    return tf.concat([centre - half, centre + half], axis=-1)
+    centre, size = tf.split(boxes, 2, axis=-1)
+    return tf.concat([centre - size / 2.0, centre + size / 2.0], axis=-1)
 
 
 def clip_to_unit(boxes: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ def upsample_masks(masks: Tensor, height: Tensor, width: Tensor, threshold: floa
         # A float mask of the whole image exists once, not D times.
         return tf.image.resize(mask[..., tf.newaxis], [height, width])[..., 0] > threshold
 
-    return tf.map_fn(upsample, masks, fn_output_signature=tf.bool, parallel_iterations=2)
+    upsampled = tf.map_fn(upsample, masks, fn_output_signature=tf.bool, parallel_iterations=2)
+    return tf.reshape(upsampled, [tf.shape(masks)[0], height, width])  # Of no masks map_fn gives [0].
 
 
 def downsample_masks(masks: Tensor, height: int, width: int) -> Tensor:

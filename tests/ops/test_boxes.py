@@ -1,0 +1,83 @@
+"""Boxes: worked numbers, the recorded original, laws."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_yolact.ops import boxes
+
+
+def iou_by_loops(a, b):
+    out = np.zeros((len(a), len(b)))
+    for i, (ay1, ax1, ay2, ax2) in enumerate(a):
+        for j, (by1, bx1, by2, bx2) in enumerate(b):
+            shared = max(min(ay2, by2) - max(ay1, by1), 0) * max(min(ax2, bx2) - max(ax1, bx1), 0)
+            union = (ay2 - ay1) * (ax2 - ax1) + (by2 - by1) * (bx2 - bx1) - shared
+            out[i, j] = shared / union if union else 0
+    return out
+
+
+def random_boxes(rng, *shape):
+    corners = np.sort(rng.random((*shape, 2, 2)), axis=-2)
+    return corners.reshape(*shape, 4).astype(np.float32)
+
+
+def test_iou_of_three_by_four_boxes_is_what_a_hand_finds():
+    a = tf.constant([[0, 0, 2, 2], [0, 0, 4, 4], [5, 5, 6, 7]], tf.float32)
+    b = tf.constant([[0, 0, 2, 2], [1, 1, 3, 3], [0, 2, 2, 4], [5, 6, 7, 7]], tf.float32)
+    expected = [[1, 1 / 7, 0, 0], [1 / 4, 1 / 4, 1 / 4, 0], [0, 0, 0, 1 / 3]]
+    np.testing.assert_allclose(boxes.iou(a, b), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_iou_and_share_agree_with_loops_in_batches(jit):
+    rng = np.random.default_rng(1)
+    a, b = random_boxes(rng, 2, 7), random_boxes(rng, 2, 5)
+    iou = tf.function(boxes.iou, jit_compile=jit)(a, b)
+    share = tf.function(boxes.intersection_over_first_area, jit_compile=jit)(a, b)
+    for i in range(2):
+        loops = iou_by_loops(a[i], b[i])
+        np.testing.assert_allclose(iou[i], loops, atol=2e-6)
+        areas_a = np.prod(a[i, :, 2:] - a[i, :, :2], axis=1)[:, None]
+        areas_b = np.prod(b[i, :, 2:] - b[i, :, :2], axis=1)
+        np.testing.assert_allclose(share[i], loops * (areas_a + areas_b) / (1 + loops) / areas_a, atol=1e-5)
+
+
+def test_boxes_without_area_overlap_nothing():
+    point = tf.constant([[0.5, 0.5, 0.5, 0.5], [0.2, 0.2, 0.2, 0.9]])
+    np.testing.assert_array_equal(boxes.area(point), [0, 0])
+    np.testing.assert_array_equal(boxes.iou(point, point), np.zeros((2, 2)))
+    np.testing.assert_array_equal(boxes.intersection_over_first_area(point, point), np.zeros((2, 2)))
+
+
+def test_no_boxes_give_empty_matrices():
+    none, one = tf.zeros([0, 4]), tf.zeros([1, 4])
+    assert boxes.iou(none, one).shape == (0, 1)
+    assert boxes.iou(one, none).shape == (1, 0)
+
+
+def test_the_two_forms_of_a_box_convert_into_each_other():
+    box = random_boxes(np.random.default_rng(2), 50)
+    np.testing.assert_allclose(boxes.cyxhw_to_yxyx(boxes.yxyx_to_cyxhw(box)), box, atol=1e-6)
+    np.testing.assert_allclose(boxes.yxyx_to_cyxhw([[1.0, 2.0, 5.0, 4.0]]), [[3, 3, 4, 2]])
+
+
+def test_pixels_and_unit_square_convert_into_each_other():
+    box = tf.constant([[[0.1, 0.2, 0.5, 1.0]], [[0.0, 0.0, 1.0, 1.0]]])
+    np.testing.assert_allclose(boxes.norm_to_px(box, 10, 20)[0], [[1, 4, 5, 20]], rtol=1e-6)
+    heights, widths = tf.constant([[10], [30]]), tf.constant([[20], [40]])
+    in_px = boxes.norm_to_px(box, heights, widths)
+    np.testing.assert_allclose(in_px[1], [[0, 0, 30, 40]])
+    np.testing.assert_allclose(boxes.px_to_norm(in_px, heights, widths), box, rtol=1e-6)
+
+
+def test_clipping_keeps_boxes_in_the_image():
+    np.testing.assert_array_equal(boxes.clip_to_unit([[-0.5, 0.2, 0.7, 1.5]]), np.float32([[0, 0.2, 0.7, 1]]))
+
+
+@pytest.mark.shared
+def test_iou_and_crowd_share_equal_the_recorded_ones(shared):
+    recorded = np.load(shared / "fixtures" / "boxes.npz")
+    a, b = recorded["iou_a"][:, [1, 0, 3, 2]], recorded["iou_b"][:, [1, 0, 3, 2]]
+    np.testing.assert_allclose(boxes.iou(a, b), recorded["iou"], atol=1e-7)
+    np.testing.assert_allclose(boxes.intersection_over_first_area(a, b), recorded["iou_crowd"], atol=1e-7)
