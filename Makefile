@@ -20,8 +20,7 @@ help:  ## List the targets
 $(VENV)/.installed: setup.cfg constraints.txt
 	@echo "Making $(VENV) from constraints.txt; this takes a few minutes once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed  ## Make a data set, train on it, evaluate and draw, in demo/
@@ -62,7 +61,7 @@ bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
 
 constraints: $(VENV)/.installed  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
 	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \
-	  --strip-extras --allow-unsafe --no-build-isolation --no-emit-index-url --no-emit-trusted-host \
+	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-emit-options --output-file constraints.txt setup.cfg
 
 clean:  ## Remove what was built; .venv and demo stay
