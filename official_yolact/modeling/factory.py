@@ -68,6 +68,7 @@ def freeze_batch_norms(model: Any) -> None:
 
 
 def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
+    _check_attention(config)
     input_specs = tf_keras.layers.InputSpec(shape=[None, *config.input_size, 3])
     try:
         backbone = backbone_factory.build_backbone(
@@ -110,4 +111,14 @@ def _check_levels(config: configs.YolactModel, specs: dict[str, Any]) -> None:
         raise ValueError(
             f"model.decoder.type is 'identity', but backbone {config.backbone.type!r} gives no level"
             f" {missing}: use 'yolact_fpn', or set the levels of the backbone to those of the model"
+        )
+
+
+def _check_attention(config: configs.YolactModel) -> None:
+    height, width = config.input_size
+    model_id = config.backbone.mobilenet.model_id
+    if config.backbone.type == "mobilenet" and "Hybrid" in model_id and height != width:
+        raise ValueError(
+            f"model.backbone.mobilenet.model_id {model_id!r} has attention that Model Garden computes for"
+            f" squares only, but model.input_size is {[height, width]}: make it square"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -30,7 +31,7 @@ class YolactResNet(tf_keras.Model):
 
     def __init__(
         self,
-        depth: int,
+        blocks: Sequence[int],
         norm_activation: hyperparams.Config,
         input_specs: Any = None,
         zero_init_residual: bool = True,
@@ -40,29 +41,18 @@ class YolactResNet(tf_keras.Model):
         """Set up the layers.
 
         Args:
-          depth: 50 or 101.
+          blocks: residual blocks of each of the four stages.
           norm_activation: Model Garden's `NormActivation`.
           input_specs: `tf_keras.layers.InputSpec` of the images; None: [None, None, None, 3].
           zero_init_residual: start the last gamma of each residual block at 0.
           kernel_regularizer: of every kernel, or None.
           **kwargs: what every Keras model takes.
-
-        Raises:
-          ValueError: if there is no ResNet of that depth.
         """
-        if depth not in BLOCKS:
-            raise ValueError(f"yolact_resnet.depth is {depth}: choose one of {sorted(BLOCKS)}")
         super().__init__(**kwargs)
         self._input_size = tuple(input_specs.shape[1:3]) if input_specs is not None else (None, None)
         self._activation = tf_utils.get_activation(norm_activation.activation)
         self.conv1 = symmetric_conv.SymmetricConv2D(
-            64,
-            7,
-            strides=2,
-            use_bias=False,
-            kernel_initializer=bottleneck.conv_initializer(),
-            kernel_regularizer=kernel_regularizer,
-            name="conv1",
+            64, 7, strides=2, name="conv1", **bottleneck.conv_options(kernel_regularizer)
         )
         self.bn1 = bottleneck.batch_norm(norm_activation, name="bn1")
         self.stages = [
@@ -78,7 +68,7 @@ class YolactResNet(tf_keras.Model):
                 )
                 for block in range(num_blocks)
             ]
-            for stage, num_blocks in enumerate(BLOCKS[depth])
+            for stage, num_blocks in enumerate(blocks)
         ]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> dict[str, Tensor]:
@@ -127,10 +117,15 @@ def build_yolact_resnet(
 
     Returns:
       The backbone, not built yet.
+
+    Raises:
+      ValueError: if there is no ResNet of the depth asked for.
     """
     config = backbone_config.get()
+    if config.depth not in BLOCKS:
+        raise ValueError(f"yolact_resnet.depth is {config.depth}: choose one of {sorted(BLOCKS)}")
     return YolactResNet(
-        depth=config.depth,
+        blocks=BLOCKS[config.depth],
         norm_activation=norm_activation_config,
         input_specs=input_specs,
         zero_init_residual=config.zero_init_residual,

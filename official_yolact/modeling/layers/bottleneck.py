@@ -44,26 +44,26 @@ class Bottleneck(tf_keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self._activation = tf_utils.get_activation(norm_activation.activation)
-
-        def conv() -> dict[str, Any]:
-            return {
-                "use_bias": False,
-                "kernel_initializer": conv_initializer(),
-                "kernel_regularizer": kernel_regularizer,
-            }
-
-        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv())
+        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv_options(kernel_regularizer))
         self.bn1 = batch_norm(norm_activation, name="bn1")
-        self.conv2 = symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **conv())
+        self.conv2 = symmetric_conv.SymmetricConv2D(
+            filters, 3, strides=strides, name="conv2", **conv_options(kernel_regularizer)
+        )
         self.bn2 = batch_norm(norm_activation, name="bn2")
-        self.conv3 = tf_keras.layers.Conv2D(EXPANSION * filters, 1, name="conv3", **conv())
+        self.conv3 = tf_keras.layers.Conv2D(
+            EXPANSION * filters, 1, name="conv3", **conv_options(kernel_regularizer)
+        )
         gamma = "zeros" if zero_init_residual else "ones"
         self.bn3 = batch_norm(norm_activation, name="bn3", gamma_initializer=gamma)
         self.shortcut_conv: Any = None
         self.shortcut_bn: Any = None
         if project:
             self.shortcut_conv = tf_keras.layers.Conv2D(
-                EXPANSION * filters, 1, strides=strides, name="shortcut_conv", **conv()
+                EXPANSION * filters,
+                1,
+                strides=strides,
+                name="shortcut_conv",
+                **conv_options(kernel_regularizer),
             )
             self.shortcut_bn = batch_norm(norm_activation, name="shortcut_bn")
 
@@ -78,12 +78,16 @@ class Bottleneck(tf_keras.layers.Layer):
         return self._activation(x + shortcut)
 
 
-def conv_initializer() -> Any:
-    """Build the initialiser of a convolution that batch norm follows.
+def conv_options(kernel_regularizer: Any) -> dict[str, Any]:
+    """Give the arguments that every convolution of the backbone has: no bias, as batch norm follows.
 
-    Source: normal with variance 2 / fan-out, as torchvision's ResNet.
+    Source: initial weights are normal with variance 2 / fan-out, as torchvision's.
     """
-    return tf_keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+    return {
+        "use_bias": False,
+        "kernel_initializer": tf_keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        "kernel_regularizer": kernel_regularizer,
+    }
 
 
 def batch_norm(norm_activation: hyperparams.Config, **kwargs: Any) -> Any:

@@ -1,0 +1,245 @@
+"""Networks built from configs: sizes, counts, families, seeds and frozen batch norms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official.vision.modeling.backbones import factory as backbone_factory
+from official_yolact.configs import yolact as configs
+from official_yolact.modeling import factory
+from official_yolact.modeling import initial_weights
+from official_yolact.ops import grids
+
+
+def _image(config, batch=1):
+    values = np.random.default_rng(0).standard_normal((batch, *config.input_size, 3))
+    return tf.constant(values, tf.float32)
+
+
+def _num_anchors(config):
+    levels = range(config.min_level, config.max_level + 1)
+    sizes = [grids.level_size(config.input_size, level) for level in levels]
+    return sum(height * width for height, width in sizes) * config.anchor.num_per_cell
+
+
+def _assert_outputs(config, outputs):
+    anchors = _num_anchors(config)
+    prototypes = config.protonet.num_prototypes
+    expected = {
+        "box_outputs": (anchors, 4),
+        "cls_outputs": (anchors, config.num_classes),
+        "mask_coefficients": (anchors, prototypes),
+        "prototypes": (*grids.prototype_size(config.input_size, config.min_level), prototypes),
+        "semantic_outputs": (*grids.level_size(config.input_size, config.min_level), config.num_classes - 1),
+    }
+    assert {name: tuple(value.shape[1:]) for name, value in outputs.items()} == expected
+    for value in outputs.values():
+        assert value.dtype == tf.float32
+        assert np.isfinite(value.numpy()).all()
+    assert (outputs["prototypes"].numpy() >= 0).all()
+    assert (np.abs(outputs["mask_coefficients"].numpy()) <= 1).all()
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(50, 31_164_943), (101, 50_157_071)])
+def test_the_coco_networks_have_as_many_parameters_as_the_original(depth, parameters):
+    config = configs.YolactModel()
+    config.backbone.yolact_resnet.depth = depth
+    model = factory.build_model(config)
+    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
+    backbone = sum(int(np.prod(variable.shape)) for variable in model.backbone.trainable_variables)
+    assert backbone == {50: 23_508_032, 101: 42_500_160}[depth]
+
+
+@pytest.mark.parametrize(
+    ("size", "anchors", "prototypes"),
+    [
+        ((550, 550), 19_248, (138, 138)),
+        ((700, 700), 30_963, (176, 176)),
+        ((400, 400), 10_077, (100, 100)),
+        ((550, 96), 3 * (69 * 12 + 35 * 6 + 18 * 3 + 9 * 2 + 5 * 1), (138, 24)),
+    ],
+)
+def test_published_and_oblong_sizes_give_their_numbers_of_anchors(small_config, size, anchors, prototypes):
+    config = small_config("mobilenet", size, model_id="MobileNetV3Small")
+    model = factory.build_model(config)
+    outputs = tf.function(model).get_concrete_function(tf.TensorSpec([2, *size, 3])).structured_outputs
+    assert outputs["box_outputs"].shape == [2, anchors, 4]
+    assert outputs["prototypes"].shape == [2, *prototypes, 5]
+    assert outputs["semantic_outputs"].shape == [2, prototypes[0] // 2, prototypes[1] // 2, 3]
+
+
+FAMILIES = [
+    ("yolact_resnet", {"depth": 50}),
+    ("resnet", {"model_id": 18}),
+    ("dilated_resnet", {"model_id": 50}),
+    ("mobilenet", {"model_id": "MobileNetV2"}),
+    ("mobilenet", {"model_id": "MobileNetV3Large"}),
+    ("mobilenet", {"model_id": "MobileNetV4ConvSmall"}),
+    ("efficientnet", {"model_id": "b0"}),
+    ("efficientnet", {"model_id": "b3"}),
+    ("mobiledet", {}),
+]
+
+
+@pytest.mark.parametrize(("backbone", "options"), FAMILIES)
+def test_each_backbone_family_has_finite_outputs_and_gradients_at_odd_sizes(small_config, backbone, options):
+    config = small_config(backbone, (70, 45), **options)
+    model = factory.build_model(config)
+    _assert_outputs(config, model(_image(config), training=False))
+    with tf.GradientTape() as tape:
+        outputs = model(_image(config, batch=2), training=True)
+        loss = tf.add_n([tf.reduce_sum(value**2) for value in outputs.values()])
+    for variable, gradient in zip(
+        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+    ):
+        assert gradient is not None, variable.name
+        assert np.isfinite(gradient.numpy()).all(), variable.name
+
+
+@pytest.mark.parametrize("decoder", ["identity", "yolact_fpn"])
+def test_spinenet_gives_the_pyramid_itself_or_feeds_the_decoder(small_config, decoder):
+    config = small_config("spinenet_mobile", (128, 256))
+    config.decoder.type = decoder
+    model = factory.build_model(config)
+    assert (model.decoder is None) == (decoder == "identity")
+    _assert_outputs(config, model(_image(config), training=False))
+
+
+def test_a_size_that_spinenet_cannot_take_is_named(small_config):
+    config = small_config("spinenet_mobile", (100, 128))
+    config.decoder.type = "identity"
+    with pytest.raises(ValueError, match=r"spinenet_mobile.*\[100, 128\].*multiples of 128"):
+        factory.build_model(config)
+
+
+def test_identity_decoder_without_all_levels_is_refused(small_config):
+    config = small_config("mobilenet")
+    config.decoder.type = "identity"
+    with pytest.raises(ValueError, match=r"no level \[6, 7\]"):
+        factory.build_model(config)
+
+
+def test_mobilenets_with_attention_draw_their_weights_from_the_seed_and_take_squares_only(small_config):
+    config = small_config("mobilenet", (70, 70), model_id="MobileNetV4HybridMedium")
+    first, second = factory.build_model(config, 7), factory.build_model(config, 7)
+    for variable, same in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), same.numpy(), err_msg=variable.name)
+    _assert_outputs(config, first(_image(config), training=False))
+    config.input_size = [70, 45]
+    with pytest.raises(ValueError, match=r"MobileNetV4HybridMedium.*\[70, 45\].*square"):
+        factory.build_model(config)
+
+
+def test_unknown_depth_is_refused(small_config):
+    with pytest.raises(ValueError, match=r"depth is 34: choose one of \[50, 101\]"):
+        factory.build_model(small_config("yolact_resnet", depth=34))
+
+
+@pytest.mark.parametrize(("min_level", "max_level"), [(3, 5), (3, 6), (4, 7), (2, 4)])
+def test_other_pyramids_give_their_levels(small_config, min_level, max_level):
+    config = small_config()
+    config.min_level, config.max_level = min_level, max_level
+    model = factory.build_model(config)
+    _assert_outputs(config, model(_image(config), training=False))
+
+
+def test_a_pyramid_below_the_backbone_is_refused(small_config):
+    config = small_config()
+    config.min_level = 1
+    with pytest.raises(ValueError, match=r"levels 1 to 7, but the backbone gives \[2, 3, 4, 5\]"):
+        factory.build_model(config)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [
+        ("yolact_resnet", {"depth": 50}),
+        ("mobilenet", {"model_id": "MobileNetV2"}),
+        ("spinenet_mobile", {}),
+    ],
+)
+def test_initial_weights_are_a_function_of_the_seed(small_config, backbone, options):
+    config = small_config(backbone, (128, 128), **options)
+    first, second = factory.build_model(config, 7), factory.build_model(config, 7)
+    for variable, same in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), same.numpy(), err_msg=variable.name)
+    initial_weights.seed_weights(second, 8)
+    for variable, other in zip(first.trainable_variables, second.trainable_variables, strict=True):
+        drawn = np.ptp(variable.numpy()) > 0
+        assert (variable.numpy() != other.numpy()).any() == drawn, variable.name
+
+
+def test_freezing_batch_norms_leaves_the_initial_weights_alone(small_config):
+    config = small_config()
+    model = factory.build_model(config, 1)
+    config.freeze_bn = True
+    frozen = factory.build_model(config, 1)
+    layers = zip(initial_weights.flatten_layers(model), initial_weights.flatten_layers(frozen), strict=True)
+    compared = 0
+    for layer, twin in layers:
+        for name in ("kernel", "depthwise_kernel"):
+            if getattr(layer, name, None) is not None:
+                np.testing.assert_array_equal(getattr(layer, name).numpy(), getattr(twin, name).numpy())
+                compared += 1
+    assert compared > 60
+
+
+def test_kernels_have_the_spread_of_their_initialisers(small_config):
+    model = factory.build_model(small_config("yolact_resnet"))
+    stem = model.backbone.conv1.kernel.numpy()
+    np.testing.assert_allclose(stem.std(), np.sqrt(2 / (7 * 7 * 64)), rtol=0.05)
+    smooth = model.decoder.smooth["3"].kernel.numpy()
+    limit = np.sqrt(6 / (3 * 3 * (16 + 16)))
+    np.testing.assert_allclose(np.abs(smooth).max(), limit, rtol=0.01)
+    assert (model.backbone.stages[0][0].bn3.gamma.numpy() == 0).all()
+    assert (model.backbone.stages[0][0].bn2.gamma.numpy() == 1).all()
+    assert not any(conv.bias.numpy().any() for conv in model.protonet.convs)
+
+
+@pytest.mark.parametrize(("backbone", "synchronized"), [("yolact_resnet", True), ("mobilenet", False)])
+def test_frozen_batch_norms_neither_train_nor_move(small_config, backbone, synchronized):
+    config = small_config(backbone)
+    config.freeze_bn = True
+    config.norm_activation.use_sync_bn = synchronized
+    model = factory.build_model(config)
+    assert not [variable.name for variable in model.trainable_variables if "gamma" in variable.name]
+    before = [variable.numpy() for variable in model.non_trainable_variables]
+    assert before
+    images = _image(config, batch=2)
+    training, inference = model(images, training=True), model(images, training=False)
+    for name in training:
+        np.testing.assert_allclose(training[name], inference[name], atol=1e-5)
+    for variable, value in zip(model.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_training_moves_the_statistics_of_batch_norms_that_are_not_frozen(small_config):
+    config = small_config("yolact_resnet")
+    model = factory.build_model(config)
+    before = model.backbone.bn1.moving_mean.numpy()
+    model(_image(config, batch=2), training=True)
+    assert (model.backbone.bn1.moving_mean.numpy() != before).any()
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet", "efficientnet"])
+def test_a_checkpoint_of_a_whole_model_garden_backbone_restores(tmp_path, small_config, backbone):
+    config = small_config(backbone)
+    whole = backbone_factory.build_backbone(
+        tf_keras.layers.InputSpec(shape=[None, *config.input_size, 3]),
+        config.backbone,
+        config.norm_activation,
+    )
+    path = tf.train.Checkpoint(backbone=whole).write(str(tmp_path / "ckpt"))
+    model = factory.build_model(config)
+    tf.train.Checkpoint(backbone=model.backbone).read(path).assert_existing_objects_matched()
+    expected, found = whole(_image(config)), model.backbone(_image(config))
+    for level in ("3", "4", "5"):
+        np.testing.assert_allclose(found[level], expected[level], atol=1e-5)
+
+
+def test_checkpoint_items_name_the_parts_that_exist(small_config):
+    items = factory.build_model(small_config()).checkpoint_items
+    assert sorted(items) == ["backbone", "decoder", "head", "protonet", "semantic_head"]
