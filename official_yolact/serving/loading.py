@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import tf_keras
 
 from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
 from official_yolact.configs import loading
+from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
 from official_yolact.serving import predictor
 
@@ -40,9 +44,19 @@ def load(path: str | os.PathLike[str], batch_size: int = 1) -> predictor.Predict
             "they belong to different models"
         )
     checkpoint = model_dir.find_checkpoint(name)
-    model = factory.build_model(config, seed=0)
+    model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
     return predictor.Predictor(model, config, categories, batch_size)
+
+
+def _build_in_float32(config: configs.YolactModel) -> Any:
+    """Build the network in float32 also after a training in this process has set another policy."""
+    policy = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy("float32")
+    try:
+        return factory.build_model(config, seed=0)
+    finally:
+        tf_keras.mixed_precision.set_global_policy(policy)
 
 
 def _find_directory(name: str) -> str:

@@ -71,7 +71,8 @@ def draw_instances(
     """
     canvas = _enlarge(np.asarray(image, np.uint8), zoom)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom
-    style = _Style.of(*canvas.shape[:2], len(boxes))
+    height, width = canvas.shape[:2]
+    style = _Style.of(height, width, len(boxes))
     colors = choose_colors(classes)
     for index in _largest_first(boxes):
         if masks is not None:
@@ -264,5 +265,5 @@ def _place_label(
 
 def _luminance(color: Color) -> float:
     """Compute the relative luminance of an sRGB colour, 0..1."""
-    linear = [float(value / 255) ** 2.2 for value in color]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    weights = (0.2126, 0.7152, 0.0722)
+    return float(sum(weight * (value / 255) ** 2.2 for weight, value in zip(weights, color, strict=True)))

@@ -1,0 +1,155 @@
+import copy
+import re
+
+import pytest
+
+from official_yolact.evaluation import groundtruth
+from official_yolact.evaluation import metrics
+from official_yolact.evaluation import results
+
+
+def measure(annotations, detections):
+    truth = groundtruth.load_groundtruth(str(annotations))
+    return metrics.compute_metrics(truth, results.load_results(str(detections), truth))
+
+
+def published_numbers(path, kind):
+    block = path.read_text().split(f"type={kind}\n")[1].split("-----")[0]
+    return [float(number) for number in re.findall(r"= (-?\d\.\d+)", block)]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("results_name", "kind", "prefix", "ap"),
+    [
+        ("fakebbox100", "bbox", "box_", 0.5045806987249628),
+        ("fakesegm100", "segm", "mask_", 0.3195452758576433),
+    ],
+)
+def test_the_coco_apis_own_example_gives_its_published_numbers(shared, results_name, kind, prefix, ap):
+    folder = shared / "data" / "evaluator-truth"
+    found = measure(
+        folder / "instances_val2014_100.json", folder / f"instances_val2014_{results_name}_results.json"
+    )
+    assert found[f"{prefix}AP"] == pytest.approx(ap, abs=1e-12)
+    assert list(found) == [prefix + name for name in metrics.NAMES]
+    published = published_numbers(folder / "val2014_fake_eval_res.txt", kind)
+    assert [round(value, 3) for value in found.values()] == published
+
+
+@pytest.mark.shared
+def test_crowds_and_string_ids_give_the_published_numbers(shared):
+    folder = shared / "data" / "evaluator-truth"
+    found = measure(folder / "fce_gt_ignore_test.json", folder / "fce_dt_ignore_test.json")
+    expected = {
+        "box_AP": 0.7099009900990099,
+        "box_AP50": 1.0,
+        "box_AP75": 0.8415841584158416,
+        "box_AR1": 0.0,
+        "box_AR10": 0.45384615384615384,
+        "box_AR100": 0.7153846153846154,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert "mask_AP" not in found
+
+
+@pytest.mark.shared
+def test_polygons_give_the_published_number(shared):
+    folder = shared / "data" / "evaluator-truth"
+    found = measure(folder / "fce_gt_dataset.json", folder / "fce_dt_dataset.json")
+    assert found["mask_AP"] == pytest.approx(0.6947194719471946, abs=1e-12)
+
+
+def test_perfect_detections_have_an_ap_of_one(content, perfect, write):
+    found = measure(write(content), write(perfect, "r.json"))
+    for kind in ("box_", "mask_"):
+        assert found[kind + "AP"] == pytest.approx(1.0)
+        assert found[kind + "APl"] == -1.0  # the small world has no large object
+
+
+def test_a_lost_object_costs_its_share_by_hand(content, perfect, write):
+    # Figs: one of two found, recall 0.5: 51 of the 101 recall points. Dates: all.
+    found = measure(write(content), write(perfect[:2], "r.json"))
+    assert found["box_AP"] == pytest.approx((51 / 101 + 1) / 2, abs=1e-12)
+    assert found["mask_AP"] == pytest.approx((51 / 101 + 1) / 2, abs=1e-12)
+
+
+def test_an_image_without_objects_counts_its_false_detections(content, perfect, write):
+    false = {**perfect[0], "image_id": 9, "score": 0.99}
+    found = measure(write(content), write([*perfect, false], "r.json"))
+    # The false fig is first: precision 1/2 for the first fig and 2/3 for the second, which the
+    # interpolation carries back over all recalls.
+    assert found["box_AP"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("first_id", [0, 1, 1000])
+def test_the_ids_of_annotations_do_not_matter(content, perfect, write, first_id):
+    for index, annotation in enumerate(content["annotations"]):
+        annotation["id"] = first_id + index
+    assert measure(write(content), write(perfect, "r.json"))["box_AP"] == pytest.approx(1.0)
+
+
+def test_equal_annotation_ids_do_not_hide_an_object(content, perfect, write):
+    for annotation in content["annotations"]:
+        annotation["id"] = 4
+    assert measure(write(content), write(perfect[:2], "r.json"))["box_AP"] == pytest.approx(
+        (51 / 101 + 1) / 2
+    )
+
+
+def test_a_crowd_is_neither_found_nor_missed(content, perfect, write):
+    content["annotations"][0]["iscrowd"] = 1
+    assert measure(write(content), write(perfect, "r.json"))["box_AP"] == pytest.approx(1.0)
+    assert measure(write(content), write(perfect[1:], "r.json"))["box_AP"] == pytest.approx(1.0)
+
+
+def test_no_detections_give_zero(content, write):
+    found = measure(write(content), write([], "r.json"))
+    assert found["box_AP"] == found["mask_AP"] == found["mask_AR100"] == 0.0
+
+
+def test_no_objects_give_minus_one(content, write):
+    content["annotations"] = []
+    assert set(measure(write(content), write([], "r.json")).values()) == {-1.0}
+
+
+@pytest.mark.parametrize(("dropped", "kept"), [("bbox", "mask_"), ("segmentation", "box_")])
+def test_only_what_the_results_state_is_measured(content, perfect, write, dropped, kept):
+    for result in perfect:
+        del result[dropped]
+    found = measure(write(content), write(perfect, "r.json"))
+    assert list(found) == [kept + name for name in metrics.NAMES]
+
+
+def test_evaluating_twice_gives_the_same_and_changes_nothing(content, perfect, write):
+    truth = groundtruth.load_groundtruth(write(content))
+    found = results.load_results(write(perfect, "r.json"), truth)
+    before = copy.deepcopy((truth.annotations, truth.mask_annotations, found))
+    first = metrics.compute_metrics(truth, found)
+    assert metrics.compute_metrics(truth, found) == first
+    assert (truth.annotations, truth.mask_annotations, found) == before
+
+
+def test_the_size_class_of_a_detected_mask_is_its_own_not_its_boxes(content, write):
+    # A false diagonal sliver: its box of 90 x 90 is medium, its mask of 90 px small.
+    content["images"] = [{"id": 7, "height": 100, "width": 100}]
+    content["annotations"] = [
+        {
+            "id": 1,
+            "image_id": 7,
+            "category_id": 3,
+            "bbox": [0, 0, 50, 50],
+            "segmentation": [[0, 0, 50, 0, 50, 50, 0, 50]],
+        }
+    ]
+    sliver = {"image_id": 7, "category_id": 3, "score": 0.9, "bbox": [5, 5, 90, 90]}
+    sliver["segmentation"] = [[5, 5, 95, 94, 95, 95]]
+    hit = {**content["annotations"][0], "score": 0.5}
+    found = measure(write(content), write([sliver, hit], "r.json"))
+    assert found["mask_APm"] == pytest.approx(1.0)
+    assert found["box_APm"] == pytest.approx(0.5)
+
+
+def test_nothing_is_printed(content, perfect, write, capsys):
+    measure(write(content), write(perfect, "r.json"))
+    assert capsys.readouterr().out == ""
