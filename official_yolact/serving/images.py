@@ -93,23 +93,21 @@ def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
 
 
 def _check_header(encoded: bytes, name: str) -> tuple[int, str]:
-    """Read the EXIF orientation (1 upright to 8) and the format without decoding a pixel."""
+    """Check the size that the header states; read the EXIF orientation (1 upright, to 8) and the format."""
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             width, height = picture.size
-            kind = str(picture.format)
+            if width * height > preprocess.MAX_PIXELS:
+                raise ValueError(
+                    f"{width} x {height} pixels are more than {preprocess.MAX_PIXELS:,}: make it smaller"
+                )
+            # Of a PNG, Pillow decodes all pixels to find EXIF behind them: only after the check.
             orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+            return (orientation if orientation in range(1, 9) else 1), str(picture.format)
     except UnidentifiedImageError:
-        raise ValueError(
-            f"{name}: not a picture that can be read: give a JPEG, PNG or other common file"
-        ) from None
+        raise ValueError(f"{name}: not a picture: give a JPEG, PNG or other common file") from None
     except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"{name}: not a picture that can be read: {_first_line(error)}") from error
-    if width * height > preprocess.MAX_PIXELS:
-        raise ValueError(
-            f"{name}: {width} x {height} pixels are more than {preprocess.MAX_PIXELS:,}: make it smaller"
-        )
-    return (orientation if orientation in range(1, 9) else 1), kind
 
 
 def _first_line(error: Exception) -> str:

@@ -183,9 +183,6 @@ class Predictor:
     ) -> detections_lib.Detections:
         scores = row["detection_scores"][: int(row["num_detections"])]
         keep = np.flatnonzero(scores >= score_threshold)[:max_detections]
-        masks = self._upsample(
-            tf.constant(row["detection_masks"][keep], tf.float32), tf.constant(image.shape[:2], tf.int32)
-        )
         classes = row["detection_classes"][keep].astype(np.int32)
         return detections_lib.Detections(
             image=image,
@@ -194,8 +191,14 @@ class Predictor:
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],
-            masks=masks.numpy(),
+            masks=self._upsample_to(image, row["detection_masks"][keep]),
         )
+
+    def _upsample_to(self, image: NDArray[np.uint8], masks: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        if not len(masks):
+            return np.zeros((0, *image.shape[:2]), np.bool_)
+        size = tf.constant(image.shape[:2], tf.int32)
+        return np.asarray(self._upsample(tf.constant(masks, tf.float32), size), np.bool_)
 
 
 def _build_generator(config: configs.YolactModel) -> detection_generator.DetectionGenerator:

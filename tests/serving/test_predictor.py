@@ -1,0 +1,81 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from official_yolact import categories
+from official_yolact.serving import predictor
+
+# Anchor 27: level 3 has 8 x 8 cells of 8 px; row 3, column 3 has its centre at 28 px, side 16.
+ANCHOR_27 = np.array([20, 20, 36, 36]) / 64
+
+
+def test_an_instance_comes_back_in_pixels_of_the_photo(fake, bright):
+    found = fake(bright)
+    assert len(found) == 1
+    assert (found.names, found.classes.tolist(), found.category_ids.tolist()) == (["date"], [2], [5])
+    np.testing.assert_allclose(found.boxes[0], ANCHOR_27 * [48, 96, 48, 96], atol=1e-4)
+    assert found.masks.shape == (1, 48, 96)
+    assert found.masks[0, 18:24, 36:48].all()
+    assert not found.masks[0, :10].any()
+    np.testing.assert_array_equal(found.image, bright)
+
+
+def test_the_threshold_and_the_limit_decide_what_is_kept(fake, bright):
+    # Fast NMS gives both classes of both anchors, the second ones with scores near 0.
+    assert [len(fake(bright, score_threshold=t)) for t in (0.0, 0.1, 0.3, 1.0)] == [4, 2, 1, 0]
+    assert len(fake(bright, score_threshold=0.0, max_detections=1)) == 1
+    empty = fake(bright, score_threshold=1.0)
+    assert empty.masks.shape == (0, 48, 96)
+    assert empty.boxes.shape == (0, 4)
+    assert empty.to_coco(1) == []
+
+
+def test_paths_bytes_arrays_and_lists_mean_the_same(fake, bright, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(bright).save(path)
+    sources = [path, str(path), path.read_bytes(), bright]
+    for found in [*fake(sources), *(fake(source) for source in sources)]:
+        assert found.names == ["date"]
+        np.testing.assert_array_equal(found.masks, fake(bright).masks)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_a_batch_equals_its_pictures_one_by_one(network, fake, bright, dark, batch_size):
+    batched = predictor.Predictor(network, fake.config, fake.categories, batch_size)
+    pictures = [bright, dark, bright[:20], dark[:, :7], bright]
+    for one, found in zip(pictures, batched(pictures), strict=True):
+        expected = fake(one)
+        assert found.names == expected.names
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        np.testing.assert_array_equal(found.masks, expected.masks)
+
+
+def test_an_empty_list_gives_an_empty_list(fake):
+    assert fake([]) == []
+
+
+def test_pictures_of_any_size_trace_the_network_once(network, fake, bright, dark):
+    fake([bright, dark, bright[:13]])
+    assert len(network.calls) == 1
+
+
+def test_raw_outputs_are_those_of_the_network(fake, network):
+    images = np.random.default_rng(0).standard_normal((3, 64, 64, 3)).astype(np.float32)
+    raw = fake.raw_outputs(images)
+    assert {name: value.shape[0] for name, value in raw.items()} == dict.fromkeys(raw, 3)
+    np.testing.assert_array_equal(raw["cls_outputs"], network(images, training=False)["cls_outputs"])
+
+
+def test_one_bad_picture_of_a_list_is_named(fake, bright):
+    buffer = io.BytesIO(b"no picture")
+    with pytest.raises(ValueError, match="10 bytes: not a picture"):
+        fake([bright, buffer.getvalue()])
+
+
+def test_categories_of_another_number_are_refused(network, fake):
+    with pytest.raises(ValueError, match="2 classes without background, but there are 1 categories"):
+        predictor.Predictor(network, fake.config, categories.Categories((1,), ("fig",)))
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        predictor.Predictor(network, fake.config, fake.categories, batch_size=0)

@@ -1,0 +1,132 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tf_keras
+
+import official_yolact
+from official.core import train_utils
+from official_yolact import categories
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.checkpoints import restore
+from official_yolact.configs import loading as config_loading
+from official_yolact.modeling import factory
+from official_yolact.serving import loading
+
+OVERRIDES = {
+    "task": {
+        "model": {
+            "num_classes": 3,
+            "input_size": [64, 64],
+            "backbone": {"resnet": {"model_id": 18, "depth_multiplier": 0.25}},
+            "decoder": {"yolact_fpn": {"num_filters": 16}},
+            "protonet": {"num_filters": 16, "num_prototypes": 4},
+            "head": {"num_filters": 16},
+        }
+    }
+}
+
+
+def build(seed):
+    params = config_loading.load_experiment("yolact_tiny_shapes", overrides=[str(OVERRIDES)])
+    return params, factory.build_model(params.task.model, seed)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A model and the directory that a training of it would leave."""
+    folder = str(tmp_path_factory.mktemp("model"))
+    params, model = build(seed=11)
+    train_utils.serialize_config(params, folder)
+    categories.Categories((3, 5), ("fig", "date")).save(os.path.join(folder, "categories.json"))
+    restore.save_model(model, folder)
+    return model, folder
+
+
+@pytest.fixture
+def directory(original, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(original[1], tmp_path / "model")
+
+
+def inputs():
+    return np.random.default_rng(0).standard_normal((2, 64, 64, 3)).astype(np.float32)
+
+
+def check_same(predictor, model):
+    raw = predictor.raw_outputs(inputs())
+    expected = model(inputs(), training=False)
+    assert set(raw) == {"box_outputs", "cls_outputs", "mask_coefficients", "prototypes", "semantic_outputs"}
+    for name, value in raw.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_loaded_model_gives_the_outputs_of_the_saved_one(original):
+    model, folder = original
+    check_same(official_yolact.load(folder), model)
+
+
+def test_the_best_checkpoint_is_preferred_and_others_can_be_named(original, directory):
+    _, best = build(seed=12)
+    restore.save_model(best, str(directory / "best_ckpt"))
+    check_same(loading.load(directory), best)
+    check_same(loading.load(directory / "best_ckpt"), best)
+    check_same(loading.load(directory / "ckpt-0"), original[0])
+    check_same(loading.load(directory / "best_ckpt" / "ckpt-0"), best)
+
+
+def test_a_photo_of_any_size_passes_through_a_real_network(original):
+    predictor = loading.load(original[1], batch_size=2)
+    photos = [np.full(shape, 99, np.uint8) for shape in ((30, 50, 3), (200, 64, 3), (1, 1, 3))]
+    for photo, found in zip(photos, predictor(photos, score_threshold=0.0), strict=True):
+        assert found.masks.shape == (len(found), *photo.shape[:2])
+        assert found.draw().shape == photo.shape
+
+
+def test_a_model_is_loaded_in_float32_after_a_training_in_bfloat16(original):
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        check_same(loading.load(original[1]), original[0])
+        assert tf_keras.mixed_precision.global_policy().name == "mixed_bfloat16"
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "categories.json"])
+def test_a_missing_file_is_named_with_the_cure(directory, name):
+    (directory / name).unlink()
+    with pytest.raises(
+        FileNotFoundError, match=rf"{name}: no such file: a model is a directory that yolact train"
+    ):
+        loading.load(directory)
+
+
+def test_missing_models_and_checkpoints_are_named(directory, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such model directory or checkpoint"):
+        loading.load(tmp_path / "nowhere")
+    for path in directory.glob("ckpt-*"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+        loading.load(directory)
+
+
+def test_categories_of_another_model_are_refused(directory):
+    categories.Categories((3,), ("fig",)).save(str(directory / "categories.json"))
+    with pytest.raises(
+        ValueError, match=r"has 1 categories, but in params\.yaml task\.model\.num_classes is 3"
+    ):
+        loading.load(directory)
+
+
+def test_weights_of_another_model_are_refused(directory):
+    text = (directory / "params.yaml").read_text()
+    (directory / "params.yaml").write_text(text.replace("num_prototypes: 4", "num_prototypes: 6"))
+    with pytest.raises(ValueError, match="does not fit this model"):
+        loading.load(directory)
+
+
+def test_params_that_name_python_objects_are_refused(directory):
+    (directory / "params.yaml").write_text("task: !!python/name:os.system\n")
+    with pytest.raises(ValueError, match=r"params\.yaml"):
+        loading.load(directory)
