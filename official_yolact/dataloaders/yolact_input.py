@@ -167,9 +167,10 @@ class Parser:
 
     def _unite_masks(self, masks: Tensor, classes: Tensor, is_crowd: Tensor) -> Tensor:
         """Unite the masks of each class, crowds left out: bool [h3, w3, C-1]."""
-        segments = tf.where(is_crowd, -1, classes - 1)
-        united = tf.math.unsorted_segment_max(tf.cast(masks, tf.int32), segments, self._num_classes - 1)
-        return tf.transpose(united > 0, [1, 2, 0])
+        members = tf.one_hot(tf.where(is_crowd, -1, classes - 1), self._num_classes - 1)
+        cells = tf.reshape(tf.cast(masks, tf.float32), [-1, self._semantic_size[0] * self._semantic_size[1]])
+        counts = tf.matmul(cells, members, transpose_a=True)
+        return tf.reshape(counts > 0.5, [*self._semantic_size, self._num_classes - 1])
 
     def _pad(self, values: Tensor) -> Tensor:
         """Add zero rows up to N."""

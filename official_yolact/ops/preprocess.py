@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -106,10 +106,36 @@ def resize_image(image: Tensor, size: Sequence[int]) -> Tensor:
     return tf.image.resize(tf.cast(image, tf.float32), list(size), method="bilinear", antialias=False)
 
 
+def combine_channels(
+    combine: Callable[[Tensor, Tensor], Tensor], image: Tensor, values: Sequence[float]
+) -> Tensor:
+    """Combine each channel of an image with a value of its own.
+
+    The same as broadcasting the values, which TensorFlow does four times more slowly over an axis
+    of three than over whole rows.
+
+    Args:
+      combine: an elementwise function of two tensors.
+      image: float32 [..., width, channels].
+      values: one for each channel.
+
+    Returns:
+      float32, of the image's shape.
+    """
+    width = image.shape[-2]
+    if width is None:
+        row = tf.tile(tf.constant(list(values), tf.float32), [tf.shape(image)[-2]])
+    else:
+        row = tf.constant(list(values) * width, tf.float32)
+    shape = tf.shape(image)
+    rows = tf.reshape(image, tf.concat([shape[:-2], tf.shape(row)], axis=0))
+    return tf.ensure_shape(tf.reshape(combine(rows, row), shape), image.shape)
+
+
 def normalize_image(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Compute (pixel - mean) / std for each channel, pixels 0..255 RGB, float32 [..., 3]."""
-    image = tf.cast(image, tf.float32)
-    return (image - tf.constant(list(mean), tf.float32)) / tf.constant(list(std), tf.float32)
+    centered = combine_channels(tf.subtract, tf.cast(image, tf.float32), mean)
+    return combine_channels(tf.divide, centered, std)
 
 
 def preprocess_image(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 
 
@@ -54,6 +55,13 @@ def _place(part: Tensor, corner: Tensor, window: Tensor, size: Sequence[int]) ->
     return tf.pad(shown, tf.concat([tf.stack([low, output - high], axis=1), [[0, 0]]], axis=0))
 
 
+def _place_on_fill(
+    part: Tensor, corner: Tensor, window: Tensor, size: Sequence[int], fill: Sequence[float]
+) -> Tensor:
+    part = preprocess.combine_channels(tf.subtract, part, fill)
+    return preprocess.combine_channels(tf.add, _place(part, corner, window, size), fill)
+
+
 def resize_part(
     part: Tensor, corner: Tensor, window: Tensor, size: Sequence[int], fill: Sequence[float]
 ) -> Tensor:
@@ -72,12 +80,11 @@ def resize_part(
     Returns:
       float32 [size[0], size[1], channels].
     """
-    color = tf.constant(list(fill), tf.float32)
     inside = tf.reduce_all(window[:2] >= corner) & tf.reduce_all(window[2:] <= corner + tf.shape(part)[:2])
     shown = tf.cond(
         inside,
         lambda: tf.image.resize(part, list(size), method="bilinear", antialias=False),
-        lambda: _place(part - color, corner, window, size) + color,
+        lambda: _place_on_fill(part, corner, window, size, fill),
     )
     return tf.ensure_shape(shown, [*size, len(fill)])
 
@@ -128,8 +135,9 @@ def cut_mask(mask: Tensor) -> tuple[Tensor, Tensor]:
       uint8 [h, w] of 0 and 1, and int32 [2]: row and column of its corner in the mask (-1 at least).
     """
     top, bottom = _bounds(mask, 0)
-    left, right = _bounds(mask, 1)
-    content = tf.minimum(mask[top:bottom, left:right], 1)
+    band = mask[top:bottom]
+    left, right = _bounds(band, 1)
+    content = tf.minimum(band[:, left:right], 1)
     return tf.pad(content, [[1, 1], [1, 1]]), tf.stack([top, left]) - 1
 
 
