@@ -150,7 +150,7 @@ def run_show(args: argparse.Namespace) -> int:
     for row in range(args.count):
         if int(labels["image_id"][row]) < 0:
             continue
-        one = {key: value[row].numpy() for key, value in labels.items()}
+        one: Any = {key: value[row].numpy() for key, value in labels.items()}
         pictures.append(examples.draw_example(images[row].numpy(), one, task.model.normalization, names))
         paths.append(os.path.join(args.output, f"{row:03d}.png"))
         cv2.imwrite(paths[-1], pictures[-1][..., ::-1])

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import os
 import struct
-import warnings
 
 import numpy as np
 import PIL.Image
@@ -117,12 +116,10 @@ def read(path: str, height: int | None, width: int | None, where: str) -> Encode
 
 def _decode(data: bytes, path: str, where: str) -> PIL.Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture = PIL.Image.open(io.BytesIO(data))
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ValueError(f"{picture.width}x{picture.height} pixels are more than {MAX_PIXELS}")
-            picture.load()
+        picture = PIL.Image.open(io.BytesIO(data))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise ValueError(f"{picture.width}x{picture.height} pixels are more than {MAX_PIXELS}")
+        picture.load()
     except (
         OSError,
         ValueError,
@@ -152,7 +149,7 @@ def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...], where
         picture = picture.convert("RGB")
     buffer = io.BytesIO()
     if name == "jpeg":
-        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")
     else:
         picture.save(buffer, "PNG")
     return EncodedImage(buffer.getvalue(), name, picture.height, picture.width, changes)

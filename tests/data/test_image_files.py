@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+import pathlib
+import zlib
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import pytest
+import tensorflow as tf
+
+from official_yolact.data import image_files
+from official_yolact.ops import preprocess
+
+
+def picture(height: int = 24, width: int = 40) -> PIL.Image.Image:
+    """A quarter of each colour: turning it wrongly shows."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2] = (250, 10, 10)
+    pixels[: height // 2, width // 2 :] = (10, 250, 10)
+    pixels[height // 2 :, : width // 2] = (10, 10, 250)
+    return PIL.Image.fromarray(pixels)
+
+
+def save(path: pathlib.Path, image: PIL.Image.Image, orientation: int = 1, **options: object) -> str:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif, **options)
+    return str(path)
+
+
+def decode(encoded: image_files.EncodedImage) -> np.ndarray:
+    return preprocess.decode_image(tf.constant(encoded.data)).numpy()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_files_are_turned_upright_for_every_orientation(
+    orientation: int, suffix: str, tmp_path: pathlib.Path
+) -> None:
+    path = save(
+        tmp_path / f"a.{suffix}", picture(), orientation, **({"quality": 95} if suffix == "jpg" else {})
+    )
+    upright = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(path)).convert("RGB"))
+    encoded = image_files.read(path, *upright.shape[:2], "x")
+    assert (encoded.height, encoded.width) == upright.shape[:2]
+    assert encoded.format == {"jpg": "jpeg", "png": "png"}[suffix]
+    assert np.abs(decode(encoded).astype(int) - upright).mean() < 2
+    assert encoded.changes == (("images_turned",) if orientation > 1 else ())
+    assert image_files.read(path, None, None, "x").data == encoded.data
+
+
+def test_an_orientation_that_the_annotations_do_not_know_is_left_alone(tmp_path: pathlib.Path) -> None:
+    path = save(tmp_path / "a.jpg", picture(), 6)
+    encoded = image_files.read(path, 24, 40, "x")
+    assert encoded.data == pathlib.Path(path).read_bytes()
+    assert encoded.changes == ("orientation_ignored",)
+
+
+def test_a_size_that_is_not_the_files_is_refused(tmp_path: pathlib.Path) -> None:
+    path = save(tmp_path / "a.jpg", picture())
+    with pytest.raises(
+        ValueError, match=r"^c.json: image 3: height and width are 40 and 24, but .*a.jpg has 24 and 40"
+    ):
+        image_files.read(path, 40, 24, "c.json: image 3")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "WEBP"])
+def test_other_formats_become_png(kind: str, tmp_path: pathlib.Path) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture().save(tmp_path / "a.jpg", kind, **options)
+    encoded = image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x")
+    assert (encoded.format, encoded.changes) == ("png", ("images_transcoded",))
+    np.testing.assert_array_equal(decode(encoded), np.asarray(picture()))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_other_channels_are_kept_for_tensorflow_to_convert(mode: str, tmp_path: pathlib.Path) -> None:
+    picture().convert(mode).save(tmp_path / "a.jpg")
+    encoded = image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x")
+    assert encoded.data == (tmp_path / "a.jpg").read_bytes()
+    assert decode(encoded).shape == (24, 40, 3)
+
+
+def test_the_high_byte_of_16_bits_is_taken(tmp_path: pathlib.Path) -> None:
+    deep = np.full((24, 40), 0x5A12, np.uint16)
+    PIL.Image.fromarray(deep).save(tmp_path / "a.tif")
+    encoded = image_files.read(str(tmp_path / "a.tif"), 24, 40, "x")
+    assert (decode(encoded) == 0x5A).all()
+    PIL.Image.fromarray(deep).save(tmp_path / "a.png")
+    assert (decode(image_files.read(str(tmp_path / "a.png"), 24, 40, "x")) == 0x5A).all()
+
+
+def test_the_format_is_the_true_one_whatever_the_name_says(tmp_path: pathlib.Path) -> None:
+    picture().save(tmp_path / "a.jpg", "PNG")
+    assert image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x").format == "png"
+
+
+def jpeg_bytes() -> bytes:
+    buffer = io.BytesIO()
+    picture(200, 200).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def png_of_claimed_size(side: int) -> bytes:
+    header = b"IHDR" + side.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    return (
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"
+        + header
+        + zlib.crc32(header).to_bytes(4, "big")
+        + b"\0\0\0\x09IDAT"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty file"),
+        (b"<html>not found</html>", "no known image format.*<html"),
+        (jpeg_bytes()[:-40], "truncated"),
+        (jpeg_bytes()[:100], "replace the file"),
+        (png_of_claimed_size(9000), "9000x9000 pixels are more than 50000000"),
+    ],
+)
+def test_unreadable_files_are_named(data: bytes, message: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"^c.json: image 3: .*a.jpg cannot be read .*" + message):
+        image_files.read(str(path), None, None, "c.json: image 3")
+
+
+def test_the_limit_is_that_of_reading() -> None:
+    assert image_files.MAX_PIXELS == preprocess.MAX_PIXELS
