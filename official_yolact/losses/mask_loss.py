@@ -77,19 +77,32 @@ def choose_positives(positive: Tensor, seeds: Tensor, limit: int) -> tuple[Tenso
     limit = min(limit, num_anchors)
     num_positives = tf.reduce_sum(tf.cast(positive, tf.int32), axis=1, keepdims=True)
 
-    def draw(seed: Tensor) -> Tensor:
-        seed = tf.random.experimental.stateless_fold_in(seed, _SEED_SALT)
-        return tf.random.stateless_uniform([num_anchors], seed, alg="philox")
-
-    draws = tf.cond(
-        tf.reduce_any(num_positives > limit),
-        lambda: tf.map_fn(draw, seeds, fn_output_signature=tf.float32),
-        lambda: tf.zeros_like(positive, tf.float32),
-    )
+    draws = _draw(seeds, num_anchors)
     draws = tf.where(num_positives > limit, draws, 0.0)
     # Of equal keys top_k takes the first.
     _, chosen = tf.math.top_k(tf.where(positive, 1.0 + draws, 0.0), limit)
     return chosen, tf.range(limit) < num_positives
+
+
+def _draw(seeds: Tensor, count: int) -> Tensor:
+    """Draw float32 [B, count] in 0..1 from int32 [B, 2] seeds, the same on every device.
+
+    tf.random.stateless_uniform gives other numbers under XLA, and takes one seed at a time.
+    """
+    state = tf.fill([1], tf.constant(_SEED_SALT, tf.int64))
+    for part in tf.unstack(tf.cast(seeds, tf.int64), axis=-1):
+        state = _mix(tf.bitwise.bitwise_xor(state, part))
+    state = _mix(tf.bitwise.bitwise_xor(state[:, tf.newaxis], tf.range(count, dtype=tf.int64)))
+    return tf.cast(tf.bitwise.right_shift(state, tf.constant(8, tf.int64)), tf.float32) * 2.0**-24
+
+
+def _mix(state: Tensor) -> Tensor:
+    """Scatter 32-bit numbers over all 32-bit numbers, one to one, by xor-shift and multiplication."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x5BD1E995), (16, 1)):
+        state = tf.bitwise.bitwise_and(state, tf.constant(0xFFFFFFFF, tf.int64))
+        shifted = tf.bitwise.right_shift(state, tf.constant(shift, tf.int64))
+        state = tf.bitwise.bitwise_xor(state, shifted) * factor
+    return state
 
 
 @tf.custom_gradient

@@ -26,7 +26,8 @@ def test_anchors_equal_the_recorded_ones(shared, name):
 
 def test_550_pixels_have_19248_anchors():
     ours = anchors.build_anchors((550, 550), 3, 7, BASE, 1, [1, 0.5, 2], True)
-    assert ours.shape == (19248, 4) and ours.dtype == np.float32
+    assert ours.shape == (19248, 4)
+    assert ours.dtype == np.float32
     np.testing.assert_allclose(ours[:3, 2] * 550, [24, 24 / 2**0.5, 24 * 2**0.5], rtol=1e-6)
     np.testing.assert_array_equal(ours[:, 2], ours[:, 3])
 

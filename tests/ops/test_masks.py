@@ -78,6 +78,9 @@ def test_no_masks_stay_no_masks():
 
 def test_sizes_may_be_tensors_and_leading_dimensions_many():
     up = tf.function(masks.upsample_masks)(tf.ones([2, 4, 4]), tf.constant(9), tf.constant(11))
-    assert up.shape == (2, 9, 11) and up.numpy().all()
+    assert up.shape == (2, 9, 11)
+    assert up.numpy().all()
     down = tf.function(lambda m: masks.downsample_masks(m, 4, 3))(tf.ones([2, 5, 8, 6], tf.uint8))
-    assert down.shape == (2, 5, 4, 3) and down.dtype == tf.bool and down.numpy().all()
+    assert down.shape == (2, 5, 4, 3)
+    assert down.dtype == tf.bool
+    assert down.numpy().all()
