@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from official_yolact.cli import main
+from official_yolact.evaluation import metrics
+
+
+def last_line(text):
+    return json.loads(text.splitlines()[-1])
+
+
+@pytest.fixture
+def detections(tmp_path):
+    found = [
+        {"image_id": "7", "category_id": 3, "bbox": [5, 5, 20, 20], "score": 0.9},
+        {"image_id": 8, "category_id": 5, "bbox": [10, 30, 25, 25], "score": 0.8},
+    ]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(found))
+    return path
+
+
+def test_a_results_file_is_measured(detections, annotations, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = ["--detections", detections, "--annotations", annotations, "--output", output, "--json"]
+    assert main.main(["eval", *map(str, arguments)]) == 0
+    out = capsys.readouterr().out
+    found = last_line(out)
+    assert list(found) == ["box_" + name for name in metrics.NAMES]
+    assert found["box_AP"] == pytest.approx(1.0)
+    assert out.splitlines()[1].split()[:2] == ["box", "100.0"]
+    assert sorted(path.name for path in output.iterdir()) == ["bbox_detections.json", "metrics.json"]
+    assert json.loads((output / "metrics.json").read_text()) == found
+    assert [r["image_id"] for r in json.loads((output / "bbox_detections.json").read_text())] == [7, 8]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_model_is_measured_and_its_results_measure_the_same(
+    tiny_model_dir, photos, annotations, tmp_path, capsys, batch_size
+):
+    output = tmp_path / "out"
+    arguments = [
+        tiny_model_dir,
+        "--images",
+        photos,
+        "--annotations",
+        annotations,
+        "--output",
+        output,
+        "--json",
+    ]
+    assert main.main(["eval", *map(str, arguments), "--batch-size", str(batch_size)]) == 0
+    found = last_line(capsys.readouterr().out)
+    assert list(found) == [kind + name for kind in ("box_", "mask_") for name in metrics.NAMES]
+    for kind, name in (("box_", "bbox_detections.json"), ("mask_", "mask_detections.json")):
+        results = json.loads((output / name).read_text())
+        assert {result["image_id"] for result in results} <= {7, 8, 9}
+        assert {result["category_id"] for result in results} <= {3, 5}
+        again = ["--detections", output / name, "--annotations", annotations, "--json"]
+        assert main.main(["eval", *map(str, again)]) == 0
+        measured = last_line(capsys.readouterr().out)
+        assert measured == {name: value for name, value in found.items() if name.startswith(kind)}
+
+
+def test_without_annotations_results_alone_are_written(tiny_model_dir, photos, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert (
+        main.main(["eval", tiny_model_dir, "--images", str(photos), "--output", str(output), "--json"]) == 0
+    )
+    assert last_line(capsys.readouterr().out)["output"] == str(output)
+    assert sorted(path.name for path in output.iterdir()) == ["bbox_detections.json", "mask_detections.json"]
+    results = json.loads((output / "mask_detections.json").read_text())
+    assert {result["image_id"] for result in results} <= {1, 2, 3}
+
+
+def test_a_list_of_images_gives_the_ids(tiny_model_dir, photos, tmp_path):
+    listed = tmp_path / "info.json"
+    listed.write_text(json.dumps({"images": [{"id": 581929, "file_name": "8.jpg"}]}))
+    output = tmp_path / "out"
+    arguments = [tiny_model_dir, "--images", photos, "--image-list", listed, "--output", output]
+    assert main.main(["eval", *map(str, arguments)]) == 0
+    results = json.loads((output / "mask_detections.json").read_text())
+    assert {result["image_id"] for result in results} == {581929}
+    assert results[0]["segmentation"]["size"] == [90, 50]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name either a MODEL or --detections"),
+        (["m", "--detections", "r.json", "--annotations", "a.json"], "name either a MODEL or --detections"),
+        (["--detections", "r.json"], "--annotations JSON: name it"),
+        (["--detections", "r", "--annotations", "a", "--images", "d"], "belong to a MODEL"),
+        (["m"], "--images DIR: name the folder"),
+        (["m", "--images", "d"], "nothing to measure: name --output"),
+        (["m", "--images", "d", "--annotations", "a", "--image-list", "i"], "leave out --image-list"),
+        (["--detections", "none.json", "--annotations", "none.json"], "none.json: No such file"),
+        (["m", "--images", "nowhere", "--output", "o"], "nowhere: no such picture or folder"),
+    ],
+)
+def test_wrong_combinations_are_one_line_and_exit_code_2(capsys, arguments, says):
+    assert main.main(["eval", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_missing_image_is_named_before_the_model_is_loaded(photos, annotations, capsys):
+    (photos / "8.jpg").unlink()
+    assert main.main(["eval", "nomodel", "--images", str(photos), "--annotations", str(annotations)]) == 2
+    assert "8.jpg: no such file, but" in capsys.readouterr().err
+
+
+def test_results_of_other_images_are_refused(detections, annotations, capsys):
+    detections.write_text('[{"image_id": 70, "category_id": 3, "bbox": [1, 1, 2, 2], "score": 1}]')
+    assert main.main(["eval", "--detections", str(detections), "--annotations", str(annotations)]) == 2
+    assert "[0].image_id is 70: not an image of" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+from PIL import Image
+
+from official_yolact.cli import main
+from official_yolact.evaluation import segmentation
+
+
+def predict(*arguments):
+    return main.main(["predict", *map(str, arguments)])
+
+
+def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, capsys):
+    output = tmp_path / "out"
+    arguments = [tiny_model_dir, photos / "9.jpg", photos, "--output", output, "--score-threshold", "0"]
+    assert predict(*arguments, "--max-detections", "2", "--json") == 0
+    out, err = capsys.readouterr()
+    account = json.loads(out)
+    assert (account["pictures"], account["skipped"], account["output"]) == (3, [], str(output))
+    assert sorted(path.name for path in output.iterdir()) == ["7.jpg", "8.jpg", "9.jpg", "predictions.json"]
+    assert Image.open(output / "8.jpg").size == (50, 90)
+    entries = json.loads((output / "predictions.json").read_text())
+    assert account["detections"] == len(entries) <= 6
+    assert "3/3 pictures" in err
+    first = entries[0]
+    assert (first["image_id"], first["file_name"]) == (1, str(photos / "9.jpg"))
+    assert first["category_name"] in ("fig", "date")
+    assert segmentation.decode_mask(first["segmentation"]).shape == (64, 64)
+
+
+def test_a_bad_picture_among_good_ones_is_reported_and_the_rest_is_done(
+    tiny_model_dir, photos, tmp_path, capsys
+):
+    (photos / "8.jpg").write_bytes(b"<html>")
+    assert predict(tiny_model_dir, photos, "--output", tmp_path / "out", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["pictures"] == 2
+    assert err.count("8.jpg") == 1
+    assert "1 skipped" in err
+    assert not (tmp_path / "out" / "8.jpg").exists()
+
+
+def test_nothing_readable_is_an_error(tiny_model_dir, photos, tmp_path, capsys):
+    for path in photos.iterdir():
+        path.write_bytes(b"")
+    assert predict(tiny_model_dir, photos, "--output", tmp_path / "out") == 2
+    assert "no picture could be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "says"),
+    [
+        ("nomodel", "7.jpg", "nomodel: no such model directory or checkpoint"),
+        ("nomodel", "none.jpg", "none.jpg: no such picture or folder"),
+        ("nomodel", "*.gif", "no picture matches this pattern"),
+    ],
+)
+def test_what_is_missing_is_named_with_exit_code_2(photos, tmp_path, capsys, model, source, says):
+    assert predict(model, photos / source, "--output", tmp_path / "out") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_are_not_overwritten(tiny_model_dir, photos, capsys):
+    before = (photos / "7.jpg").read_bytes()
+    assert predict(tiny_model_dir, photos, "--output", photos) == 2
+    assert "would overwrite the picture itself" in capsys.readouterr().err
+    assert (photos / "7.jpg").read_bytes() == before
