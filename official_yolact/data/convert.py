@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 """Is called with the images done and their total."""
 
 _SPLIT = re.compile(r"[A-Za-z0-9_.-]+")
+_TEMPORARY_SUFFIX = ".incomplete"
 _FRAMING_BYTES = 16
 
 
@@ -86,7 +87,7 @@ def convert_coco(
     names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
     stale = _find_earlier_shards(output_dir, split) - set(names)
     writer = _ShardWriter(source, paths, output_dir, _Counter(len(paths), progress))
-    with _temporaries(output_dir, names):
+    with _temporaries(output_dir, split):
         parts = _write_all(writer, names, workers)
         manifest = _describe(source, images_dir, split, parts)
         _publish(output_dir, manifest, _to_coco(source, parts), stale)
@@ -202,7 +203,11 @@ def _where(source: coco_json.CocoJson, image: coco_json.Image) -> str:
 
 
 def _temporary(output_dir: str, name: str) -> str:
-    return os.path.join(output_dir, f"{name}.incomplete")
+    return os.path.join(output_dir, f"{name}{_TEMPORARY_SUFFIX}")
+
+
+def _shard_pattern(split: str) -> str:
+    return re.escape(split) + r"-\d{5,}-of-\d{5,}\.tfrecord"
 
 
 def _find_earlier_shards(output_dir: str, split: str) -> set[str]:
@@ -211,7 +216,7 @@ def _find_earlier_shards(output_dir: str, split: str) -> set[str]:
     Raises:
       ValueError: there are shards that no manifest names; a reader's pattern would take them too.
     """
-    pattern = re.compile(re.escape(split) + r"-\d{5,}-of-\d{5,}\.tfrecord")
+    pattern = re.compile(_shard_pattern(split))
     found = {name for name in os.listdir(output_dir) if pattern.fullmatch(name)}
     path = os.path.join(output_dir, manifest_lib.file_name(split))
     ours = set()
@@ -226,14 +231,19 @@ def _find_earlier_shards(output_dir: str, split: str) -> set[str]:
 
 
 @contextlib.contextmanager
-def _temporaries(output_dir: str, names: list[str]) -> Iterator[None]:
-    """Remove what is left under temporary names, whatever happens."""
+def _temporaries(output_dir: str, split: str) -> Iterator[None]:
+    """Remove what is left under temporary names, also by a conversion that was killed."""
+    _remove_temporaries(output_dir, split)
     try:
         yield
     finally:
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(_temporary(output_dir, name))
+        _remove_temporaries(output_dir, split)
+
+
+def _remove_temporaries(output_dir: str, split: str) -> None:
+    pattern = re.compile(_shard_pattern(split) + re.escape(_TEMPORARY_SUFFIX))
+    for name in filter(pattern.fullmatch, os.listdir(output_dir)):
+        os.remove(os.path.join(output_dir, name))
 
 
 def _write_all(writer: _ShardWriter, names: list[str], workers: int) -> list[_Part]:

@@ -234,6 +234,17 @@ def test_shards_of_nobody_are_not_touched(source: Any, tmp_path: pathlib.Path) -
         convert.convert_coco(path, images, str(tmp_path / "out"), "train")
 
 
+def test_what_a_killed_conversion_left_is_cleared(source: Any, tmp_path: pathlib.Path) -> None:
+    path, images = source()
+    (tmp_path / "out").mkdir()
+    for name in ("train-00001-of-00009.tfrecord.incomplete", "val-00001-of-00009.tfrecord.incomplete"):
+        (tmp_path / "out" / name).write_bytes(b"half")
+    convert.convert_coco(path, images, str(tmp_path / "out"), "train")
+    assert [p.name for p in (tmp_path / "out").glob("*.incomplete")] == [
+        "val-00001-of-00009.tfrecord.incomplete"
+    ]
+
+
 def test_a_conversion_that_fails_leaves_the_earlier_one(source: Any, tmp_path: pathlib.Path) -> None:
     path, images = source()
     manifest = convert.convert_coco(path, images, str(tmp_path / "out"), "train", num_shards=2)
