@@ -160,7 +160,7 @@ def _enlarge(image: Picture, zoom: int) -> Picture:
 
 def _enlarge_mask(mask: NDArray[np.bool_], zoom: int) -> NDArray[np.uint8]:
     if zoom == 1:
-        return mask.astype(np.uint8)
+        return np.ascontiguousarray(mask).view(np.uint8)
     size = (mask.shape[1] * zoom, mask.shape[0] * zoom)
     soft = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(soft > 0.5, np.uint8)
