@@ -65,7 +65,7 @@ def load_experiment(
     layers = [(path, read_yaml(path)) for path in config_files]
     layers += [("override", parse_override(text)) for text in overrides]
     name = _experiment_name(experiment, layers)
-    params = exp_factory.get_exp_config(name)
+    params: experiments.YolactExperiment = exp_factory.get_exp_config(name)
     for origin, layer in layers:
         _refuse_unknown_keys(layer, params, origin, "")
         try:

@@ -7,6 +7,7 @@ memory, and far-away polygon points end the process.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from official_yolact.data import coco_json
+from official_yolact.ops import run_lengths
 
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]
@@ -70,49 +72,16 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     """
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
-        return counts_to_mask(decode_counts(counts) if isinstance(counts, str) else counts, height, width)
+        runs = run_lengths.decompress(counts) if isinstance(counts, str) else counts
+        return counts_to_mask(runs, height, width)
     if not segmentation:
         return np.zeros((height, width), np.uint8)
-    runs = coco_mask.frPyObjects(segmentation, height, width)
-    mask: Mask = coco_mask.decode(coco_mask.merge(runs))
+    parts = coco_mask.frPyObjects(segmentation, height, width)
+    mask: Mask = coco_mask.decode(coco_mask.merge(parts))
     return mask
 
 
-def decode_counts(text: str) -> list[int]:
-    """Decode the compressed `counts` string of COCO.
-
-    Five bits a character above "0", low bits first, bit 5 says that more follow, bit 4 of the last is
-    the sign; from the fourth run on it holds the difference to the run before the last.
-
-    Args:
-      text: the string.
-
-    Returns:
-      Run lengths, background first; not yet checked.
-
-    Raises:
-      ValueError: a character out of range, or an end within a number.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            raise ValueError(f"character {character!r} does not occur in compressed counts")
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-        value = shift = 0
-    if shift:
-        raise ValueError("compressed counts end within a number")
-    return counts
-
-
-def counts_to_mask(counts: list[int], height: int, width: int) -> Mask:
+def counts_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width: int) -> Mask:
     """Lay out run lengths, which alternate from background and run down the columns.
 
     Args:
@@ -167,7 +136,7 @@ def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle
         )
     if isinstance(counts, str):
         try:
-            runs = decode_counts(counts)
+            runs = run_lengths.decompress(counts).tolist()
         except ValueError as error:
             raise ValueError(f"{where}: counts is {coco_json.shorten(counts)}: {error}") from error
     elif isinstance(counts, list):

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from official_yolact.ops import run_lengths
+
 Rle = dict[str, Any]
 """{"size": [height, width], "counts": str}: a compressed run-length encoding, as JSON holds it."""
 
 MAX_PIXELS = 2**30
-_MAX_CHARACTERS_PER_RUN = 6
 _COORDINATE_LIMIT = 4
 
 
@@ -89,7 +90,13 @@ def _check_rle(rle: dict[str, Any], height: int, width: int, where: str) -> Rle:
         )
     counts = rle.get("counts")
     if isinstance(counts, str | bytes):
-        runs = _decompress(counts, where)
+        try:
+            runs = run_lengths.decompress(counts)
+        except ValueError as error:
+            raise ValueError(
+                f"{where}: segmentation.counts is {_short(counts)}: "
+                f"not a compressed run-length encoding: {error}"
+            ) from error
     elif isinstance(counts, list) and counts and all(_is_run(run, height * width) for run in counts):
         runs = np.asarray(counts, dtype=np.int64)
     else:
@@ -104,36 +111,6 @@ def _check_rle(rle: dict[str, Any], height: int, width: int, where: str) -> Rle:
             coco_mask.frPyObjects({"size": [height, width], "counts": _join_runs(runs)}, height, width)
         )
     return {"size": [height, width], "counts": counts if isinstance(counts, str) else counts.decode("ascii")}
-
-
-def _decompress(text: str | bytes, where: str) -> NDArray[np.int64]:
-    """Read the run lengths of COCO's compressed form.
-
-    Each run is a number in base 32, lowest digit first; a digit is a character from "0" on, its
-    bit 5 says that more digits follow, bit 4 of the last digit is the sign. From the fourth run on
-    the number is the difference to the run before the last.
-    """
-    error = ValueError(
-        f"{where}: segmentation.counts is {_short(text)}: not a compressed run-length encoding"
-    )
-    try:
-        raw = text.encode("ascii") if isinstance(text, str) else text
-    except UnicodeEncodeError:
-        raise error from None
-    digits = np.frombuffer(raw, np.uint8).astype(np.int64) - ord("0")
-    if not digits.size or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        raise error
-    ends = np.flatnonzero((digits & 32) == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if lengths.max() > _MAX_CHARACTERS_PER_RUN:
-        raise error
-    place = np.arange(digits.size) - np.repeat(starts, lengths)
-    numbers = np.add.reduceat((digits & 31) << (5 * place), starts)
-    numbers -= np.where(digits[ends] & 16, np.int64(1) << (5 * lengths), 0)
-    for first in (1, 2):
-        numbers[first::2] = np.cumsum(numbers[first::2])
-    return np.asarray(numbers, dtype=np.int64)
 
 
 def _join_runs(runs: NDArray[np.int64]) -> list[int]:

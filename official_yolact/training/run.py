@@ -86,7 +86,7 @@ def _build_trainer(
 ) -> yolact_trainer.YolactTrainer:
     evaluates = "eval" in mode
     exporter = train_utils.maybe_create_best_ckpt_exporter(params, model_dir) if evaluates else None
-    return train_utils.create_trainer(
+    trainer: yolact_trainer.YolactTrainer = train_utils.create_trainer(
         params,
         task,
         train="train" in mode,
@@ -94,6 +94,7 @@ def _build_trainer(
         checkpoint_exporter=exporter,
         trainer_cls=yolact_trainer.YolactTrainer,
     )
+    return trainer
 
 
 def _save_categories(params: experiments.YolactExperiment, mode: str, model_dir: str) -> None:

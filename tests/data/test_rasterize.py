@@ -31,7 +31,6 @@ def test_both_forms_of_run_lengths_draw_the_mask_that_pycocotools_encoded(seed: 
         code, dropped = rasterize.clean_segmentation({"size": [23, 31], "counts": counts}, 23, 31, "x")
         assert dropped == 0
         np.testing.assert_array_equal(rasterize.rasterize(code, 23, 31), mask)
-    assert rasterize.decode_counts(text) == runs_of(mask)
 
 
 @pytest.mark.parametrize("value", [0, 1])
