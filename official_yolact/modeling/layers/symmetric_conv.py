@@ -35,6 +35,12 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
             inputs if self.padding == "same" else pad_symmetric(inputs, self.kernel_size[0] // 2)
         )
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Compute [B, ceil(H / stride), ceil(W / stride), filters] from [B, H, W, C]."""
+        batch, *size, _ = tf.TensorShape(input_shape).as_list()
+        halved = [None if side is None else -(-side // self.strides[0]) for side in size]
+        return tf.TensorShape([batch, *halved, self.filters])
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         config = dict(super().get_config())

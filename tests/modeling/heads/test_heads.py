@@ -1,0 +1,65 @@
+"""The order of anchors and channels in the head, and the sizes of the other branches."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.modeling.heads import prediction_head
+from official_yolact.modeling.heads import protonet
+from official_yolact.modeling.heads import semantic_head
+
+
+def test_anchors_run_over_level_row_column_and_cell():
+    head = prediction_head.PredictionHead(configs.Head(num_filters=1), 2, 3, 5)
+    pyramid = {
+        level: tf.constant(np.zeros((1, *size, 1)), tf.float32)
+        for level, size in (("10", (1, 1)), ("4", (2, 3)), ("3", (3, 2)))
+    }
+    head(pyramid)
+    for conv in (head.conv, head.box_conv, head.class_conv, head.coefficient_conv):
+        conv.kernel.assign(tf.zeros_like(conv.kernel))
+    head.conv.kernel[1, 1, 0, 0].assign(1.0)
+    for conv in (head.box_conv, head.class_conv):
+        conv.kernel[1, 1, 0].assign(tf.ones(conv.filters))
+        conv.bias.assign(tf.range(conv.filters, dtype=tf.float32) / 100)
+    cells = iter(range(1, 14))
+    filled = {}
+    for level in ("3", "4", "10"):
+        shape = pyramid[level].shape
+        filled[level] = tf.constant([next(cells) for _ in range(shape.num_elements())], tf.float32, shape)
+    outputs = head(filled)
+    expected = np.repeat(np.arange(1, 14), 2)[:, np.newaxis]
+    channels = np.arange(8).reshape(2, 4) / 100
+    np.testing.assert_allclose(outputs["box_outputs"][0], expected + np.tile(channels, (13, 1)), atol=1e-5)
+    channels = np.arange(6).reshape(2, 3) / 100
+    np.testing.assert_allclose(outputs["cls_outputs"][0], expected + np.tile(channels, (13, 1)), atol=1e-5)
+    assert outputs["mask_coefficients"].shape == [1, 26, 5]
+
+
+def test_coefficients_go_through_tanh():
+    head = prediction_head.PredictionHead(configs.Head(num_filters=1), 1, 2, 3)
+    pyramid = {"3": tf.ones([1, 1, 1, 1])}
+    head(pyramid)
+    head.coefficient_conv.bias.assign([0.5, -9.0, 9.0])
+    head.coefficient_conv.kernel.assign(tf.zeros_like(head.coefficient_conv.kernel))
+    np.testing.assert_allclose(head(pyramid)["mask_coefficients"][0, 0], np.tanh([0.5, -9, 9]), atol=1e-6)
+
+
+def test_images_of_unknown_size_are_flattened_too():
+    head = prediction_head.PredictionHead(configs.Head(num_filters=2), 3, 4, 5)
+    run = tf.function(head, input_signature=[{"3": tf.TensorSpec([None, None, None, 2])}])
+    assert run({"3": tf.ones([2, 3, 4, 2])})["cls_outputs"].shape == [2, 36, 4]
+
+
+def test_prototypes_are_twice_as_large_and_not_negative():
+    layer = protonet.Protonet(configs.Protonet(num_filters=4, num_prototypes=6))
+    prototypes = layer(tf.constant(np.random.default_rng(0).standard_normal((2, 5, 7, 3)), tf.float32))
+    assert prototypes.shape == [2, 10, 14, 6]
+    assert (prototypes.numpy() >= 0).all()
+    assert (prototypes.numpy() > 0).any()
+
+
+def test_the_semantic_branch_has_no_background():
+    assert semantic_head.SemanticHead(81)(tf.ones([1, 3, 2, 4])).shape == [1, 3, 2, 80]

@@ -1,0 +1,113 @@
+"""From raw outputs to detections, against a plain NumPy loop and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.modeling.layers import detection_generator
+
+# Four anchors, one in each quarter of the image, half as high and wide as the image.
+ANCHORS = np.array([[y, x, 0.5, 0.5] for y in (0.25, 0.75) for x in (0.25, 0.75)], np.float32)
+INFO = tf.constant([[[60, 80], [64, 64], [64 / 60, 64 / 80], [0, 0]]], tf.float32)
+
+
+def _raw(logits, codes=None, coefficients=None, prototypes=None):
+    logits = np.asarray(logits, np.float32)
+    return {
+        "box_outputs": tf.constant(np.zeros((4, 4)) if codes is None else codes, tf.float32)[tf.newaxis],
+        "cls_outputs": tf.constant(logits)[tf.newaxis],
+        "mask_coefficients": tf.constant(
+            np.ones((4, 1)) if coefficients is None else coefficients, tf.float32
+        )[tf.newaxis],
+        "prototypes": tf.constant(np.ones((8, 8, 1)) if prototypes is None else prototypes, tf.float32)[
+            tf.newaxis
+        ],
+        "semantic_outputs": tf.zeros([1, 4, 4, 2]),
+    }
+
+
+def _generator(**options):
+    options = {"max_detections": 3, "nms_top_k": 4, **options}
+    return detection_generator.DetectionGenerator(configs.DetectionGenerator(**options), ANCHORS, 3)
+
+
+# Background, class 1, class 2 of each anchor: only the second and third anchor hold something.
+LOGITS = np.log([[0.96, 0.02, 0.02], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6], [0.97, 0.02, 0.01]])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_classes_scores_and_boxes_worked_by_hand(compiled):
+    run = tf.function(_generator(), jit_compile=True) if compiled else _generator()
+    found = run(_raw(LOGITS), INFO)
+    np.testing.assert_allclose(found["detection_scores"], [[0.8, 0.6, 0.1]], atol=1e-6)
+    np.testing.assert_array_equal(found["detection_mask_scores"], found["detection_scores"])
+    assert found["detection_classes"][0, :2].numpy().tolist() == [1, 2]
+    assert found["num_detections"].numpy().tolist() == [3]
+    boxes = found["detection_boxes"][0, :2].numpy()
+    np.testing.assert_allclose(boxes, [[0, 40, 30, 80], [30, 0, 60, 40]], atol=1e-4)
+
+
+def test_boxes_are_clipped_to_the_original_image():
+    codes = np.zeros((4, 4))
+    codes[1] = [-5, 5, 0, 0]  # half an anchor up and to the right
+    boxes = _generator()(_raw(LOGITS, codes=codes), INFO)["detection_boxes"][0, 0].numpy()
+    np.testing.assert_allclose(boxes, [0, 60, 15, 80], atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", [0.0, 1.0])
+def test_masks_are_soft_inside_the_padded_box_and_zero_outside(padding):
+    masks = _generator(crop_padding=padding)(_raw(LOGITS), INFO)["detection_masks"].numpy()
+    expected = np.zeros((8, 8))
+    margin = int(padding)
+    expected[: 4 + margin, 4 - margin :] = 1 / (1 + np.exp(-1))
+    np.testing.assert_allclose(masks[0, 0], expected, atol=1e-6)
+
+
+def test_masks_keep_everything_without_cropping():
+    masks = _generator(crop_masks=False)(_raw(LOGITS), INFO)["detection_masks"].numpy()
+    np.testing.assert_allclose(masks[0, 0], np.full((8, 8), 1 / (1 + np.exp(-1))), atol=1e-6)
+
+
+def test_masks_belong_to_the_anchor_that_was_kept():
+    coefficients = np.array([[9.0], [-3.0], [2.0], [9.0]])
+    masks = _generator(crop_masks=False)(_raw(LOGITS, coefficients=coefficients), INFO)["detection_masks"]
+    np.testing.assert_allclose(masks[0, :2, 0, 0], 1 / (1 + np.exp([3.0, -2.0])), atol=1e-6)
+
+
+def test_an_image_without_detections_gives_zeros():
+    background = np.log([[0.96, 0.02, 0.02]] * 4)
+    found = _generator(max_detections=6)(_raw(background), INFO)
+    assert found["detection_masks"].shape == [1, 6, 8, 8]
+    assert all(not value.numpy().any() for value in found.values())
+
+
+def test_rows_behind_the_last_detection_are_zero():
+    found = _generator(max_detections=20)(_raw(LOGITS), INFO)
+    count = int(found["num_detections"][0])
+    assert 0 < count < 20
+    for name in ("detection_boxes", "detection_scores", "detection_classes", "detection_masks"):
+        assert not found[name][0, count:].numpy().any()
+
+
+def test_outputs_of_another_input_size_are_refused():
+    raw = _raw(LOGITS)
+    raw["cls_outputs"] = raw["cls_outputs"][:, :3]
+    with pytest.raises(ValueError, match=r"3 anchors and 3 classes.*4 and 3"):
+        _generator()(raw, INFO)
+
+
+def test_shapes_are_static_but_for_the_batch():
+    specs = {name: tf.TensorSpec([None, *value.shape[1:]]) for name, value in _raw(LOGITS).items()}
+    function = tf.function(_generator()).get_concrete_function(specs, tf.TensorSpec([None, 4, 2]))
+    shapes = {name: value.shape.as_list() for name, value in function.structured_outputs.items()}
+    assert shapes == {
+        "detection_boxes": [None, 3, 4],
+        "detection_scores": [None, 3],
+        "detection_mask_scores": [None, 3],
+        "detection_classes": [None, 3],
+        "num_detections": [None],
+        "detection_masks": [None, 3, 8, 8],
+    }
