@@ -39,11 +39,13 @@ def _check(config: configs.DataConfig) -> None:
 
 def _parse_all(records: Any, parser: yolact_input.Parser, deterministic: bool) -> Any:
     """Parse in parallel; a record that cannot be used gives a blank example in its place."""
+    # Nothing in it is Python control flow: autograph would only make tracing slower.
+    parse = tf.autograph.experimental.do_not_convert(parser.parse)
 
     def parse_one(position: Any, serialized: Any) -> Any:
         one = tf.data.Dataset.from_tensors((serialized, position))
         spare = tf.data.Dataset.from_tensors(position).map(parser.blank)
-        return one.map(parser.parse).ignore_errors(log_warning=True).concatenate(spare).take(1)
+        return one.map(parse).ignore_errors(log_warning=True).concatenate(spare).take(1)
 
     return records.interleave(
         parse_one,

@@ -184,8 +184,8 @@ class Parser:
 
     def _set_shapes(self, labels: schema.Labels) -> schema.Labels:
         labels["boxes"] = tf.ensure_shape(labels["boxes"], [self._num_instances, 4])
-        for name in ("classes", "is_crowd"):
-            labels[name] = tf.ensure_shape(labels[name], [self._num_instances])  # type: ignore[literal-required]
+        labels["classes"] = tf.ensure_shape(labels["classes"], [self._num_instances])
+        labels["is_crowd"] = tf.ensure_shape(labels["is_crowd"], [self._num_instances])
         labels["masks"] = tf.ensure_shape(labels["masks"], [self._num_instances, *self._mask_size])
         semantic_shape = [*self._semantic_size, self._num_classes - 1]
         labels["semantic_masks"] = tf.ensure_shape(labels["semantic_masks"], semantic_shape)

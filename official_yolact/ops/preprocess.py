@@ -31,23 +31,26 @@ def read_image_size(encoded: Tensor) -> Tensor:
     Returns:
       int64 [2], (height, width) in pixels; (0, 0) for any other format.
     """
+    # Longer than any field read below, however short the file: a substring beyond the end is an
+    # error, whose message TensorFlow cannot make from bytes.
+    header = tf.strings.join([tf.strings.substr(encoded, 0, 32), tf.constant(b"\0" * 32)])
 
     def starts(magic: bytes) -> Tensor:
-        return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+        return tf.equal(tf.strings.substr(header, 0, len(magic)), magic)
 
     def jpeg() -> Tensor:
         return tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)
 
     def png() -> Tensor:
-        return tf.stack([_big_endian(encoded, 20, 4), _big_endian(encoded, 16, 4)])
+        return tf.stack([_big_endian(header, 20, 4), _big_endian(header, 16, 4)])
 
     def gif() -> Tensor:
-        return tf.stack([_little_endian(encoded, 8, 2), _little_endian(encoded, 6, 2)])
+        return tf.stack([_little_endian(header, 8, 2), _little_endian(header, 6, 2)])
 
     def bmp() -> Tensor:
         # The height of a BMP is signed: negative means that the top row comes first.
-        height = _little_endian(encoded, 22, 4)
-        return tf.stack([tf.minimum(height, 2**32 - height), _little_endian(encoded, 18, 4)])
+        height = _little_endian(header, 22, 4)
+        return tf.stack([tf.minimum(height, 2**32 - height), _little_endian(header, 18, 4)])
 
     size = tf.case(
         [
