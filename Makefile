@@ -9,7 +9,6 @@ PYTEST_ARGS ?=
 UPGRADE ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench constraints clean wheel
