@@ -29,11 +29,10 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
         padding = "same" if strides == 1 else "valid"
         super().__init__(filters, kernel_size, strides=strides, padding=padding, **kwargs)
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Convolve [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), filters]."""
-        return super().call(
-            inputs if self.padding == "same" else pad_symmetric(inputs, self.kernel_size[0] // 2)
-        )
+        padded = inputs if self.padding == "same" else pad_symmetric(inputs, self.kernel_size[0] // 2)
+        return super().convolution_op(padded, kernel)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Compute [B, ceil(H / stride), ceil(W / stride), filters] from [B, H, W, C]."""

@@ -21,12 +21,14 @@ def _convolve(image, kernel, stride):
     return rows
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("size", [(6, 6), (7, 6), (5, 5), (1, 2)])
 @pytest.mark.parametrize(("side", "stride"), [(3, 1), (3, 2), (7, 2)])
-def test_both_sides_are_padded_alike(size, side, stride):
+def test_both_sides_are_padded_alike(size, side, stride, compiled):
     layer = symmetric_conv.SymmetricConv2D(2, side, strides=stride, use_bias=False)
     image = np.random.default_rng(0).standard_normal((1, *size, 3)).astype(np.float32)
-    found = layer(tf.constant(image))[0].numpy()
+    run = tf.function(layer, jit_compile=True) if compiled else layer
+    found = run(tf.constant(image))[0].numpy()
     assert layer.compute_output_shape([4, *size, 3]) == [4, *found.shape]
     np.testing.assert_allclose(found, _convolve(image[0], layer.kernel.numpy(), stride), atol=1e-5)
 
