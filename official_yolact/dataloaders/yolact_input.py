@@ -17,6 +17,7 @@ from official_yolact.schema import Tensor
 
 Example = tuple[Tensor, schema.Labels]
 
+_SMALL_PIXELS = 200 * 200
 _EMPTY_IMAGES = ("ignore", "train")
 
 
@@ -152,18 +153,39 @@ class Parser:
         return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))
 
     def _show_masks(self, encoded: Tensor, size: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
-        """Decode and sample one mask at a time: bool [M, h, w] and bool [M, h3, w3], not yet flipped."""
+        """Decode and sample masks: bool [M, h, w] and bool [M, h3, w3], not yet flipped.
 
-        def show(one: Tensor) -> tuple[Tensor, Tensor]:
-            content, corner = windows.cut_mask(decoder.decode_mask(one, size))
+        Large ones go one at a time, which bounds memory, and are cut to their content. For small
+        ones all that would cost more than the pixels it saves.
+        """
+
+        def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
             return (
-                windows.sample_mask(content, corner, window, self._input_size, self._mask_size),
-                windows.sample_mask(content, corner, window, self._input_size, self._semantic_size),
+                windows.sample_masks(contents, corner, window, self._input_size, self._mask_size),
+                windows.sample_masks(contents, corner, window, self._input_size, self._semantic_size),
             )
 
-        signature = (tf.TensorSpec(self._mask_size, tf.bool), tf.TensorSpec(self._semantic_size, tf.bool))
-        masks: tuple[Tensor, Tensor] = tf.map_fn(show, encoded, fn_output_signature=signature)
-        return masks
+        def show_one(one: Tensor) -> tuple[Tensor, Tensor]:
+            content, corner = windows.cut_mask(decoder.decode_mask(one, size))
+            mask, semantic_mask = sample(content[tf.newaxis], corner)
+            return mask[0], semantic_mask[0]
+
+        def show_each() -> tuple[Tensor, Tensor]:
+            signature = (tf.TensorSpec(self._mask_size, tf.bool), tf.TensorSpec(self._semantic_size, tf.bool))
+            masks: tuple[Tensor, Tensor] = tf.map_fn(show_one, encoded, fn_output_signature=signature)
+            return masks
+
+        def show_together() -> tuple[Tensor, Tensor]:
+            signature = tf.TensorSpec([None, None], tf.uint8)
+            decoded = tf.map_fn(
+                lambda one: decoder.decode_mask(one, size), encoded, fn_output_signature=signature
+            )
+            decoded = tf.reshape(decoded, tf.concat([[-1], size], axis=0))
+            return sample(*windows.frame_masks(decoded))
+
+        small = (tf.reduce_prod(size) <= _SMALL_PIXELS) & (tf.size(encoded) > 0)
+        shown: tuple[Tensor, Tensor] = tf.cond(small, show_together, show_each)
+        return shown
 
     def _unite_masks(self, masks: Tensor, classes: Tensor, is_crowd: Tensor) -> Tensor:
         """Unite the masks of each class, crowds left out: bool [h3, w3, C-1]."""

@@ -141,6 +141,18 @@ def cut_mask(mask: Tensor) -> tuple[Tensor, Tensor]:
     return tf.pad(content, [[1, 1], [1, 1]]), tf.stack([top, left]) - 1
 
 
+def frame_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Put zeros around masks: what `cut_mask` gives, but of several and uncut.
+
+    Args:
+      masks: uint8 [M, height, width], 0 or anything else.
+
+    Returns:
+      uint8 [M, height + 2, width + 2] of 0 and 1, and int32 [2]: (-1, -1).
+    """
+    return tf.pad(tf.minimum(masks, 1), [[0, 0], [1, 1], [1, 1]]), tf.constant([-1, -1])
+
+
 def _interpolation(index: Tensor, in_size: Tensor, out_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Neighbours and weight of `tf.image.resize`, bilinear, for output indices."""
     source = (tf.cast(index, tf.float32) + 0.5) * (tf.cast(in_size, tf.float32) / out_size) - 0.5
@@ -174,28 +186,28 @@ def _axis(
     return start, cell_weight, lower, upper, weight
 
 
-def sample_mask(
-    content: Tensor, corner: Tensor, window: Tensor, input_size: Sequence[int], grid_size: Sequence[int]
+def sample_masks(
+    contents: Tensor, corner: Tensor, window: Tensor, input_size: Sequence[int], grid_size: Sequence[int]
 ) -> Tensor:
-    """Show a window of a mask on a grid, by way of the network input.
+    """Show a window of masks on a grid, by way of the network input.
 
     The same, bit for bit, as resizing the window to the input size, rounding to 0 and 1, resizing
     to the grid and comparing with 0.5; but only the input pixels that the grid looks at are made.
 
     Args:
-      content: uint8 [h, w] as `cut_mask` gives it.
-      corner: int32 [2] as `cut_mask` gives it.
-      window: int32 [4] in pixels of the uncut mask.
+      contents: uint8 [M, h, w] of 0 and 1 with zeros around, as `cut_mask` or `frame_masks` gives.
+      corner: int32 [2], row and column of the contents' corner in the image.
+      window: int32 [4] in pixels of the image.
       input_size: (height, width) of the network input.
       grid_size: (height, width) of the result.
 
     Returns:
-      bool [grid height, grid width].
+      bool [M, grid height, grid width].
 
     Source: the original resizes masks with the image (halves round up) and again in its loss
       (strictly above 0.5).
     """
-    count = tf.shape(content)
+    count = tf.shape(contents)[1:]
     row, row_weight, top, bottom, y_weight = _axis(
         (corner[0], count[0]), (window[0], window[2]), input_size[0], grid_size[0]
     )
@@ -203,16 +215,16 @@ def sample_mask(
         (corner[1], count[1]), (window[1], window[3]), input_size[1], grid_size[1]
     )
     # Columns are gathered as rows of the transpose: whole rows are copied, single bytes are slow.
-    lines = tf.transpose(tf.gather(content, tf.concat([top, bottom], axis=0)))
-    near = tf.cast(tf.gather(lines, left), tf.float32)
-    far = tf.cast(tf.gather(lines, right), tf.float32)
-    lines = near + (far - near) * x_weight[:, tf.newaxis]
-    near, far = tf.split(lines, 2, axis=1)
-    pixels = tf.cast(near + (far - near) * y_weight[tf.newaxis, :] >= 0.5, tf.float32)
-    near, far = tf.split(pixels, 2, axis=0)
-    lines = near + (far - near) * column_weight[:, tf.newaxis]
-    near, far = tf.split(lines, 2, axis=1)
-    cells = tf.transpose(near + (far - near) * row_weight[tf.newaxis, :] > 0.5)
+    rows = tf.gather(contents, tf.concat([top, bottom], axis=0), axis=1)
+    lines = tf.transpose(rows, [0, 2, 1])
+    near = tf.cast(tf.gather(lines, left, axis=1), tf.float32)
+    far = tf.cast(tf.gather(lines, right, axis=1), tf.float32)
+    near, far = tf.split(near + (far - near) * x_weight[:, tf.newaxis], 2, axis=2)
+    pixels = tf.cast(near + (far - near) * y_weight >= 0.5, tf.float32)
+    near, far = tf.split(pixels, 2, axis=1)
+    near, far = tf.split(near + (far - near) * column_weight[:, tf.newaxis], 2, axis=2)
+    cells = tf.transpose(near + (far - near) * row_weight > 0.5, [0, 2, 1])
     shape = tf.shape(cells)
-    below, beyond = grid_size[0] - row - shape[0], grid_size[1] - column - shape[1]
-    return tf.ensure_shape(tf.pad(cells, [[row, below], [column, beyond]]), list(grid_size))
+    below, beyond = grid_size[0] - row - shape[1], grid_size[1] - column - shape[2]
+    cells = tf.pad(cells, [[0, 0], [row, below], [column, beyond]])
+    return tf.ensure_shape(cells, [None, *grid_size])

@@ -66,11 +66,14 @@ def test_a_sampled_mask_is_the_mask_resized_twice(
     input_size, grid_size = sizes
     mask = _blobs(kind)
     content, corner = windows.cut_mask(tf.constant(mask * 255))
-    ours = windows.sample_mask(content, corner, tf.constant(window), input_size, grid_size)
+    cut = windows.sample_masks(content[tf.newaxis], corner, tf.constant(window), input_size, grid_size)
+    contents, corner = windows.frame_masks(tf.constant(np.stack([mask * 255, np.zeros_like(mask), mask])))
+    framed = windows.sample_masks(contents, corner, tf.constant(window), input_size, grid_size)
     canvas = _canvas(mask[..., np.newaxis], window, [0.0])
     pixels = np.asarray(tf.image.resize(canvas, input_size)) >= 0.5
     expected = np.asarray(tf.image.resize(pixels.astype(np.float32), grid_size))[..., 0] > 0.5
-    np.testing.assert_array_equal(ours, expected)
+    np.testing.assert_array_equal(cut[0], expected)
+    np.testing.assert_array_equal(framed, [expected, np.zeros_like(expected), expected])
 
 
 def test_a_cut_mask_keeps_its_content_and_place() -> None:
