@@ -53,58 +53,26 @@ def test_the_coco_networks_have_as_many_parameters_as_the_original(depth, parame
     assert backbone == {50: 23_508_032, 101: 42_500_160}[depth]
 
 
-@pytest.mark.parametrize(
-    ("size", "anchors", "prototypes"),
-    [
+def test_published_and_oblong_sizes_give_their_numbers_of_anchors(small_config):
+    run = tf.function(factory.build_model(small_config("yolact_resnet", (550, 550))))
+    for size, anchors, prototypes in [
         ((550, 550), 19_248, (138, 138)),
         ((700, 700), 30_963, (176, 176)),
         ((400, 400), 10_077, (100, 100)),
         ((550, 96), 3 * (69 * 12 + 35 * 6 + 18 * 3 + 9 * 2 + 5 * 1), (138, 24)),
-    ],
-)
-def test_published_and_oblong_sizes_give_their_numbers_of_anchors(small_config, size, anchors, prototypes):
-    config = small_config("mobilenet", size, model_id="MobileNetV3Small")
-    model = factory.build_model(config)
-    outputs = tf.function(model).get_concrete_function(tf.TensorSpec([2, *size, 3])).structured_outputs
-    assert outputs["box_outputs"].shape == [2, anchors, 4]
-    assert outputs["prototypes"].shape == [2, *prototypes, 5]
-    assert outputs["semantic_outputs"].shape == [2, prototypes[0] // 2, prototypes[1] // 2, 3]
+    ]:
+        outputs = run.get_concrete_function(tf.TensorSpec([2, *size, 3])).structured_outputs
+        assert outputs["box_outputs"].shape == [2, anchors, 4]
+        assert outputs["prototypes"].shape == [2, *prototypes, 5]
+        assert outputs["semantic_outputs"].shape == [2, prototypes[0] // 2, prototypes[1] // 2, 3]
 
 
-FAMILIES = [
-    ("yolact_resnet", {"depth": 50}),
-    ("resnet", {"model_id": 18}),
-    ("dilated_resnet", {"model_id": 50}),
-    ("mobilenet", {"model_id": "MobileNetV2"}),
-    ("mobilenet", {"model_id": "MobileNetV3Large"}),
-    ("mobilenet", {"model_id": "MobileNetV4ConvSmall"}),
-    ("efficientnet", {"model_id": "b0"}),
-    ("efficientnet", {"model_id": "b3"}),
-    ("mobiledet", {}),
-]
-
-
-@pytest.mark.parametrize(("backbone", "options"), FAMILIES)
-def test_each_backbone_family_has_finite_outputs_and_gradients_at_odd_sizes(small_config, backbone, options):
-    config = small_config(backbone, (70, 45), **options)
-    model = factory.build_model(config)
-    _assert_outputs(config, model(_image(config), training=False))
-    with tf.GradientTape() as tape:
-        outputs = model(_image(config, batch=2), training=True)
-        loss = tf.add_n([tf.reduce_sum(value**2) for value in outputs.values()])
-    for variable, gradient in zip(
-        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
-    ):
-        assert gradient is not None, variable.name
-        assert np.isfinite(gradient.numpy()).all(), variable.name
-
-
-@pytest.mark.parametrize("decoder", ["identity", "yolact_fpn"])
-def test_spinenet_gives_the_pyramid_itself_or_feeds_the_decoder(small_config, decoder):
+def test_spinenet_gives_the_pyramid_itself(small_config):
     config = small_config("spinenet_mobile", (128, 256))
-    config.decoder.type = decoder
+    config.decoder.type = "identity"
     model = factory.build_model(config)
-    assert (model.decoder is None) == (decoder == "identity")
+    assert model.decoder is None
+    assert "decoder" not in model.checkpoint_items
     _assert_outputs(config, model(_image(config), training=False))
 
 
@@ -116,7 +84,7 @@ def test_a_size_that_spinenet_cannot_take_is_named(small_config):
 
 
 def test_identity_decoder_without_all_levels_is_refused(small_config):
-    config = small_config("mobilenet")
+    config = small_config("resnet", model_id=18)
     config.decoder.type = "identity"
     with pytest.raises(ValueError, match=r"no level \[6, 7\]"):
         factory.build_model(config)
@@ -138,16 +106,16 @@ def test_unknown_depth_is_refused(small_config):
         factory.build_model(small_config("yolact_resnet", depth=34))
 
 
-@pytest.mark.parametrize(("min_level", "max_level"), [(3, 5), (3, 6), (4, 7), (2, 4)])
+@pytest.mark.parametrize(("min_level", "max_level"), [(3, 5), (4, 6), (2, 4)])
 def test_other_pyramids_give_their_levels(small_config, min_level, max_level):
-    config = small_config()
+    config = small_config("resnet", model_id=18)
     config.min_level, config.max_level = min_level, max_level
     model = factory.build_model(config)
     _assert_outputs(config, model(_image(config), training=False))
 
 
 def test_a_pyramid_below_the_backbone_is_refused(small_config):
-    config = small_config()
+    config = small_config("resnet", model_id=18)
     config.min_level = 1
     with pytest.raises(ValueError, match=r"levels 1 to 7, but the backbone gives \[2, 3, 4, 5\]"):
         factory.build_model(config)
@@ -158,11 +126,10 @@ def test_a_pyramid_below_the_backbone_is_refused(small_config):
     [
         ("yolact_resnet", {"depth": 50}),
         ("mobilenet", {"model_id": "MobileNetV2"}),
-        ("spinenet_mobile", {}),
     ],
 )
 def test_initial_weights_are_a_function_of_the_seed(small_config, backbone, options):
-    config = small_config(backbone, (128, 128), **options)
+    config = small_config(backbone, (70, 45), **options)
     first, second = factory.build_model(config, 7), factory.build_model(config, 7)
     for variable, same in zip(first.variables, second.variables, strict=True):
         np.testing.assert_array_equal(variable.numpy(), same.numpy(), err_msg=variable.name)
@@ -234,12 +201,12 @@ def test_a_checkpoint_of_a_whole_model_garden_backbone_restores(tmp_path, small_
     )
     path = tf.train.Checkpoint(backbone=whole).write(str(tmp_path / "ckpt"))
     model = factory.build_model(config)
-    tf.train.Checkpoint(backbone=model.backbone).read(path).assert_existing_objects_matched()
+    tf.train.Checkpoint(backbone=model.backbone).read(path).expect_partial().assert_existing_objects_matched()
     expected, found = whole(_image(config)), model.backbone(_image(config))
     for level in ("3", "4", "5"):
         np.testing.assert_allclose(found[level], expected[level], atol=1e-5)
 
 
 def test_checkpoint_items_name_the_parts_that_exist(small_config):
-    items = factory.build_model(small_config()).checkpoint_items
+    items = factory.build_model(small_config("resnet", model_id=18)).checkpoint_items
     assert sorted(items) == ["backbone", "decoder", "head", "protonet", "semantic_head"]
