@@ -58,7 +58,9 @@ def test_features_equal_those_of_keras_bit_for_bit(tmp_path, keras_model):
     holder.read(done.checkpoint).assert_existing_objects_matched()
     image = np.random.default_rng(1).uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32)
     ours = backbone(image, training=False)
-    wanted = tf_keras.Model(keras_model.input, [keras_model.get_layer(n).output for n in LEVELS.values()])(image)
+    wanted = tf_keras.Model(keras_model.input, [keras_model.get_layer(n).output for n in LEVELS.values()])(
+        image
+    )
     for level, expected in zip(LEVELS, wanted, strict=True):
         np.testing.assert_array_equal(ours[level], expected)
 
@@ -89,7 +91,10 @@ def _drop(arrays, key):
     [
         (lambda a: _drop(a, "00/Conv1/kernel"), r"convolution 00 lacks \['kernel'\]"),
         (lambda a: {**a, "junk": np.zeros(3)}, "key 'junk'"),
-        (lambda a: {**a, "00/Conv1/kernel": np.zeros((3, 3, 3, 8), np.float32)}, r"00/Conv1/kernel is float32 \(3, 3, 3, 8\)"),
+        (
+            lambda a: {**a, "00/Conv1/kernel": np.zeros((3, 3, 3, 8), np.float32)},
+            r"00/Conv1/kernel is float32 \(3, 3, 3, 8\)",
+        ),
         (lambda a: {**a, "00/Conv1/kernel": np.full((3, 3, 3, 32), np.nan, np.float32)}, "not finite"),
         (lambda a: {k: v for k, v in a.items() if k < "40"}, "has 40 convolutions, MobileNetV2 here has 52"),
     ],

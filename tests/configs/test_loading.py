@@ -50,7 +50,12 @@ def test_the_paper_recipe_has_the_papers_numbers():
     assert optimizer.optimizer.sgd.momentum == 0.9
     assert params.task.losses.weight_decay == 5e-4
     losses = params.task.losses
-    assert (losses.class_weight, losses.box_weight, losses.mask_weight, losses.semantic_weight) == (1, 1.5, 6.125, 1)
+    assert (losses.class_weight, losses.box_weight, losses.mask_weight, losses.semantic_weight) == (
+        1,
+        1.5,
+        6.125,
+        1,
+    )
     assert params.task.train_data.parser.augment.preset == "paper"
     assert params.task.losses.min_negatives == 0
 
@@ -58,7 +63,9 @@ def test_the_paper_recipe_has_the_papers_numbers():
 def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
     first = write(tmp_path, "experiment: yolact_tiny_shapes\ntask: {seed: 1, init_checkpoint: a}\n", "a.yaml")
     second = write(tmp_path, "task: {seed: 2}\n", "b.yaml")
-    params = loading.load_experiment(None, [first, second], ["task.losses.weight_decay=1e-3,task.model.freeze_bn=true"])
+    params = loading.load_experiment(
+        None, [first, second], ["task.losses.weight_decay=1e-3,task.model.freeze_bn=true"]
+    )
     assert (params.task.seed, params.task.init_checkpoint) == (2, "a")
     assert params.task.losses.weight_decay == 1e-3
     assert params.task.model.freeze_bn is True
@@ -72,15 +79,39 @@ def test_an_override_may_hold_a_list_with_commas():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("experiment: yolact_tiny_shapes\ntask: {seed: 1, seed: 2}\n", "config.yaml.*'seed' stands on line 2"),
-        ("experiment: yolact_tiny_shapes\ntrainer: {train_step: 5}\n", "'trainer.train_step'.*did you mean 'train_steps'"),
+        (
+            "experiment: yolact_tiny_shapes\ntask: {seed: 1, seed: 2}\n",
+            "config.yaml.*'seed' stands on line 2",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntrainer: {train_step: 5}\n",
+            "'trainer.train_step'.*did you mean 'train_steps'",
+        ),
         ("experiment: yolact_tiny_shapes\ntrainer: 5\n", "trainer is a section, but its value is 5"),
-        ("experiment: yolact_tiny_shapes\ntrainer: {train_steps: abc}\n", "trainer.train_steps: 'abc' is str, expected int"),
-        ("experiment: yolact_tiny_shapes\ntrainer: {train_steps: true}\n", "trainer.train_steps: True is bool, expected int"),
-        ("experiment: yolact_tiny_shapes\ntrainer: {train_steps: -3}\n", "trainer.train_steps: -3, expected 0 or more"),
-        ("experiment: yolact_tiny_shapes\ntask: {model: {freeze_bn: 'no way'}}\n", "task.model.freeze_bn: 'no way' is str"),
-        ("experiment: yolact_tiny_shapes\ntask: {model: {num_classes: 1}}\n", "task.model.num_classes: 1, expected 2"),
-        ("experiment: yolact_tiny_shapes\ntask: {model: {max_level: 7}}\n", "anchor.scales: 3 scales for the 5 levels 3..7"),
+        (
+            "experiment: yolact_tiny_shapes\ntrainer: {train_steps: abc}\n",
+            "trainer.train_steps: 'abc' is str, expected int",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntrainer: {train_steps: true}\n",
+            "trainer.train_steps: True is bool, expected int",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntrainer: {train_steps: -3}\n",
+            "trainer.train_steps: -3, expected 0 or more",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntask: {model: {freeze_bn: 'no way'}}\n",
+            "task.model.freeze_bn: 'no way' is str",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntask: {model: {num_classes: 1}}\n",
+            "task.model.num_classes: 1, expected 2",
+        ),
+        (
+            "experiment: yolact_tiny_shapes\ntask: {model: {max_level: 7}}\n",
+            "anchor.scales: 3 scales for the 5 levels 3..7",
+        ),
         ("experiment: yolact_tiny_shapes\ntask: {model: {backbone: {type: resnext}}}\n", "backbone.*resnext"),
         (
             "experiment: yolact_tiny_shapes\ntask: {model: {backbone: {type: spinenet}, decoder: {type: identity},"
@@ -89,8 +120,14 @@ def test_an_override_may_hold_a_list_with_commas():
         ),
         ("experiment: yolact_tiny_shapes\ntask: {model: {backbone: {type: spinenet}}}\n", "needs 'identity'"),
         ("experiment: yolact_tiny_shapes\ntask: {train_data: {cache: true}}\n", "task.train_data.cache"),
-        ("experiment: yolact_tiny_shapes\ntask: {losses: {negative_iou: 0.6}}\n", "negative_iou: 0.6 must not be above"),
-        ("experiment: yolact_tiny_shape\n", "unknown experiment 'yolact_tiny_shape'.*did you mean 'yolact_tiny_shapes'"),
+        (
+            "experiment: yolact_tiny_shapes\ntask: {losses: {negative_iou: 0.6}}\n",
+            "negative_iou: 0.6 must not be above",
+        ),
+        (
+            "experiment: yolact_tiny_shape\n",
+            "unknown experiment 'yolact_tiny_shape'.*did you mean 'yolact_tiny_shapes'",
+        ),
         ("task: {seed: 1}\n", "no experiment is named"),
         ("- 1\n- 2\n", "config.yaml: holds list, not a mapping"),
         ("", "config.yaml: holds NoneType"),

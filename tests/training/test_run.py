@@ -34,7 +34,11 @@ def small(records, *overrides):
 
 def weights(model_dir):
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(model_dir))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "/layer" in name or "kernel" in name}
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if "/layer" in name or "kernel" in name
+    }
 
 
 def scalars(folder):
