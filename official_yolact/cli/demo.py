@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 
@@ -31,9 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
-    metrics = demo.run_demo(
-        args.output, _say, num_train=args.train, num_val=args.val, overrides=tuple(args.overrides)
-    )
+    # Orbit prints its progress to standard output, which is for results.
+    with contextlib.redirect_stdout(sys.stderr):
+        metrics = demo.run_demo(
+            args.output, _say, num_train=args.train, num_val=args.val, overrides=tuple(args.overrides)
+        )
     if args.json:
         print(json.dumps(metrics))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 
@@ -37,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     logging.use_absl_handler()
     params = loading.load_config(args.config, args.overrides)
     print(equivalent(args, loading.find_config_file(args.config)), file=sys.stderr, flush=True)
-    training.run(params, args.mode, args.model_dir)
+    # Orbit prints its progress to standard output, which is for results.
+    with contextlib.redirect_stdout(sys.stderr):
+        training.run(params, args.mode, args.model_dir)
     return 0
 
 

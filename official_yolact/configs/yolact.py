@@ -148,6 +148,8 @@ class YolactModel(hyperparams.Config):
       min_level: lowest pyramid level; prototypes have twice its resolution.
       max_level: highest pyramid level.
       freeze_bn: run every batch norm on its stored statistics and train neither gamma nor beta.
+      freeze_backbone_level: keep the backbone's weights up to the endpoint of this level; 0: train
+        all of it. The lowest levels take most of the time of a backward pass.
     """
 
     num_classes: int = 81
@@ -167,6 +169,7 @@ class YolactModel(hyperparams.Config):
         )
     )
     freeze_bn: bool = False
+    freeze_backbone_level: int = 0
 
 
 @dataclasses.dataclass

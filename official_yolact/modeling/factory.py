@@ -81,6 +81,8 @@ def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
             f"backbone {config.backbone.type!r} cannot be built for model.input_size"
             f" {list(config.input_size)} (SpineNet takes multiples of 128): {error}"
         ) from error
+    if config.freeze_backbone_level:
+        _freeze_levels(backbone, str(config.freeze_backbone_level))
     specs = {
         level: shape
         for level, shape in backbone.output_specs.items()
@@ -92,6 +94,21 @@ def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
         outputs = {level: backbone.output[level] for level in specs}
         backbone = tf_keras.Model(backbone.inputs, outputs, name=backbone.name)
     return backbone, specs
+
+
+def _freeze_levels(backbone: Any, level: str) -> None:
+    """Train nothing that the endpoint of a level depends on."""
+    if level not in backbone.output_specs:
+        raise ValueError(
+            f"model.freeze_backbone_level is {level}, but the backbone has the levels"
+            f" {sorted(backbone.output_specs)}: choose one of them, or 0 to train all of it"
+        )
+    if backbone.inputs:
+        layers = tf_keras.Model(backbone.inputs, backbone.output[level]).layers
+    else:
+        layers = backbone.layers_up_to(int(level))
+    for layer in layers:
+        layer.trainable = False
 
 
 def _check_sizes(config: configs.YolactModel, specs: dict[str, Any]) -> None:

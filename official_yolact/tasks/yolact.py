@@ -22,6 +22,7 @@ from official_yolact.modeling.layers import detection_generator
 from official_yolact.ops import anchors
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
+UNUSABLE = "unusable_records"
 _EVALUATED = ("image_id", "image_info", "weight")
 
 
@@ -86,8 +87,11 @@ class YolactTask(base_task.Task):
         return dict(self._loss(model_outputs, labels))
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Build one mean for each loss term; evaluation has its own numbers."""
-        return [tf_keras.metrics.Mean(name) for name in LOSS_NAMES] if training else []
+        """Build a mean for each loss term and for the share of records that could not be decoded.
+
+        Evaluation has its own numbers.
+        """
+        return [tf_keras.metrics.Mean(name) for name in (*LOSS_NAMES, UNUSABLE)] if training else []
 
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
@@ -107,9 +111,10 @@ class YolactTask(base_task.Task):
             gradients = optimizer.get_unscaled_gradients(gradients)
         gradients = self._decay(gradients, variables, replicas)
         optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        logs = {**losses, UNUSABLE: tf.reduce_mean(tf.cast(labels["image_id"] < 0, tf.float32))}
         for metric in metrics or []:
-            if metric.name in losses:
-                metric.update_state(losses[metric.name])
+            if metric.name in logs:
+                metric.update_state(logs[metric.name])
         return {self.loss: losses["total_loss"], **losses}
 
     def _decay(self, gradients: list[Any], variables: list[Any], replicas: int) -> list[Any]:

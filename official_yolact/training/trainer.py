@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from official.core import base_trainer
+from official_yolact.training import bad_records
 from official_yolact.training import plateau
 
 
@@ -31,6 +32,7 @@ class YolactTrainer(base_trainer.Trainer):
         """
         super().__init__(config, task, model, optimizer, **kwargs)
         self._position_step: int | None = None
+        self._bad_records = bad_records.BadRecords(config.task.train_data.max_bad_fraction)
         self._mask_watch = plateau.MaskPlateau(config.task.losses.mask_weight)
         if kwargs.get("train", True):
             create_slots(optimizer, model.trainable_variables)
@@ -47,12 +49,21 @@ class YolactTrainer(base_trainer.Trainer):
             self.train_dataset = self.distribute_dataset(self.task.build_inputs, self.config.task.train_data)
 
     def train_loop_end(self) -> dict[str, Any]:
-        """Collect the means of the loop, and report masks that do not learn."""
+        """Collect the means of the loop; report masks that do not learn and records that teach nothing.
+
+        Raises:
+          ValueError: more records than `max_bad_fraction` could not be used.
+        """
         logs: dict[str, Any] = super().train_loop_end()
-        self._position_step = int(self.global_step.numpy())
-        message = self._mask_watch.update(self._position_step, float(logs["mask_loss"]))
-        if message:
-            logging.warning("%s", message)
+        before, step = self._position_step or 0, int(self.global_step.numpy())
+        self._position_step = step
+        num_examples = (step - before) * self.config.task.train_data.global_batch_size
+        for message in (
+            self._mask_watch.update(step, float(logs["mask_loss"])),
+            self._bad_records.update(num_examples, float(logs["unusable_records"])),
+        ):
+            if message:
+                logging.warning("%s", message)
         return logs
 
 

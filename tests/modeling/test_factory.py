@@ -210,3 +210,27 @@ def test_a_checkpoint_of_a_whole_model_garden_backbone_restores(tmp_path, small_
 def test_checkpoint_items_name_the_parts_that_exist(small_config):
     items = factory.build_model(small_config("resnet", model_id=18)).checkpoint_items
     assert sorted(items) == ["backbone", "decoder", "head", "protonet", "semantic_head"]
+
+
+@pytest.mark.parametrize("kind", ["yolact_resnet", "mobilenet", "resnet"])
+def test_frozen_levels_keep_just_what_their_endpoint_depends_on(small_config, kind):
+    counts = []
+    for level in (0, 2, 5):
+        config = small_config(kind, (64, 64))
+        config.freeze_backbone_level = level
+        model = factory.build_model(config)
+        counts.append(len(model.backbone.trainable_variables))
+        with tf.GradientTape() as tape:
+            outputs = model(_image(config), training=True)
+            total = tf.add_n([tf.reduce_sum(outputs[name]) for name in ("box_outputs", "cls_outputs")])
+        gradients = tape.gradient(total, model.backbone.trainable_variables)
+        assert all(gradient is not None for gradient in gradients)
+    assert counts[0] > counts[1] > counts[2] == 0
+
+
+def test_a_level_that_the_backbone_has_not_cannot_be_frozen(small_config):
+    config = small_config("spinenet_mobile", (128, 128))
+    config.decoder.type = "identity"
+    config.freeze_backbone_level = 2
+    with pytest.raises(ValueError, match=r"freeze_backbone_level is 2, but the backbone has the levels"):
+        factory.build_model(config)

@@ -91,6 +91,11 @@ class YolactResNet(tf_keras.Model):
             endpoints[str(level)] = x
         return endpoints
 
+    def layers_up_to(self, level: int) -> list[Any]:
+        """List the layers with weights that the endpoint of a level, 2 to 5, depends on."""
+        blocks = [block for stage in self.stages[: level - 1] for block in stage]
+        return [self.conv1, self.bn1, *blocks]
+
     @property
     def output_specs(self) -> dict[str, Any]:
         """Shape of every endpoint, as Model Garden's backbones give it."""

@@ -1,0 +1,96 @@
+"""All of a checkpoint or one error: what restoring does with fitting and unfitting files."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.checkpoints import model_dir
+from official_yolact.checkpoints import restore
+from official_yolact.configs import loading
+from official_yolact.modeling import factory
+
+
+def build(seed, *overrides):
+    terms = [
+        "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
+        "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
+        "task.model.protonet.num_filters=16",
+    ]
+    params = loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
+    return factory.build_model(params.task.model, seed)
+
+
+def equal(one, other):
+    return [np.array_equal(a, b) for a, b in zip(one.variables, other.variables, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def source():
+    return build(1)
+
+
+def test_a_whole_model_comes_back_variable_by_variable(source, tmp_path):
+    restore.save_model(source, str(tmp_path))
+    target = build(2)
+    assert not all(equal(source, target))
+    done = restore.restore_model(target, str(tmp_path))
+    assert all(equal(source, target))
+    assert (done.num_tensors, done.num_untouched) == (len(target.variables), 0)
+    assert f"loaded {len(target.variables)} tensors" in str(done)
+
+
+def test_a_training_checkpoint_with_its_optimizer_restores_too(source, tmp_path):
+    checkpoint = tf.train.Checkpoint(model=source, step=tf.Variable(3), **source.checkpoint_items)
+    checkpoint.write(str(tmp_path / "ckpt-3"))
+    target = build(2)
+    restore.restore_model(target, str(tmp_path / "ckpt-3"))
+    assert all(equal(source, target))
+
+
+@pytest.mark.parametrize("modules", restore.MODULES)
+def test_the_backbone_alone_leaves_the_rest_as_it_was(source, tmp_path, modules):
+    restore.save_model(source, str(tmp_path), modules)
+    target, untouched = build(2, "task.model.num_classes=11"), build(2, "task.model.num_classes=11")
+    done = restore.restore_model(target, str(tmp_path), "backbone")
+    count = len(target.backbone.variables)
+    assert (done.num_tensors, done.num_untouched) == (count, len(target.variables) - count)
+    for new, old in zip(target.backbone.variables, source.backbone.variables, strict=True):
+        np.testing.assert_array_equal(new, old)
+    np.testing.assert_array_equal(target.head.class_conv.kernel, untouched.head.class_conv.kernel)
+
+
+@pytest.mark.parametrize(
+    "override", ["task.model.num_classes=11", "task.model.protonet.num_prototypes=5", "task.model.max_level=6,"
+                 "task.model.anchor.scales=[16,32,64,128]"]
+)
+def test_another_head_is_one_error_with_the_way_out(source, tmp_path, override):
+    restore.save_model(source, str(tmp_path))
+    with pytest.raises(ValueError, match=r"does not fit this model.*init_checkpoint_modules=backbone"):
+        restore.restore_model(build(2, override), str(tmp_path))
+
+
+def test_a_backbone_is_no_whole_model(source, tmp_path):
+    restore.save_model(source, str(tmp_path), "backbone")
+    with pytest.raises(ValueError, match="does not fit this model"):
+        restore.restore_model(build(2), str(tmp_path))
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    tf.train.Checkpoint(thing=tf.Variable([1.0])).write(str(tmp_path / "ckpt-1"))
+    with pytest.raises(ValueError, match="does not fit this model"):
+        restore.restore_model(build(2), str(tmp_path / "ckpt-1"))
+
+
+def test_the_best_checkpoint_goes_before_the_last(source, tmp_path):
+    restore.save_model(source, str(tmp_path))
+    restore.save_model(source, str(tmp_path / model_dir.BEST_SUBDIR))
+    assert model_dir.find_checkpoint(str(tmp_path)).startswith(str(tmp_path / model_dir.BEST_SUBDIR))
+    assert model_dir.find_checkpoint(str(tmp_path), prefer_best=False) == str(tmp_path / "ckpt-0")
+
+
+def test_missing_checkpoints_are_named_with_what_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such checkpoint"):
+        model_dir.find_checkpoint(str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match=r"holds no checkpoint \(ckpt-\*.index\)"):
+        model_dir.find_checkpoint(str(tmp_path))
