@@ -61,8 +61,12 @@ def test_the_backbone_alone_leaves_the_rest_as_it_was(source, tmp_path, modules)
 
 
 @pytest.mark.parametrize(
-    "override", ["task.model.num_classes=11", "task.model.protonet.num_prototypes=5", "task.model.max_level=6,"
-                 "task.model.anchor.scales=[16,32,64,128]"]
+    "override",
+    [
+        "task.model.num_classes=11",
+        "task.model.protonet.num_prototypes=5",
+        "task.model.max_level=6,task.model.anchor.scales=[16,32,64,128]",
+    ],
 )
 def test_another_head_is_one_error_with_the_way_out(source, tmp_path, override):
     restore.save_model(source, str(tmp_path))

@@ -14,7 +14,15 @@ def test_the_equivalent_model_garden_line_is_printed(tmp_path, capsys, monkeypat
     calls = []
     monkeypatch.setattr(run, "run", lambda *args: calls.append(args))
     code = main.main(
-        ["train", "yolact_tiny_shapes_cpu.yaml", "--model_dir", str(tmp_path), "--mode", "train", "task.seed=4"]
+        [
+            "train",
+            "yolact_tiny_shapes_cpu.yaml",
+            "--model_dir",
+            str(tmp_path),
+            "--mode",
+            "train",
+            "task.seed=4",
+        ]
     )
     assert code == 0
     [(params, mode, model_dir)] = calls
@@ -44,7 +52,10 @@ def test_config_check_prints_the_whole_configuration(capsys):
         (["config", "check", "yolact_resnet50_coco", "task.sed=7"], "did you mean 'seed'"),
         (["config", "check", "nothing.yaml"], "nothing.yaml: no such file"),
         (["config", "check", "yolact_resnet51_coco"], "did you mean 'yolact_resnet50_coco'"),
-        (["train", "yolact_tiny_shapes", "--model_dir", "/tmp/x", "trainer.train_steps=-1"], "expected 0 or more"),
+        (
+            ["train", "yolact_tiny_shapes", "--model_dir", "/tmp/x", "trainer.train_steps=-1"],
+            "expected 0 or more",
+        ),
         (
             ["train", "yolact_tiny_shapes", "--model_dir", "x", "task.train_data.input_path=/nowhere/t-*"],
             "/nowhere/t-.*no such file.*yolact data convert",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -30,8 +31,12 @@ def demo(tmp_path_factory):
     return output
 
 
+def read_metrics(output):
+    return json.loads(pathlib.Path(output, "metrics.json").read_text())
+
+
 def test_the_demo_leaves_data_model_pictures_and_metrics(demo):
-    metrics = json.loads(open(os.path.join(demo, "metrics.json"), encoding="utf-8").read())
+    metrics = read_metrics(demo)
     assert {"box_AP", "box_AP50", "mask_AP", "mask_AP50"} <= set(metrics)
     pictures = sorted(os.listdir(os.path.join(demo, "pictures")))
     assert pictures == [*(f"{i:06d}.png" for i in range(1, 10)), "all.png"]
@@ -43,7 +48,7 @@ def test_eval_of_the_trained_directory_gives_the_metrics_of_the_training(demo, c
     arguments = ["eval", f"{demo}/model", "--images", f"{demo}/shapes/val", "--json"]
     assert main.main([*arguments, "--annotations", f"{demo}/shapes/instances_val.json"]) == 0
     got = json.loads(capsys.readouterr().out.splitlines()[-1])
-    trained = json.loads(open(os.path.join(demo, "metrics.json"), encoding="utf-8").read())
+    trained = read_metrics(demo)
     # The training evaluates in bfloat16 and this in float32.
     for name in ("box_AP", "mask_AP"):
         np.testing.assert_allclose(got[name], trained[name], atol=0.05)
@@ -51,7 +56,15 @@ def test_eval_of_the_trained_directory_gives_the_metrics_of_the_training(demo, c
 
 def test_predictions_of_a_folder_are_coco_results_of_its_pictures(demo, tmp_path):
     code = main.main(
-        ["predict", f"{demo}/model", f"{demo}/shapes/val", "--output", str(tmp_path), "--score-threshold", "0"]
+        [
+            "predict",
+            f"{demo}/model",
+            f"{demo}/shapes/val",
+            "--output",
+            str(tmp_path),
+            "--score-threshold",
+            "0",
+        ]
     )
     assert code == 0
     predictions = json.loads((tmp_path / "predictions.json").read_text())

@@ -16,7 +16,9 @@ def test_a_few_within_the_limit_are_counted_and_reported():
 
 
 def test_more_than_the_limit_end_the_training_with_the_cure():
-    with pytest.raises(ValueError, match=r"2 of 100 records.*max_bad_fraction \(0.01\).*convert the data again"):
+    with pytest.raises(
+        ValueError, match=r"2 of 100 records.*max_bad_fraction \(0.01\).*convert the data again"
+    ):
         bad_records.BadRecords(0.01).update(100, 0.02)
 
 
