@@ -102,6 +102,7 @@ def _check_values(params: cfg.ExperimentConfig) -> Iterator[str]:
 _MODEL_RULES: list[_Rule] = [
     ("num_classes", lambda value: value >= 2, "2 or more: the background and one class"),
     ("input_size", lambda value: len(value) == 2 and min(value) >= 32, "(height, width), each 32 or more"),
+    ("class_prior", lambda value: 0 <= value < 1, "0, or a probability below 1"),
     ("freeze_backbone_level", lambda value: value in (0, 2, 3, 4, 5), "0, or a level from 2 to 5"),
     ("normalization.mean", lambda value: len(value) == 3, "three numbers, RGB"),
     ("normalization.std", lambda value: len(value) == 3 and min(value) > 0, "three numbers above 0, RGB"),

@@ -74,6 +74,7 @@ def yolact_tiny_shapes() -> YolactExperiment:
         ),
         protonet=yolact.Protonet(num_filters=64, num_prototypes=32),
         head=yolact.Head(num_filters=64),
+        class_prior=0.01,
     )
     model.decoder.yolact_fpn.num_filters = 64
     task = yolact.YolactTask(model=model)

@@ -148,6 +148,8 @@ class YolactModel(hyperparams.Config):
       min_level: lowest pyramid level; prototypes have twice its resolution.
       max_level: highest pyramid level.
       freeze_bn: run every batch norm on its stored statistics and train neither gamma nor beta.
+      class_prior: probability of an object with which class and semantic logits start; 0 starts
+        their biases at 0 as the original does. Training from random weights needs it.
       freeze_backbone_level: keep the backbone's weights up to the endpoint of this level; 0: train
         all of it. The lowest levels take most of the time of a backward pass.
     """
@@ -169,6 +171,7 @@ class YolactModel(hyperparams.Config):
         )
     )
     freeze_bn: bool = False
+    class_prior: float = 0.0
     freeze_backbone_level: int = 0
 
 

@@ -54,6 +54,8 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
     )
     model(tf_keras.Input(shape=[*config.input_size, 3]), training=False)
     initial_weights.seed_weights(model, seed)
+    if config.class_prior:
+        initial_weights.set_class_prior(model, config.class_prior)
     if config.freeze_bn:
         freeze_batch_norms(model)
     return model

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
+import numpy as np
 import tf_keras
 
 
@@ -27,6 +29,25 @@ def seed_weights(model: Any, seed: int) -> None:
             key = zlib.crc32(f"{seed}/{index}/{position}".encode()) & 0x7FFFFFFF
             seeded = type(initializer).from_config({**initializer.get_config(), "seed": key})
             variable.assign(seeded(variable.shape, dtype=variable.dtype))
+
+
+def set_class_prior(model: Any, prior: float) -> None:
+    """Start the class and semantic logits as if objects were rare.
+
+    Source: the focal loss paper (arXiv 1708.02002) for class logits; the original starts all biases
+    at 0. From random features that makes semantic and class loss so large at first (about 80 and
+    25) that coefficients saturate and prototypes die before masks are learned.
+
+    Args:
+      model: built `YolactModel`, with biases of 0.
+      prior: probability of an object, at an anchor and for each class at a semantic pixel.
+    """
+    num_classes = model.semantic_head.conv.filters + 1
+    bias = np.zeros([model.head.class_conv.filters // num_classes, num_classes], np.float32)
+    bias[:, 0] = math.log((num_classes - 1) * (1.0 - prior) / prior)
+    model.head.class_conv.bias.assign(bias.ravel())
+    semantic = np.full(num_classes - 1, math.log(prior / (1.0 - prior)), np.float32)
+    model.semantic_head.conv.bias.assign(semantic)
 
 
 def flatten_layers(model: Any) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 _LOOPS = 5
 _MIN_STEPS = 100
@@ -26,7 +25,7 @@ class MaskPlateau:
           mask_weight: `task.losses.mask_weight`.
         """
         self._plateau = mask_weight * math.log(2.0)
-        self._recent: deque[tuple[int, float]] = deque(maxlen=_LOOPS)
+        self._still: list[tuple[int, float]] = []
         self._reported = False
 
     def update(self, step: int, mask_loss: float) -> str | None:
@@ -37,25 +36,24 @@ class MaskPlateau:
           mask_loss: mean over the loop, weighted.
 
         Returns:
-          A message, once, when the loss has stood at the plateau over the last five loops and at
-          least 100 steps; otherwise None.
+          A message, once, when the loss has stood at the plateau over five loops and 100 steps at
+          least; otherwise None.
         """
-        self._recent.append((step, mask_loss))
-        if self._reported or not self._stands_still():
+        self._still.append((step, mask_loss))
+        while self._still and not self._is_still():
+            self._still.pop(0)
+        if self._reported or len(self._still) < _LOOPS or step - self._still[0][0] < _MIN_STEPS:
             return None
         self._reported = True
         return (
-            f"mask_loss has stood at {mask_loss:.3f} since step {self._recent[0][0]}: that is "
+            f"mask_loss has stood at {mask_loss:.3f} since step {self._still[0][0]}: that is "
             f"{self._plateau:.3f} (mask_weight x ln 2) and the window's border, the loss of masks that are "
             "0.5 everywhere. Masks are not learning. Start from pretrained weights (task.init_checkpoint), "
-            "lengthen the warm-up, lower the learning rate, or train batch norm (task.model.freeze_bn=false)."
+            "set task.model.class_prior=0.01, lengthen the warm-up, lower the learning rate, or train batch "
+            "norm (task.model.freeze_bn=false)."
         )
 
-    def _stands_still(self) -> bool:
-        if self._plateau <= 0 or len(self._recent) < _LOOPS:
-            return False
-        if self._recent[-1][0] - self._recent[0][0] < _MIN_STEPS:
-            return False
-        losses = [loss for _, loss in self._recent]
+    def _is_still(self) -> bool:
+        losses = [loss for _, loss in self._still]
         near = all(0.99 * self._plateau <= loss <= _HIGHEST * self._plateau for loss in losses)
-        return near and max(losses) - min(losses) <= _SPREAD * self._plateau
+        return self._plateau > 0 and near and max(losses) - min(losses) <= _SPREAD * self._plateau

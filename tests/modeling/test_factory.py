@@ -234,3 +234,16 @@ def test_a_level_that_the_backbone_has_not_cannot_be_frozen(small_config):
     config.freeze_backbone_level = 2
     with pytest.raises(ValueError, match=r"freeze_backbone_level is 2, but the backbone has the levels"):
         factory.build_model(config)
+
+
+def test_a_class_prior_starts_anchors_and_semantic_pixels_at_that_probability(small_config):
+    config = small_config("yolact_resnet", (64, 64))
+    config.class_prior = 0.02
+    model = factory.build_model(config)
+    for layer in (model.head.class_conv, model.semantic_head.conv):
+        layer.kernel.assign(tf.zeros_like(layer.kernel))
+    outputs = model(_image(config), training=False)
+    probabilities = tf.nn.softmax(outputs["cls_outputs"]).numpy()
+    np.testing.assert_allclose(1.0 - probabilities[..., 0], 0.02, rtol=1e-4)
+    np.testing.assert_allclose(probabilities[..., 1:], 0.02 / (config.num_classes - 1), rtol=1e-3)
+    np.testing.assert_allclose(tf.sigmoid(outputs["semantic_outputs"]), 0.02, rtol=1e-4)

@@ -37,5 +37,11 @@ def test_losses_that_move_or_lie_elsewhere_are_not(losses):
     assert not any(feed(losses))
 
 
+def test_short_loops_are_judged_over_a_hundred_steps():
+    messages = feed([7.0, 5.5, *[PLATEAU * 1.06] * 9], steps_per_loop=20)
+    assert [i for i, message in enumerate(messages) if message] == [7]
+    assert "since step 90" in messages[7]
+
+
 def test_a_few_steps_are_too_few_to_judge():
     assert not any(feed([PLATEAU] * 12, steps_per_loop=5))
