@@ -278,7 +278,13 @@ def _describe(
         skipped=dict(sorted(skipped.items())),
         changed=dict(sorted(changed.items())),
         options={"num_shards": len(parts)},
+        instances_per_image=_count_by_image(parts),
     )
+
+
+def _count_by_image(parts: list[_Part]) -> dict[str, int]:
+    counts = collections.Counter(len(part.annotations.get(at, ())) for part in parts for at in part.images)
+    return {str(number): counts[number] for number in sorted(counts)}
 
 
 def _to_coco(source: coco_json.CocoJson, parts: list[_Part]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Manifest:
       skipped: annotations that were left out, by reason.
       changed: what was written otherwise than it was given, by kind.
       options: that decided the content.
+      instances_per_image: number of images by their number of instances.
       version: of this format.
     """
 
@@ -49,6 +50,7 @@ class Manifest:
     skipped: dict[str, int]
     changed: dict[str, int]
     options: dict[str, Any]
+    instances_per_image: dict[str, int]
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:

@@ -59,3 +59,18 @@ def find_annotations(input_path: str | Sequence[str]) -> str:
             "task.annotation_file"
         )
     return annotations
+
+
+def count_overfull(input_path: str | Sequence[str], max_num_instances: int) -> int:
+    """Count the images with more instances than the padded labels have rows for.
+
+    Args:
+      input_path: as in `DataConfig`.
+      max_num_instances: rows of the padded labels.
+
+    Returns:
+      The count; 0 where the manifest does not say.
+    """
+    _, manifest = find_manifest(input_path)
+    counts = manifest.get("instances_per_image", {})
+    return sum(images for number, images in counts.items() if int(number) > max_num_instances)

@@ -16,6 +16,7 @@ from official.core import train_utils
 from official.modeling import performance
 from official_yolact import categories
 from official_yolact.configs import experiments
+from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
 from official_yolact.training import trainer as yolact_trainer
 
@@ -43,6 +44,8 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
     prepare(params)
     os.makedirs(model_dir, exist_ok=True)
     _save_categories(params, mode, model_dir)
+    if "train" in mode:
+        _report_overfull(params.task.train_data)
     if "train" in mode:
         train_utils.serialize_config(params, model_dir)
     strategy = _strategy(params)
@@ -95,6 +98,18 @@ def _build_trainer(
         trainer_cls=yolact_trainer.YolactTrainer,
     )
     return trainer
+
+
+def _report_overfull(data: configs.DataConfig) -> None:
+    limit = data.parser.max_num_instances
+    count = manifests.count_overfull(data.input_path, limit)
+    if count:
+        logging.warning(
+            "%d training images have more than %d instances: the smallest of those are left out; "
+            "raise task.train_data.parser.max_num_instances to use them",
+            count,
+            limit,
+        )
 
 
 def _save_categories(params: experiments.YolactExperiment, mode: str, model_dir: str) -> None:
