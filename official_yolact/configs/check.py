@@ -128,7 +128,7 @@ _LOSS_RULES: list[_Rule] = [
     ("negative_iou", *_FRACTION),
     ("crowd_iou", *_FRACTION),
     ("negatives_per_positive", *_NOT_NEGATIVE),
-    ("min_negatives", *_NOT_NEGATIVE),
+    ("min_negatives", lambda value: value is None or value >= 0, "0 or more, or null"),
     ("masks_to_train", *_POSITIVE),
     ("weight_decay", *_NOT_NEGATIVE),
 ]

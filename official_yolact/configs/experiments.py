@@ -55,7 +55,6 @@ def yolact_mobilenetv2_coco() -> YolactExperiment:
     model.norm_activation.norm_epsilon = 1e-3
     params = _coco("yolact_mobilenetv2_coco", model)
     params.task.train_data.parser.augment.preset = "default"
-    params.task.losses.min_negatives = 8
     params.task.losses.weight_decay = 4e-5
     return params
 
@@ -83,7 +82,6 @@ def yolact_tiny_shapes() -> YolactExperiment:
     task.train_data.parser.augment.mirror = task.train_data.parser.augment.flip = 0.5
     for data in (task.train_data, task.validation_data):
         data.parser.max_num_instances = 16
-    task.losses.min_negatives = 8
     task.losses.masks_to_train = 30
     task.losses.weight_decay = 1e-4
     optimizer = {

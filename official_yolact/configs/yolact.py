@@ -14,6 +14,7 @@ from official.vision.configs import backbones
 from official.vision.configs import common
 
 AUGMENT_PRESETS = ("paper", "default", "none")
+DEFAULT_MIN_NEGATIVES = 8
 
 
 @dataclasses.dataclass
@@ -242,7 +243,8 @@ class Losses(hyperparams.Config):
       negative_iou: anchors that overlap every instance less are background; between: ignored.
       crowd_iou: other anchors that lie in a crowd by more than this part are ignored.
       negatives_per_positive: hard negatives mined for each positive of the same image.
-      min_negatives: hard negatives mined at least in each image; 0 as in the paper.
+      min_negatives: hard negatives mined at least in each image, those without objects included.
+        None: 0 with the augmentation preset `paper`, as the original has it; otherwise 8.
       masks_to_train: positives of an image that draw masks, at most; the loss is rescaled.
       weight_decay: L2, on every trainable tensor, added to the gradient.
     """
@@ -255,7 +257,7 @@ class Losses(hyperparams.Config):
     negative_iou: float = 0.4
     crowd_iou: float = 0.7
     negatives_per_positive: int = 3
-    min_negatives: int = 0
+    min_negatives: Optional[int] = None
     masks_to_train: int = 100
     weight_decay: float = 5e-4
 
@@ -281,3 +283,20 @@ class YolactTask(cfg.TaskConfig):
     )
     annotation_file: str = ""
     seed: int = 0
+
+
+def resolve_losses(task: YolactTask) -> Losses:
+    """Decide the losses' fields that follow the augmentation preset.
+
+    Args:
+      task: the task section.
+
+    Returns:
+      A copy of `task.losses` in which no field is None.
+    """
+    losses: Losses = task.losses.replace()
+    if losses.min_negatives is None:
+        losses.min_negatives = (
+            0 if task.train_data.parser.augment.preset == "paper" else DEFAULT_MIN_NEGATIVES
+        )
+    return losses

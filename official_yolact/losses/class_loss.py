@@ -40,7 +40,7 @@ def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) 
       bool [B, A].
     """
     num_positives = tf.reduce_sum(tf.cast(class_ids > 0, tf.int32), axis=1)
-    wanted = tf.maximum(config.negatives_per_positive * num_positives, config.min_negatives)
+    wanted = tf.maximum(config.negatives_per_positive * num_positives, config.min_negatives or 0)
     wanted = tf.minimum(wanted, hardness.shape[1] - 1)[:, tf.newaxis]
     hardness = tf.where(class_ids == 0, hardness, -1.0)
     ordered = tf.sort(hardness, axis=1, direction="DESCENDING")

@@ -48,7 +48,7 @@ class YolactTask(base_task.Task):
             aspect_ratios=model.anchor.aspect_ratios,
             square=model.anchor.square,
         )
-        self._loss = yolact_loss.YolactLoss(params.losses, self._anchors)
+        self._loss = yolact_loss.YolactLoss(configs.resolve_losses(params), self._anchors)
         self._generator = detection_generator.DetectionGenerator(
             model.detection_generator, self._anchors, model.num_classes
         )

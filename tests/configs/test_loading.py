@@ -9,6 +9,7 @@ import yaml
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
+from official_yolact.configs import yolact
 
 SHIPPED = sorted(glob.glob(os.path.join(loading.YAML_DIR, "*.yaml")))
 
@@ -57,7 +58,7 @@ def test_the_paper_recipe_has_the_papers_numbers():
         1,
     )
     assert params.task.train_data.parser.augment.preset == "paper"
-    assert params.task.losses.min_negatives == 0
+    assert yolact.resolve_losses(params.task).min_negatives == 0
 
 
 def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
@@ -161,3 +162,15 @@ def test_a_missing_file_is_named_with_the_files_that_exist():
 def test_an_override_without_a_value_is_refused(text):
     with pytest.raises(ValueError, match="write key.path=value"):
         loading.load_experiment("yolact_tiny_shapes", [], [text])
+
+
+@pytest.mark.parametrize(
+    ("preset", "stated", "resolved"),
+    [("paper", None, 0), ("default", None, 8), ("none", None, 8), ("paper", 3, 3)],
+)
+def test_images_without_objects_teach_unless_the_preset_is_the_papers(preset, stated, resolved):
+    terms = [f"task.train_data.parser.augment.preset={preset}"]
+    terms += [f"task.losses.min_negatives={stated}"] if stated is not None else []
+    task = loading.load_experiment("yolact_resnet50_coco", [], terms).task
+    assert yolact.resolve_losses(task).min_negatives == resolved
+    assert task.losses.min_negatives == stated

@@ -13,7 +13,9 @@ def test_classes_and_ground_truth_of_a_conversion_are_found(tiny_records):
     found = manifests.load_categories(f"{tiny_records}/train-*.tfrecord")
     assert found.names == ("circle", "square", "triangle", "star", "ellipse", "ring")
     assert found.ids == (1, 2, 3, 4, 5, 6)
-    assert manifests.find_annotations(f"{tiny_records}/val-*.tfrecord") == f"{tiny_records}/instances-val.json"
+    assert (
+        manifests.find_annotations(f"{tiny_records}/val-*.tfrecord") == f"{tiny_records}/instances-val.json"
+    )
 
 
 def test_images_with_more_instances_than_rows_are_counted(tiny_records):
