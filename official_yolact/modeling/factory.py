@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tf_keras
 
 from official.vision.modeling.backbones import factory as backbone_factory
@@ -14,6 +15,8 @@ from official_yolact.modeling import yolact_model
 from official_yolact.modeling.heads import prediction_head
 from official_yolact.modeling.heads import protonet
 from official_yolact.modeling.heads import semantic_head
+from official_yolact.modeling.layers import detection_generator
+from official_yolact.ops import anchors
 from official_yolact.ops import grids
 
 
@@ -59,6 +62,26 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
     if config.freeze_bn:
         freeze_batch_norms(model)
     return model
+
+
+def build_anchors(config: configs.YolactModel) -> np.ndarray:
+    """Lay out the anchors of the network: float32 [A, 4] cyxhw_norm, in the order of its outputs."""
+    return anchors.build_anchors(
+        tuple(config.input_size),
+        config.min_level,
+        config.max_level,
+        scales=config.anchor.scales,
+        scales_per_octave=config.anchor.scales_per_octave,
+        aspect_ratios=config.anchor.aspect_ratios,
+        square=config.anchor.square,
+    )
+
+
+def build_detection_generator(config: configs.YolactModel) -> detection_generator.DetectionGenerator:
+    """Build the layer that makes detections of the network's raw outputs."""
+    return detection_generator.DetectionGenerator(
+        config.detection_generator, build_anchors(config), config.num_classes
+    )
 
 
 def freeze_batch_norms(model: Any) -> None:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
 from official_yolact.configs import yolact as configs
-from official_yolact.modeling.layers import detection_generator
-from official_yolact.ops import anchors
+from official_yolact.modeling import factory
 from official_yolact.ops import masks as mask_ops
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
@@ -67,7 +66,7 @@ class Predictor:
         self.categories = categories
         self.batch_size = batch_size
         self._model = model
-        self._generator = _build_generator(config)
+        self._generator = factory.build_detection_generator(config)
         height, width = config.input_size
         self._preprocess = tf.function(
             self._preprocess_image, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
@@ -199,16 +198,3 @@ class Predictor:
             return np.zeros((0, *image.shape[:2]), np.bool_)
         size = tf.constant(image.shape[:2], tf.int32)
         return np.asarray(self._upsample(tf.constant(masks, tf.float32), size), np.bool_)
-
-
-def _build_generator(config: configs.YolactModel) -> detection_generator.DetectionGenerator:
-    boxes = anchors.build_anchors(
-        tuple(config.input_size),
-        config.min_level,
-        config.max_level,
-        scales=config.anchor.scales,
-        scales_per_octave=config.anchor.scales_per_octave,
-        aspect_ratios=config.anchor.aspect_ratios,
-        square=config.anchor.square,
-    )
-    return detection_generator.DetectionGenerator(config.detection_generator, boxes, config.num_classes)

@@ -18,8 +18,6 @@ from official_yolact.dataloaders import manifests
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
-from official_yolact.modeling.layers import detection_generator
-from official_yolact.ops import anchors
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
 UNUSABLE = "unusable_records"
@@ -38,20 +36,10 @@ class YolactTask(base_task.Task):
           name: of the task.
         """
         super().__init__(params, logging_dir=logging_dir, name=name)
-        model = params.model
-        self._anchors = anchors.build_anchors(
-            tuple(model.input_size),
-            model.min_level,
-            model.max_level,
-            scales=model.anchor.scales,
-            scales_per_octave=model.anchor.scales_per_octave,
-            aspect_ratios=model.anchor.aspect_ratios,
-            square=model.anchor.square,
+        self._loss = yolact_loss.YolactLoss(
+            configs.resolve_losses(params), factory.build_anchors(params.model)
         )
-        self._loss = yolact_loss.YolactLoss(configs.resolve_losses(params), self._anchors)
-        self._generator = detection_generator.DetectionGenerator(
-            model.detection_generator, self._anchors, model.num_classes
-        )
+        self._generator = factory.build_detection_generator(params.model)
         self._evaluator: coco_evaluator.CocoEvaluator | None = None
         self.start_position = 0
 
