@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")
@@ -98,3 +99,12 @@ def tiny_records(tmp_path_factory):
         source = os.path.join(data, f"instances_{split}.json")
         convert.convert_coco(source, os.path.join(data, split), os.path.join(folder, "records"), split)
     return os.path.join(folder, "records")
+
+
+@pytest.fixture(autouse=True)
+def _float32_after_each_test():
+    """Take back the precision policy that a training has set for the process."""
+    yield
+    tf_keras = sys.modules.get("tf_keras")
+    if tf_keras is not None:
+        tf_keras.mixed_precision.set_global_policy("float32")

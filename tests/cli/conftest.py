@@ -11,6 +11,7 @@ from official_yolact import categories
 
 _MODEL = {
     "num_classes": 3,
+    "class_prior": 0.0,
     "input_size": [64, 64],
     "backbone": {"resnet": {"model_id": 18, "depth_multiplier": 0.25}},
     "decoder": {"yolact_fpn": {"num_filters": 16}},

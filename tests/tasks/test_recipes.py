@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official.core import task_factory
 from official.core import train_utils
+from official.modeling import optimization
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
@@ -27,10 +28,18 @@ def reduced(name, records, *overrides):
     return loading.load_config(name, [*terms, *overrides])
 
 
+def make_optimizer(task, params, model):
+    optimizer = train_utils.create_optimizer(task, params)
+    if isinstance(optimizer, optimization.ExponentialMovingAverage):
+        # Model Garden's trainer does so.
+        optimizer.shadow_copy(model)
+    return optimizer
+
+
 def run_one_step_of_each(params):
     task = task_factory.get_task(params.task)
     model = task.build_model()
-    optimizer = train_utils.create_optimizer(task, params)
+    optimizer = make_optimizer(task, params, model)
     before = [variable.numpy() for variable in model.trainable_variables]
     metrics = task.build_metrics(training=True)
     inputs = next(iter(task.build_inputs(params.task.train_data)))
@@ -73,7 +82,7 @@ def test_weight_decay_moves_every_trainable_tensor_by_rate_times_weight(tiny_rec
         model = task.build_model()
         start = [variable.numpy() for variable in model.trainable_variables]
         inputs = next(iter(task.build_inputs(params.task.train_data)))
-        task.train_step(inputs, model, train_utils.create_optimizer(task, params))
+        task.train_step(inputs, model, make_optimizer(task, params, model))
         after.append([variable.numpy() for variable in model.trainable_variables])
     for weight, plain, decayed in zip(start, *after, strict=True):
         np.testing.assert_allclose(plain - decayed, 0.01 * 0.5 * weight, rtol=1e-3, atol=3e-6)

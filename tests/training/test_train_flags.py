@@ -1,0 +1,62 @@
+"""`python -m official_yolact.train`: Model Garden's flags, from a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SMALL = (
+    "task.train_data.global_batch_size=4,task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32,"
+    "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16,"
+    "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16,"
+    "trainer.train_steps=2,trainer.steps_per_loop=2,trainer.summary_interval=2"
+)
+
+
+def train(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "official_yolact.train", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def test_flags_file_and_override_train_a_model(tiny_records, tmp_path):
+    config = tmp_path / "shapes.yaml"
+    config.write_text(
+        f"experiment: yolact_tiny_shapes\ntask: {{train_data: {{input_path: {tiny_records}/train-*}}}}\n"
+    )
+    done = train(
+        "--experiment=yolact_tiny_shapes",
+        f"--config_file={config}",
+        f"--params_override={SMALL}",
+        "--mode=train",
+        f"--model_dir={tmp_path}/run",
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {"ckpt-2.index", "params.yaml", "categories.json", "train"} <= set(os.listdir(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--experiment=yolact_resnet51_coco"], "unknown experiment 'yolact_resnet51_coco'"),
+        (["--experiment=yolact_tiny_shapes", "--params_override=task.sed=1"], "unknown key 'task.sed'"),
+        (["--config_file=nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        (
+            ["--experiment=yolact_tiny_shapes", "--params_override=task.train_data.input_path=/nowhere/t-*"],
+            "/nowhere/t-.*no such file",
+        ),
+    ],
+)
+def test_unusable_flags_are_one_message_and_exit_code_2(flags, message, tmp_path):
+    import re
+
+    done = train(*flags, "--mode=train", f"--model_dir={tmp_path}/run")
+    assert done.returncode == 2
+    assert re.search(message, done.stderr), done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
