@@ -40,7 +40,7 @@ with strategy.scope():
     logs = trainer.train(tf.constant(4))
 sums = [float(np.abs(v.numpy()).sum()) for v in trainer.model.trainable_variables]
 print(json.dumps({"replicas": strategy.num_replicas_in_sync, "sums": sums,
-                  "losses": {k: float(v) for k, v in logs.items()}}))
+                  "losses": {k: float(v.numpy()) for k, v in logs.items()}}))
 """
 
 
