@@ -109,9 +109,20 @@ _MODEL_RULES: list[_Rule] = [
     ("protonet.num_filters", *_POSITIVE),
     ("protonet.num_prototypes", *_POSITIVE),
     ("head.num_filters", *_POSITIVE),
+    (
+        "backbone.yolact_resnet.deformable_blocks",
+        lambda value: len(value) == 4 and min(value) >= 0,
+        "four numbers, one for each stage",
+    ),
+    ("backbone.yolact_resnet.deformable_interval", *_POSITIVE),
     ("anchor.scales_per_octave", *_POSITIVE),
     ("anchor.scales", lambda value: len(value) > 0 and min(value) > 0, "numbers above 0, one for each level"),
     ("anchor.aspect_ratios", lambda value: len(value) > 0 and min(value) > 0, "numbers above 0"),
+    (
+        "detection_generator.nms",
+        lambda value: value in yolact.NMS_KINDS,
+        f"one of {', '.join(yolact.NMS_KINDS)}",
+    ),
     ("detection_generator.score_threshold", *_FRACTION),
     ("detection_generator.nms_iou_threshold", *_FRACTION),
     ("detection_generator.nms_top_k", *_POSITIVE),
@@ -124,6 +135,8 @@ _LOSS_RULES: list[_Rule] = [
     ("box_weight", *_NOT_NEGATIVE),
     ("mask_weight", *_NOT_NEGATIVE),
     ("semantic_weight", *_NOT_NEGATIVE),
+    ("mask_iou_weight", *_NOT_NEGATIVE),
+    ("min_mask_iou_area", *_NOT_NEGATIVE),
     ("positive_iou", *_FRACTION),
     ("negative_iou", *_FRACTION),
     ("crowd_iou", *_FRACTION),
@@ -178,6 +191,15 @@ def _check_data(data: yolact.DataConfig, prefix: str) -> Iterator[str]:
         value = getattr(section, name)
         if value is not None and not 0 <= value <= 1:
             yield f"{prefix}parser.augment.{name}: {value!r}, expected a number from 0 to 1"
+    for name in ("min_scale", "max_scale"):
+        value = getattr(section, name)
+        if value is not None and value <= 0:
+            yield f"{prefix}parser.augment.{name}: {value!r}, expected above 0"
+    if (section.min_scale or 1.0) > (section.max_scale or 1.0):
+        yield (
+            f"{prefix}parser.augment.min_scale: {section.min_scale} must not be above max_scale"
+            f" ({section.max_scale}; null is 1)"
+        )
     if section.max_expand_ratio is not None and section.max_expand_ratio < 1:
         yield f"{prefix}parser.augment.max_expand_ratio: {section.max_expand_ratio!r}, expected 1 or more"
 
@@ -206,6 +228,8 @@ def _check_model(model: yolact.YolactModel) -> Iterator[str]:
     if model.backbone.type == "yolact_resnet" and model.backbone.yolact_resnet.depth not in (50, 101):
         depth = model.backbone.yolact_resnet.depth
         yield f"task.model.backbone.yolact_resnet.depth: {depth}, expected 50 or 101"
+    if model.backbone.type == "yolact_darknet" and model.backbone.yolact_darknet.depth != 53:
+        yield f"task.model.backbone.yolact_darknet.depth: {model.backbone.yolact_darknet.depth}, expected 53"
     yield from _check_decoder(model)
 
 

@@ -14,6 +14,7 @@ from official.vision.configs import backbones
 from official.vision.configs import common
 
 AUGMENT_PRESETS = ("paper", "default", "none")
+NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 DEFAULT_MIN_NEGATIVES = 8
 
 
@@ -25,10 +26,26 @@ class YolactResNet(hyperparams.Config):
       depth: 50 or 101.
       zero_init_residual: start the last gamma of each residual block at 0, which lets training
         from random weights begin; imported weights overwrite it.
+      deformable_blocks: for each of the four stages, how many of its last blocks may have a
+        modulated deformable 3x3 convolution; YOLACT++ has [0, 4, 6, 3] and [0, 4, 23, 3].
+      deformable_interval: N, of these every N-th block of the stage, the first one included, has one.
     """
 
     depth: int = 50
     zero_init_residual: bool = True
+    deformable_blocks: List[int] = dataclasses.field(default_factory=lambda: [0, 0, 0, 0])
+    deformable_interval: int = 1
+
+
+@dataclasses.dataclass
+class YolactDarkNet(hyperparams.Config):
+    """DarkNet as the original has it: convolution, batch norm, leaky ReLU of slope 0.1.
+
+    Attributes:
+      depth: 53.
+    """
+
+    depth: int = 53
 
 
 @dataclasses.dataclass
@@ -37,6 +54,7 @@ class Backbone(backbones.Backbone):
 
     type: Optional[str] = "yolact_resnet"
     yolact_resnet: YolactResNet = dataclasses.field(default_factory=YolactResNet)
+    yolact_darknet: YolactDarkNet = dataclasses.field(default_factory=YolactDarkNet)
 
 
 @dataclasses.dataclass
@@ -115,14 +133,17 @@ class DetectionGenerator(hyperparams.Config):
     """From raw outputs to detections.
 
     Attributes:
+      nms: `fast` (the original's default), `fast_second_threshold` (no score of any class at or below
+        the threshold), `cross_class` (an object has one class) or `traditional` (greedy, by class).
       score_threshold: anchors whose best class score is not above it are left out.
       nms_iou_threshold: a detection that overlaps a better one of its class by more goes.
-      nms_top_k: candidates of each class.
+      nms_top_k: candidates of each class; `traditional` takes all.
       max_detections: D, detections of an image.
       crop_masks: cut each mask to its box.
       crop_padding: prototype pixels left around the box when masks are cut.
     """
 
+    nms: str = "fast"
     score_threshold: float = 0.05
     nms_iou_threshold: float = 0.5
     nms_top_k: int = 200
@@ -148,7 +169,10 @@ class YolactModel(hyperparams.Config):
       input_size: (height, width) of the network input in pixels.
       min_level: lowest pyramid level; prototypes have twice its resolution.
       max_level: highest pyramid level.
-      freeze_bn: run every batch norm on its stored statistics and train neither gamma nor beta.
+      mask_rescoring: YOLACT++'s branch that predicts the IoU of each mask; mask scores are class
+        score times predicted IoU.
+      freeze_bn: run every batch norm on its stored statistics and train neither gamma nor beta. None:
+        do so where a replica has fewer than 6 images of a batch and the statistics are imported.
       class_prior: probability of an object with which class and semantic logits start; 0 starts
         their biases at 0 as the original does. Training from random weights needs it.
       freeze_backbone_level: keep the backbone's weights up to the endpoint of this level; 0: train
@@ -171,7 +195,8 @@ class YolactModel(hyperparams.Config):
             activation="relu", use_sync_bn=False, norm_momentum=0.9, norm_epsilon=1e-5
         )
     )
-    freeze_bn: bool = False
+    mask_rescoring: bool = False
+    freeze_bn: Optional[bool] = None
     class_prior: float = 0.0
     freeze_backbone_level: int = 0
 
@@ -188,6 +213,10 @@ class Augment(hyperparams.Config):
       max_expand_ratio: largest side of that canvas over the image's.
       sample_crop: cut a random part of the image.
       min_crop_side: smallest side of that part over the image's.
+      min_scale: with `max_scale`, shows a window of the image's own aspect ratio in which objects
+        are so much larger (above 1) or smaller (below 1); it then takes the place of `expand` and
+        `sample_crop`. The original has no such step.
+      max_scale: see there.
       mirror: probability of a left-right flip.
       flip: probability of an upside-down flip.
       min_box_side: boxes narrower or lower than so many input pixels are dropped.
@@ -199,6 +228,8 @@ class Augment(hyperparams.Config):
     max_expand_ratio: Optional[float] = None
     sample_crop: Optional[bool] = None
     min_crop_side: Optional[float] = None
+    min_scale: Optional[float] = None
+    max_scale: Optional[float] = None
     mirror: Optional[float] = None
     flip: Optional[float] = None
     min_box_side: Optional[float] = None
@@ -246,6 +277,8 @@ class Losses(hyperparams.Config):
       min_negatives: hard negatives mined at least in each image, those without objects included.
         None: 0 with the augmentation preset `paper`, as the original has it; otherwise 8.
       masks_to_train: positives of an image that draw masks, at most; the loss is rescaled.
+      mask_iou_weight: of the mask-IoU loss, where the model has `mask_rescoring`.
+      min_mask_iou_area: masks of no more grid cells than this teach no mask IoU.
       weight_decay: L2, on every trainable tensor, added to the gradient.
     """
 
@@ -253,6 +286,8 @@ class Losses(hyperparams.Config):
     box_weight: float = 1.5
     mask_weight: float = 6.125
     semantic_weight: float = 1.0
+    mask_iou_weight: float = 25.0
+    min_mask_iou_area: float = 25.0
     positive_iou: float = 0.5
     negative_iou: float = 0.4
     crowd_iou: float = 0.7

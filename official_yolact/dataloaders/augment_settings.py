@@ -18,6 +18,9 @@ class AugmentSettings:
       max_expand_ratio: largest side of the canvas over the image's.
       sample_crop: cut a random part.
       min_crop_side: smallest side of the part over the canvas's.
+      min_scale: smallest size of objects in a window of the image's aspect ratio, over their size in
+        the image.
+      max_scale: largest.
       crop_origin: first pixel that the corner of the part may have.
       mirror: probability of a left-right flip.
       flip: probability of an upside-down flip.
@@ -30,10 +33,17 @@ class AugmentSettings:
     max_expand_ratio: float
     sample_crop: bool
     min_crop_side: float
+    min_scale: float
+    max_scale: float
     crop_origin: float
     mirror: float
     flip: float
     min_box_side: float
+
+    @property
+    def scales(self) -> bool:
+        """Whether `min_scale` and `max_scale` take the place of expanding and cropping."""
+        return (self.min_scale, self.max_scale) != (1.0, 1.0)
 
 
 _DEFAULT = AugmentSettings(
@@ -43,6 +53,8 @@ _DEFAULT = AugmentSettings(
     max_expand_ratio=4.0,
     sample_crop=True,
     min_crop_side=0.3,
+    min_scale=1.0,
+    max_scale=1.0,
     crop_origin=0.0,
     mirror=0.5,
     flip=0.0,

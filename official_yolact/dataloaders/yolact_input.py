@@ -125,6 +125,10 @@ class Parser:
 
     def _draw_window(self, seeds: list[Tensor], size: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
         settings = self._settings
+        if settings.scales:
+            return augment.draw_scaled(
+                seeds[1], size, boxes_px, is_crowd, settings.min_scale, settings.max_scale
+            )
         window = augment.draw_canvas(seeds[0], size, settings.expand, settings.max_expand_ratio)
         if not settings.sample_crop:
             return window

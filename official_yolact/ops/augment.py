@@ -101,15 +101,57 @@ def draw_crop(
       one of the six are the same; it redraws modes without end, here three times.
     """
     windows, allowed = _candidates(seed, canvas, min_side, origin)
-    objects = centers_inside(boxes_px, windows) & ~is_crowd
-    teaches = tf.reduce_any(objects, axis=-1) | tf.equal(tf.shape(boxes_px)[0], 0)
+    usable = allowed & _show_object(windows, boxes_px, is_crowd)
     mode_seed = tf.random.experimental.stateless_fold_in(seed, 1)
     whole = tf.random.stateless_uniform([_ROUNDS, 1], mode_seed) < 1.0 / _MODES
     canvas_row = tf.broadcast_to(canvas, [_ROUNDS, 1, 4])
     choices = tf.reshape(tf.concat([canvas_row, windows], axis=1), [-1, 4])
-    usable = tf.reshape(tf.concat([whole, allowed & teaches], axis=1), [-1])
-    # The first usable choice; without any, argmax gives row 0, which is the canvas.
-    return choices[tf.argmax(tf.cast(usable, tf.int32))]
+    return _first_usable(choices, tf.reshape(tf.concat([whole, usable], axis=1), [-1]))
+
+
+def draw_scaled(
+    seed: Tensor, size: Tensor, boxes_px: Tensor, is_crowd: Tensor, min_scale: float, max_scale: float
+) -> Tensor:
+    """Draw a window of the image's aspect ratio in which objects appear larger or smaller.
+
+    A window smaller than the image lies in it, a larger one holds it. One that shows no object is
+    drawn anew, up to 50 times; then the window is the image.
+
+    Args:
+      seed: int32 [2].
+      size: int32 [2], (height, width) of the image in pixels.
+      boxes_px: float32 [M, 4] yxyx in pixels of the image.
+      is_crowd: bool [M].
+      min_scale: smallest size of an object over its size in the image; its logarithm is uniform.
+      max_scale: largest.
+
+    Returns:
+      int32 [4] window.
+
+    Source: large-scale jitter as in Model Garden's parsers; not of the original.
+    """
+    draws = tf.random.stateless_uniform([_TRIES, 3], seed)
+    scale = min_scale * (max_scale / min_scale) ** draws[:, :1]
+    extent = tf.cast(size, tf.float32)
+    side = extent / scale
+    corner = tf.cast(tf.round(draws[:, 1:] * (extent - side)), tf.int32)
+    side = tf.maximum(tf.cast(tf.round(side), tf.int32), 1)
+    windows = tf.concat([corner, corner + side], axis=-1)
+    usable = _show_object(windows, boxes_px, is_crowd)
+    return _first_usable(
+        tf.concat([whole_window(size)[tf.newaxis], windows], axis=0), tf.concat([[False], usable], axis=0)
+    )
+
+
+def _show_object(windows: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
+    """Tell which windows [..., 4] show the centre of an object; all do if there are no boxes."""
+    objects = centers_inside(boxes_px, windows) & ~is_crowd
+    return tf.reduce_any(objects, axis=-1) | tf.equal(tf.shape(boxes_px)[0], 0)
+
+
+def _first_usable(windows: Tensor, usable: Tensor) -> Tensor:
+    """Take the first usable row of windows [M, 4]; without any, argmax gives row 0."""
+    return windows[tf.argmax(tf.cast(usable, tf.int32))]
 
 
 def draw_flips(seed: Tensor, mirror: float, flip: float) -> tuple[Tensor, Tensor]:
