@@ -9,12 +9,14 @@ from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
+from official_yolact.modeling.backbones import yolact_darknet
 from official_yolact.modeling.backbones import yolact_resnet
 from official_yolact.modeling.decoders import yolact_fpn
 from official_yolact.tasks import yolact as tasks
 
 task_factory.register_task_cls(configs.YolactTask)(tasks.YolactTask)
 backbone_factory.register_backbone_builder("yolact_resnet")(yolact_resnet.build_yolact_resnet)
+backbone_factory.register_backbone_builder("yolact_darknet")(yolact_darknet.build_yolact_darknet)
 decoder_factory.register_decoder_builder("yolact_fpn")(yolact_fpn.build_yolact_fpn)
 for _name, _experiment in experiments.EXPERIMENTS.items():
     exp_factory.register_config_factory(_name)(_experiment)
