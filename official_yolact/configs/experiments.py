@@ -15,8 +15,11 @@ from official.modeling import optimization
 from official.vision.configs import backbones
 from official_yolact.configs import yolact
 
+# DarkNet takes RGB pixels divided by 255.
+DARKNET_NORMALIZATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
 MOBILENET_NORMALIZATION = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.5]}
 TRAIN2017_IMAGES = 118_287
+SBD_TRAIN_IMAGES = 8_498
 
 
 @dataclasses.dataclass
@@ -38,9 +41,61 @@ def yolact_resnet50_coco() -> YolactExperiment:
 
 def yolact_resnet101_coco() -> YolactExperiment:
     """Configure YOLACT-550 with ResNet-101, the original's `yolact_base`."""
+    return _coco("yolact_resnet101_coco", _resnet101())
+
+
+def yolact_darknet53_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with DarkNet-53."""
+    model = yolact.YolactModel(
+        backbone=yolact.Backbone(type="yolact_darknet"),
+        normalization=yolact.Normalization(**DARKNET_NORMALIZATION),
+    )
+    return _coco("yolact_darknet53_coco", model)
+
+
+def yolact_im700_coco() -> YolactExperiment:
+    """Configure YOLACT-700 with ResNet-101."""
+    model = _resnet101()
+    model.input_size = [700, 700]
+    # The original's 700 / 550 of each scale, cut to an integer.
+    model.anchor.scales = [30.0, 61.0, 122.0, 244.0, 488.0]
+    params = _coco("yolact_im700_coco", model)
+    params.task.losses.masks_to_train = 300
+    return params
+
+
+def yolact_im400_coco() -> YolactExperiment:
+    """Configure YOLACT-400 with ResNet-101, of which the paper has numbers, but no weights."""
+    model = _resnet101()
+    model.input_size = [400, 400]
+    model.anchor.scales = [17.0, 34.0, 69.0, 139.0, 279.0]
+    return _coco("yolact_im400_coco", model)
+
+
+def yolact_plus_resnet50_coco() -> YolactExperiment:
+    """Configure YOLACT++ with ResNet-50: every 3x3 convolution of C3 to C5 is deformable."""
     model = yolact.YolactModel()
-    model.backbone.yolact_resnet.depth = 101
-    return _coco("yolact_resnet101_coco", model)
+    model.backbone.yolact_resnet.deformable_blocks = [0, 4, 6, 3]
+    return _coco("yolact_plus_resnet50_coco", _make_plus(model))
+
+
+def yolact_plus_resnet101_coco() -> YolactExperiment:
+    """Configure YOLACT++ with ResNet-101, the original's `yolact_plus_base`: each third is deformable."""
+    model = _resnet101()
+    model.backbone.yolact_resnet.deformable_blocks = [0, 4, 23, 3]
+    model.backbone.yolact_resnet.deformable_interval = 3
+    return _coco("yolact_plus_resnet101_coco", _make_plus(model))
+
+
+def yolact_resnet50_pascal() -> YolactExperiment:
+    """Configure YOLACT-550 with ResNet-50 as the original trains it on Pascal SBD: 120,000 steps."""
+    model = yolact.YolactModel(num_classes=21)
+    model.anchor.scales = [32.0, 64.0, 128.0, 256.0, 512.0]
+    model.anchor.square = False
+    params = _paper("yolact_resnet50_pascal", model, 120_000, [60_000, 100_000])
+    _name_records(params.task, "data/sbd")
+    params.trainer.validation_interval = 2 * (SBD_TRAIN_IMAGES // params.task.train_data.global_batch_size)
+    return params
 
 
 def yolact_mobilenetv2_coco() -> YolactExperiment:
@@ -102,26 +157,51 @@ EXPERIMENTS: dict[str, Callable[[], YolactExperiment]] = {
     for factory in (
         yolact_resnet50_coco,
         yolact_resnet101_coco,
+        yolact_darknet53_coco,
+        yolact_im700_coco,
+        yolact_im400_coco,
+        yolact_plus_resnet50_coco,
+        yolact_plus_resnet101_coco,
+        yolact_resnet50_pascal,
         yolact_mobilenetv2_coco,
         yolact_tiny_shapes,
     )
 }
 
 
+def _resnet101() -> yolact.YolactModel:
+    model = yolact.YolactModel()
+    model.backbone.yolact_resnet.depth = 101
+    return model
+
+
+def _make_plus(model: yolact.YolactModel) -> yolact.YolactModel:
+    """Give a model what YOLACT++ has besides deformable convolutions."""
+    model.anchor.scales_per_octave = 3
+    model.anchor.square = False
+    model.mask_rescoring = True
+    return model
+
+
 def _coco(name: str, model: yolact.YolactModel) -> YolactExperiment:
-    batch, steps = 8, 800_000
+    params = _paper(name, model, 800_000, [280_000, 600_000, 700_000, 750_000])
+    _name_records(params.task, "data/coco")
+    params.trainer.validation_interval = 2 * (TRAIN2017_IMAGES // params.task.train_data.global_batch_size)
+    return params
+
+
+def _paper(name: str, model: yolact.YolactModel, steps: int, boundaries: list[int]) -> YolactExperiment:
+    batch = 8
     task = yolact.YolactTask(model=model)
     _set_data(task, batch, preset="paper")
-    task.train_data.input_path = "data/coco/train-*.tfrecord"
-    task.validation_data.input_path = "data/coco/val-*.tfrecord"
     base = 1e-3
     optimizer = {
         "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9}},
         "learning_rate": {
             "type": "stepwise",
             "stepwise": {
-                "boundaries": [280_000, 600_000, 700_000, 750_000],
-                "values": [base, base * 0.1, base * 0.01, base * 0.001, base * 0.0001],
+                "boundaries": boundaries,
+                "values": [base / 10**passed for passed in range(len(boundaries) + 1)],
             },
         },
         "warmup": {"type": "linear", "linear": {"warmup_steps": 500, "warmup_learning_rate": 1e-4}},
@@ -129,8 +209,12 @@ def _coco(name: str, model: yolact.YolactModel) -> YolactExperiment:
     params = _experiment(name, task, optimizer, steps)
     params.trainer.steps_per_loop = params.trainer.summary_interval = 100
     params.trainer.checkpoint_interval = 10_000
-    params.trainer.validation_interval = 2 * (TRAIN2017_IMAGES // batch)
     return params
+
+
+def _name_records(task: yolact.YolactTask, folder: str) -> None:
+    task.train_data.input_path = f"{folder}/train-*.tfrecord"
+    task.validation_data.input_path = f"{folder}/val-*.tfrecord"
 
 
 def _set_data(task: yolact.YolactTask, batch: int, preset: str) -> None:

@@ -20,6 +20,7 @@ from official.core import exp_factory
 from official.modeling.hyperparams import base_config
 from official_yolact.configs import check
 from official_yolact.configs import experiments
+from official_yolact.configs import names
 
 YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
 
@@ -51,7 +52,8 @@ def load_experiment(
     """Build and check the configuration of an experiment.
 
     Args:
-      experiment: a registered name; None takes the key `experiment` of the first file that has one.
+      experiment: a registered name, or the original's; None takes the key `experiment` of the first
+        file that has one.
       config_files: YAML files, later ones override earlier ones.
       overrides: `a.b=value` terms, or whole YAML or JSON mappings; they override the files.
 
@@ -81,7 +83,8 @@ def load_config(config: str, overrides: Sequence[str] = ()) -> experiments.Yolac
     """Build the configuration that a person means.
 
     Args:
-      config: a YAML file, the name of one that comes with the package, or an experiment.
+      config: a YAML file, the name of one that comes with the package, or an experiment (by our
+        name or the original's).
       overrides: as for `load_experiment`.
 
     Returns:
@@ -174,19 +177,21 @@ def _load(text: str, origin: str) -> Any:
 
 
 def _experiment_name(experiment: str | None, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    found = names.resolve_name(experiment) if experiment else None
     for origin, layer in layers:
-        named = layer.get("experiment")
-        if named and experiment and named != experiment:
+        stated = layer.get("experiment")
+        if not stated:
+            continue
+        named = names.resolve_name(str(stated))
+        if found and named != found:
             raise ValueError(
-                f"{origin}: experiment is {named!r}, but {experiment!r} was asked for: name one of them"
+                f"{origin}: experiment is {stated!r}, but {found!r} was asked for: name one of them"
             )
-        experiment = experiment or named
-    known = sorted(experiments.EXPERIMENTS)
-    if not experiment:
+        found = named
+    if not found:
+        known = sorted(experiments.EXPERIMENTS)
         raise ValueError(f"no experiment is named: give the key `experiment`, one of {known}")
-    if experiment not in known:
-        raise ValueError(f"unknown experiment {experiment!r}{_nearest(experiment, known)}; known are {known}")
-    return experiment
+    return found
 
 
 def _refuse_unknown_keys(

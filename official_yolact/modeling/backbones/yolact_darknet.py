@@ -49,9 +49,12 @@ class YolactDarkNet(tf_keras.Model):
         """
         super().__init__(**kwargs)
         self._input_size = tuple(input_specs.shape[1:3]) if input_specs is not None else (None, None)
-        options = {"norm_activation": norm_activation, "kernel_regularizer": kernel_regularizer}
+        options: dict[str, Any] = {
+            "norm_activation": norm_activation,
+            "kernel_regularizer": kernel_regularizer,
+        }
         self.preconv = conv_unit.ConvUnit(_STEM_FILTERS, 3, name="preconv", **options)
-        self.stages = [
+        self.stages: list[list[Any]] = [
             [
                 conv_unit.ConvUnit(
                     _channels(stage + 1), 3, strides=2, name=f"stage{stage}_downsample", **options
