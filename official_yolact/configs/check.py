@@ -187,7 +187,7 @@ def _check_data(data: yolact.DataConfig, prefix: str) -> Iterator[str]:
     section = data.parser.augment
     if section.preset not in yolact.AUGMENT_PRESETS:
         yield f"{prefix}parser.augment.preset: {section.preset!r}, expected one of {yolact.AUGMENT_PRESETS}"
-    for name in ("photometric", "expand", "mirror", "flip", "min_crop_side"):
+    for name in ("photometric", "expand", "mirror", "flip", "transpose", "min_crop_side"):
         value = getattr(section, name)
         if value is not None and not 0 <= value <= 1:
             yield f"{prefix}parser.augment.{name}: {value!r}, expected a number from 0 to 1"

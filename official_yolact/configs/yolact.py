@@ -213,12 +213,15 @@ class Augment(hyperparams.Config):
       max_expand_ratio: largest side of that canvas over the image's.
       sample_crop: cut a random part of the image.
       min_crop_side: smallest side of that part over the image's.
-      min_scale: with `max_scale`, shows a window of the image's own aspect ratio in which objects
-        are so much larger (above 1) or smaller (below 1); it then takes the place of `expand` and
+      min_scale: with `max_scale`, shows an undistorted window in which objects are so much
+        larger (above 1) or smaller (below 1); it then takes the place of `expand` and
         `sample_crop`. The original has no such step.
       max_scale: see there.
       mirror: probability of a left-right flip.
       flip: probability of an upside-down flip.
+      transpose: probability that rows and columns change places, which with both flips gives all
+        eight orientations: for photos from above. Use it with `min_scale` and `max_scale` where
+        images are not square, or objects are distorted.
       min_box_side: boxes narrower or lower than so many input pixels are dropped.
     """
 
@@ -232,6 +235,7 @@ class Augment(hyperparams.Config):
     max_scale: Optional[float] = None
     mirror: Optional[float] = None
     flip: Optional[float] = None
+    transpose: Optional[float] = None
     min_box_side: Optional[float] = None
 
 

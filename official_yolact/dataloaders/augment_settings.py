@@ -24,6 +24,7 @@ class AugmentSettings:
       crop_origin: first pixel that the corner of the part may have.
       mirror: probability of a left-right flip.
       flip: probability of an upside-down flip.
+      transpose: probability that rows and columns change places.
       min_box_side: boxes not wider or not higher than so many input pixels are dropped.
     """
 
@@ -38,6 +39,7 @@ class AugmentSettings:
     crop_origin: float
     mirror: float
     flip: float
+    transpose: float
     min_box_side: float
 
     @property
@@ -58,6 +60,7 @@ _DEFAULT = AugmentSettings(
     crop_origin=0.0,
     mirror=0.5,
     flip=0.0,
+    transpose=0.0,
     min_box_side=4.0,
 )
 

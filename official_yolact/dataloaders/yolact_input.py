@@ -71,16 +71,19 @@ class Parser:
         record = decoder.decode_record(serialized, self._num_classes)
         seed = self._example_seed(position)
         part_seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
+        original_size = tf.shape(record["image"])[:2]
+        transpose = augment.draw_transpose(seed, self._settings.transpose)
+        record = _transpose_record(record, transpose)
         size = tf.shape(record["image"])[:2]
         boxes_px = tf.clip_by_value(record["boxes"], 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])
         real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)
-        window = self._draw_window(part_seeds, size, boxes_px[real], record["is_crowd"][real])
+        window = self._draw_window(part_seeds, size, transpose, boxes_px[real], record["is_crowd"][real])
         mirror, flip = augment.draw_flips(part_seeds[2], self._settings.mirror, self._settings.flip)
         image = self._show_image(record["image"], window, part_seeds[3])
         boxes = windows.transform_boxes(boxes_px, window, mirror, flip)
         rows = self._choose_rows(boxes, real & augment.centers_inside(boxes_px, window), record["is_crowd"])
         classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
-        masks, semantic_masks = self._show_masks(tf.gather(record["masks"], rows), size, window)
+        masks, semantic_masks = self._show_masks(tf.gather(record["masks"], rows), size, transpose, window)
         semantic_masks = self._unite_masks(semantic_masks, classes, is_crowd)
         labels = schema.Labels(
             boxes=self._pad(tf.gather(boxes, rows)),
@@ -90,7 +93,7 @@ class Parser:
             masks=self._pad(windows.flip_grid(masks, mirror, flip, axis=1)),
             semantic_masks=windows.flip_grid(semantic_masks, mirror, flip),
             image_id=record["image_id"],
-            image_info=self._image_info(size),
+            image_info=self._image_info(original_size),
             weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
             seed=seed,
         )
@@ -123,11 +126,19 @@ class Parser:
     def _example_seed(self, position: Tensor) -> Tensor:
         return tf.stack([tf.constant(self._seed, tf.int32), tf.cast(position, tf.int32)])
 
-    def _draw_window(self, seeds: list[Tensor], size: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
+    def _draw_window(
+        self, seeds: list[Tensor], size: Tensor, transpose: Tensor, boxes_px: Tensor, is_crowd: Tensor
+    ) -> Tensor:
         settings = self._settings
         if settings.scales:
             return augment.draw_scaled(
-                seeds[1], size, boxes_px, is_crowd, settings.min_scale, settings.max_scale
+                seeds[1],
+                size,
+                self._natural_extent(size, transpose),
+                boxes_px,
+                is_crowd,
+                settings.min_scale,
+                settings.max_scale,
             )
         window = augment.draw_canvas(seeds[0], size, settings.expand, settings.max_expand_ratio)
         if not settings.sample_crop:
@@ -135,6 +146,17 @@ class Parser:
         return augment.draw_crop(
             seeds[1], window, boxes_px, is_crowd, settings.min_crop_side, settings.crop_origin
         )
+
+    def _natural_extent(self, size: Tensor, transpose: Tensor) -> Tensor:
+        """Give the window, float32 [2], in which objects appear as large as in evaluation.
+
+        That is the image; of a transposed one, a window in the input's aspect ratio: squashing its
+        exchanged sides into the input would stretch objects as evaluation never shows them.
+        """
+        extent = tf.cast(size, tf.float32)
+        network = tf.constant(self._input_size, tf.float32)
+        scale = tf.sqrt(tf.reduce_prod(extent) / tf.reduce_prod(network))
+        return tf.where(transpose, network * scale, extent)
 
     def _show_image(self, image: Tensor, window: Tensor, seed: Tensor) -> Tensor:
         part, corner = windows.visible_part(image, window)
@@ -156,12 +178,18 @@ class Parser:
         rows = tf.sort(tf.argsort(rank, stable=True)[:count])
         return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))
 
-    def _show_masks(self, encoded: Tensor, size: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    def _show_masks(
+        self, encoded: Tensor, size: Tensor, transpose: Tensor, window: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Decode and sample masks: bool [M, h, w] and bool [M, h3, w3], not yet flipped.
 
         Large ones go one at a time, which bounds memory, and are cut to their content. For small
         ones all that would cost more than the pixels it saves.
         """
+
+        def decode(one: Tensor) -> Tensor:
+            stored_size = tf.where(transpose, size[::-1], size)
+            return _exchange_axes(decoder.decode_mask(one, stored_size), transpose)
 
         def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
             return (
@@ -170,7 +198,7 @@ class Parser:
             )
 
         def show_one(one: Tensor) -> tuple[Tensor, Tensor]:
-            content, corner = windows.cut_mask(decoder.decode_mask(one, size))
+            content, corner = windows.cut_mask(decode(one))
             mask, semantic_mask = sample(content[tf.newaxis], corner)
             return mask[0], semantic_mask[0]
 
@@ -181,9 +209,7 @@ class Parser:
 
         def show_together() -> tuple[Tensor, Tensor]:
             signature = tf.TensorSpec([None, None], tf.uint8)
-            decoded = tf.map_fn(
-                lambda one: decoder.decode_mask(one, size), encoded, fn_output_signature=signature
-            )
+            decoded = tf.map_fn(decode, encoded, fn_output_signature=signature)
             decoded = tf.reshape(decoded, tf.concat([[-1], size], axis=0))
             return sample(*windows.frame_masks(decoded))
 
@@ -216,3 +242,16 @@ class Parser:
         semantic_shape = [*self._semantic_size, self._num_classes - 1]
         labels["semantic_masks"] = tf.ensure_shape(labels["semantic_masks"], semantic_shape)
         return labels
+
+
+def _exchange_axes(image: Tensor, exchange: Tensor) -> Tensor:
+    """Make rows columns if `exchange`, a bool scalar, says so."""
+    others = range(2, image.shape.rank)
+    return tf.cond(exchange, lambda: tf.transpose(image, [1, 0, *others]), lambda: tf.identity(image))
+
+
+def _transpose_record(record: decoder.Record, transpose: Tensor) -> decoder.Record:
+    """Transpose a record's image and boxes; its masks are still encoded."""
+    boxes = tf.where(transpose, tf.gather(record["boxes"], [1, 0, 3, 2], axis=-1), record["boxes"])
+    image = tf.ensure_shape(_exchange_axes(record["image"], transpose), [None, None, 3])
+    return decoder.Record(**{**record, "image": image, "boxes": boxes})

@@ -110,19 +110,26 @@ def draw_crop(
 
 
 def draw_scaled(
-    seed: Tensor, size: Tensor, boxes_px: Tensor, is_crowd: Tensor, min_scale: float, max_scale: float
+    seed: Tensor,
+    size: Tensor,
+    extent: Tensor,
+    boxes_px: Tensor,
+    is_crowd: Tensor,
+    min_scale: float,
+    max_scale: float,
 ) -> Tensor:
-    """Draw a window of the image's aspect ratio in which objects appear larger or smaller.
+    """Draw a window in which objects appear larger or smaller, and are not distorted.
 
-    A window smaller than the image lies in it, a larger one holds it. One that shows no object is
-    drawn anew, up to 50 times; then the window is the image.
+    A window smaller than the image lies in it, a larger one holds it; each axis for itself. One that
+    shows no object is drawn anew, up to 50 times; then the window is the image.
 
     Args:
       seed: int32 [2].
       size: int32 [2], (height, width) of the image in pixels.
+      extent: float32 [2], (height, width) of the window at scale 1.
       boxes_px: float32 [M, 4] yxyx in pixels of the image.
       is_crowd: bool [M].
-      min_scale: smallest size of an object over its size in the image; its logarithm is uniform.
+      min_scale: smallest scale, by which objects appear larger; its logarithm is uniform.
       max_scale: largest.
 
     Returns:
@@ -132,9 +139,8 @@ def draw_scaled(
     """
     draws = tf.random.stateless_uniform([_TRIES, 3], seed)
     scale = min_scale * (max_scale / min_scale) ** draws[:, :1]
-    extent = tf.cast(size, tf.float32)
     side = extent / scale
-    corner = tf.cast(tf.round(draws[:, 1:] * (extent - side)), tf.int32)
+    corner = tf.cast(tf.round(draws[:, 1:] * (tf.cast(size, tf.float32) - side)), tf.int32)
     side = tf.maximum(tf.cast(tf.round(side), tf.int32), 1)
     windows = tf.concat([corner, corner + side], axis=-1)
     usable = _show_object(windows, boxes_px, is_crowd)
@@ -152,6 +158,12 @@ def _show_object(windows: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
 def _first_usable(windows: Tensor, usable: Tensor) -> Tensor:
     """Take the first usable row of windows [M, 4]; without any, argmax gives row 0."""
     return windows[tf.argmax(tf.cast(usable, tf.int32))]
+
+
+def draw_transpose(seed: Tensor, probability: float) -> Tensor:
+    """Draw whether rows and columns change places: a bool scalar."""
+    draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 2))
+    return draw < probability
 
 
 def draw_flips(seed: Tensor, mirror: float, flip: float) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,12 @@ def test_the_paper_preset_has_the_original_s_numbers() -> None:
         "max_expand_ratio": 4.0,
         "sample_crop": True,
         "min_crop_side": 0.3,
+        "min_scale": 1.0,
+        "max_scale": 1.0,
         "crop_origin": 1.0,
         "mirror": 0.5,
         "flip": 0.0,
+        "transpose": 0.0,
         "min_box_side": pytest.approx(0.00727, abs=1e-5),
     }
 
