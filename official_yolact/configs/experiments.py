@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from official.core import config_definitions as cfg
-from official.modeling import optimization
 from official.vision.configs import backbones
+from official_yolact.configs import training
 from official_yolact.configs import yolact
 
 # DarkNet takes RGB pixels divided by 255.
@@ -28,10 +28,15 @@ class YolactExperiment(cfg.ExperimentConfig):
 
     Attributes:
       experiment: registered name.
+      schedule_batch_size: batch size for which learning rate, `train_steps`, `validation_interval` and
+        the schedule's boundaries are written; `configs.schedules` scales them where
+        `task.train_data.global_batch_size` differs. 0: they are taken as they are.
     """
 
     experiment: str = ""
+    schedule_batch_size: int = 0
     task: yolact.YolactTask = dataclasses.field(default_factory=yolact.YolactTask)
+    trainer: training.TrainerConfig = dataclasses.field(default_factory=training.TrainerConfig)
 
 
 def yolact_resnet50_coco() -> YolactExperiment:
@@ -196,17 +201,20 @@ def _paper(name: str, model: yolact.YolactModel, steps: int, boundaries: list[in
     _set_data(task, batch, preset="paper")
     base = 1e-3
     optimizer = {
-        "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9}},
+        "optimizer": {"type": "torch_sgd", "torch_sgd": {"momentum": 0.9}},
         "learning_rate": {
             "type": "stepwise",
             "stepwise": {
                 "boundaries": boundaries,
                 "values": [base / 10**passed for passed in range(len(boundaries) + 1)],
+                # Keras still gives step B the rate before boundary B; the original the rate after it.
+                "offset": -1,
             },
         },
         "warmup": {"type": "linear", "linear": {"warmup_steps": 500, "warmup_learning_rate": 1e-4}},
     }
     params = _experiment(name, task, optimizer, steps)
+    params.schedule_batch_size = batch
     params.trainer.steps_per_loop = params.trainer.summary_interval = 100
     params.trainer.checkpoint_interval = 10_000
     return params
@@ -229,9 +237,9 @@ def _experiment(
     return YolactExperiment(
         experiment=name,
         task=task,
-        trainer=cfg.TrainerConfig(
+        trainer=training.TrainerConfig(
             train_steps=steps,
-            optimizer_config=optimization.OptimizationConfig(optimizer),
+            optimizer_config=training.OptimizationConfig(optimizer),
             best_checkpoint_export_subdir="best_ckpt",
             best_checkpoint_eval_metric="mask_AP",
             best_checkpoint_metric_comp="higher",

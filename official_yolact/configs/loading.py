@@ -21,6 +21,7 @@ from official.modeling.hyperparams import base_config
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 from official_yolact.configs import names
+from official_yolact.configs import schedules
 
 YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
 
@@ -76,6 +77,7 @@ def load_experiment(
             raise ValueError(f"{origin}: {_plain(error)}") from error
     params.experiment = name
     check.check(params)
+    schedules.scale_schedule(params)
     return params
 
 

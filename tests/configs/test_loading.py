@@ -48,7 +48,7 @@ def test_the_paper_recipe_has_the_papers_numbers():
     assert optimizer.learning_rate.stepwise.boundaries == [280_000, 600_000, 700_000, 750_000]
     assert optimizer.learning_rate.stepwise.values == [1e-3, 1e-4, 1e-5, 1e-6, 1e-7]
     assert (optimizer.warmup.linear.warmup_steps, optimizer.warmup.linear.warmup_learning_rate) == (500, 1e-4)
-    assert optimizer.optimizer.sgd.momentum == 0.9
+    assert optimizer.optimizer.torch_sgd.momentum == 0.9
     assert params.task.losses.weight_decay == 5e-4
     losses = params.task.losses
     assert (losses.class_weight, losses.box_weight, losses.mask_weight, losses.semantic_weight) == (

@@ -1,0 +1,105 @@
+"""A training schedule, written for one batch size, carried over to another.
+
+Source: the original scales by batch / 8 unless told not to: learning rate times that, iterations and
+their boundaries divided by it. Differences: it leaves a learning rate given on its command line as it
+is, where here every number of a configuration is for `schedule_batch_size`, wherever it was written;
+and it counts validation in epochs, where `validation_interval` is in steps and scales with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import logging
+
+from official_yolact.configs import experiments
+
+_RATES = {
+    "constant": ("learning_rate",),
+    "stepwise": ("values",),
+    "exponential": ("initial_learning_rate",),
+    "polynomial": ("initial_learning_rate", "end_learning_rate"),
+    "cosine": ("initial_learning_rate",),
+    "step_cosine_with_offset": ("values",),
+}
+_STEPS = {
+    "stepwise": ("boundaries",),
+    "exponential": ("decay_steps",),
+    "polynomial": ("decay_steps",),
+    "cosine": ("decay_steps",),
+    "step_cosine_with_offset": ("boundaries",),
+}
+_TRAINER_STEPS = ("train_steps", "validation_interval")
+
+
+def scale_schedule(params: experiments.YolactExperiment) -> None:
+    """Scale learning rate and steps, in place, from `schedule_batch_size` to the training batch.
+
+    Learning rates are multiplied by batch / schedule_batch_size, and `trainer.train_steps`,
+    `trainer.validation_interval` and the schedule's boundaries or decay steps divided by it, rounded
+    down, but to 1 at least. Warm-up, the schedule's `offset` and the other intervals stay. Then
+    `schedule_batch_size` is the training batch: scaling again, and reading the written configuration,
+    change nothing.
+
+    Args:
+      params: a checked experiment.
+
+    Raises:
+      ValueError: `schedule_batch_size` is negative; the learning rate depends on a power of the step,
+        which has no such scaling.
+    """
+    written, batch = params.schedule_batch_size, params.task.train_data.global_batch_size
+    if written < 0:
+        raise ValueError(f"schedule_batch_size: {written}, expected 0 (do not scale) or a batch size")
+    if not written or written == batch:
+        return
+    learning_rate = params.trainer.optimizer_config.learning_rate
+    kind = learning_rate.type
+    if kind not in _RATES:
+        raise ValueError(
+            f"trainer.optimizer_config.learning_rate.type: {kind!r} cannot be scaled from schedule_batch_size "
+            f"{written} to task.train_data.global_batch_size {batch}: write it for batch {batch} and set "
+            f"schedule_batch_size={batch}, or choose one of {sorted(_RATES)}"
+        )
+    changes = [
+        _scale_field(section, name, scale, written, batch)
+        for section, names, scale in (
+            (learning_rate.get(), _RATES[kind], _scale_rate),
+            (learning_rate.get(), _STEPS.get(kind, ()), _scale_steps),
+            (params.trainer, _TRAINER_STEPS, _scale_steps),
+        )
+        for name in names
+    ]
+    params.schedule_batch_size = batch
+    logging.info(
+        "schedule scaled from batch %d to batch %d: %s. Set schedule_batch_size=%d to have numbers taken "
+        "as they are written",
+        written,
+        batch,
+        ", ".join(change for change in changes if change),
+        batch,
+    )
+
+
+def _scale_field(section: Any, name: str, scale: Any, written: int, batch: int) -> str:
+    value = getattr(section, name)
+    if value is None:
+        return ""
+    scaled = (
+        [scale(item, written, batch) for item in value] if _is_list(value) else scale(value, written, batch)
+    )
+    setattr(section, name, scaled)
+    return f"{name} {value} -> {scaled}"
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _scale_rate(rate: float, written: int, batch: int) -> float:
+    # Twelve digits hide the rounding of 1e-3 * 2, and nothing else.
+    return float(f"{rate * batch / written:.12g}")
+
+
+def _scale_steps(steps: int, written: int, batch: int) -> int:
+    return max(steps * written // batch, min(steps, 1))
