@@ -1,4 +1,7 @@
-"""Fast NMS of YOLACT."""
+"""The forms of non-maximum suppression of YOLACT.
+
+All shapes are static but for the batch, and all compile under XLA.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,13 @@ def fast_nms(
     iou_threshold: float,
     top_k: int,
     max_detections: int,
+    second_threshold: bool = False,
 ) -> Kept:
     """Keep, class by class, the boxes that no better box of the class overlaps.
 
     A box that is itself suppressed still suppresses. An anchor whose best class score is not above
-    the threshold is left out of every class; beyond that no score is too low.
+    the threshold is left out of every class; beyond that no score is too low, unless
+    `second_threshold` says so.
 
     Args:
       boxes_norm: float [B, A, 4] yxyx.
@@ -41,6 +46,7 @@ def fast_nms(
       iou_threshold: a box goes when a better one has a higher IoU with it.
       top_k: candidates of each class.
       max_detections: D.
+      second_threshold: leave out also what scores no more than the threshold in its own class.
 
     Returns:
       Kept, of static shape. Equal scores keep the order of class, then anchor.
@@ -51,28 +57,158 @@ def fast_nms(
     boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
     candidate = tf.reduce_max(scores, axis=-1, keepdims=True) > score_threshold
     by_class = tf.transpose(tf.where(candidate, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
-    num_classes, num_anchors = by_class.shape[1:]
-    per_class = min(top_k, num_anchors)
-    by_class, indices = tf.math.top_k(by_class, per_class)  # [B, C-1, k]
-    # Excluded anchors come last in their class, so that they suppress no candidate.
-    overlaps = _self_iou(tf.gather(boxes_norm, indices, batch_dims=1))  # [B, C-1, k, k]
-    better = tf.linalg.band_part(tf.ones([per_class, per_class]), 0, -1) - tf.eye(per_class)
-    kept = tf.reduce_max(overlaps * better, axis=-2) <= iou_threshold
-    by_class = tf.where(kept, by_class, _EXCLUDED)
+    by_class, indices = _exclude_overlapped(boxes_norm, by_class, iou_threshold, top_k)
+    if second_threshold:
+        by_class = tf.where(by_class > score_threshold, by_class, _EXCLUDED)
+    return _keep_best(by_class, indices, max_detections)
 
-    total = num_classes * per_class
-    best, place = tf.math.top_k(tf.reshape(by_class, [-1, total]), min(max_detections, total))
+
+def cross_class_nms(
+    boxes_norm: Tensor,
+    scores: Tensor,
+    score_threshold: float,
+    iou_threshold: float,
+    top_k: int,
+    max_detections: int,
+) -> Kept:
+    """Give each box its best class, and keep those that no better box of any class overlaps.
+
+    As in `fast_nms`, a box that is itself suppressed still suppresses.
+
+    Args:
+      boxes_norm: float [B, A, 4] yxyx.
+      scores: float [B, A, C-1] probabilities of the classes without the background.
+      score_threshold: boxes whose best class score is not above it are left out.
+      iou_threshold: a box goes when a better one has a higher IoU with it.
+      top_k: candidates of the image.
+      max_detections: D.
+
+    Returns:
+      Kept, of static shape. Equal scores keep the order of anchors, equal classes of a box the first.
+
+    Source: the original, which gives all that is left of `top_k`, in place of the best
+    `max_detections`; boxes without area as in `fast_nms`.
+    """
+    boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
+    best = tf.reduce_max(scores, axis=-1)
+    best = tf.where(best > score_threshold, best, _EXCLUDED)[:, tf.newaxis]  # [B, 1, A]
+    best, indices = _exclude_overlapped(boxes_norm, best, iou_threshold, top_k)
+    kept = _keep_best(best, indices, max_detections)
+    classes = tf.gather(tf.argmax(scores, axis=-1, output_type=tf.int32), kept.indices, batch_dims=1) + 1
+    return kept._replace(classes=tf.where(kept.classes > 0, classes, 0))
+
+
+def traditional_nms(
+    boxes_norm: Tensor,
+    scores: Tensor,
+    input_size: Tensor,
+    score_threshold: float,
+    iou_threshold: float,
+    max_detections: int,
+) -> Kept:
+    """Keep, class by class, the boxes that no better *kept* box of the class overlaps.
+
+    The best box of all classes is kept and takes those that overlap it from its own class, and so on
+    until D are kept or none is left: what greedy suppression of every class would put first.
+
+    Args:
+      boxes_norm: float [B, A, 4] yxyx.
+      scores: float [B, A, C-1] probabilities of the classes without the background.
+      input_size: number [B, 2] (height, width) of the network input in pixels, for the IoU.
+      score_threshold: a class score must be above it.
+      iou_threshold: a box goes when a better one has at least this IoU with it.
+      max_detections: D.
+
+    Returns:
+      Kept, of static shape. Equal scores keep the order of class, then anchor.
+
+    Source: the original, whose pixel boxes include their last row and column: side = y2 - y1 + 1.
+    """
+    scale = tf.tile(tf.cast(input_size, tf.float32), [1, 2])[:, tf.newaxis]
+    boxes_px = tf.cast(boxes_norm, tf.float32) * scale
+    scores = tf.cast(scores, tf.float32)
+    by_class = tf.transpose(tf.where(scores > score_threshold, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
+    batch = tf.shape(by_class)[0]
+    none = tf.zeros([batch, max_detections], tf.int32)
+    kept = Kept(none, none, tf.cast(none, tf.float32), tf.zeros([batch], tf.int32))
+    return tf.while_loop(
+        lambda by_class, best, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
+        lambda by_class, best, kept: _keep_one_more(boxes_px, by_class, best, kept, iou_threshold),
+        (by_class, tf.reduce_max(by_class, axis=-1), kept),
+        maximum_iterations=max_detections,
+    )[-1]
+
+
+def _keep_one_more(
+    boxes_px: Tensor, by_class: Tensor, best: Tensor, kept: Kept, iou_threshold: float
+) -> tuple[Tensor, Tensor, Kept]:
+    """Move the best box of each image to `kept`, and exclude what overlaps it from its class.
+
+    Only the row of that class is read and written, which makes a step cheap: `best` [B, C-1] holds
+    the largest score of each row of `by_class` [B, C-1, A].
+    """
+    label = tf.argmax(best, axis=-1, output_type=tf.int32)
+    row = tf.gather(by_class, label, batch_dims=1)  # [B, A]
+    index = tf.argmax(row, axis=-1, output_type=tf.int32)
+    score = tf.gather(row, index, batch_dims=1)
+    overlaps = _iou_of_pixels(tf.gather(boxes_px, index, batch_dims=1), boxes_px)
+    is_kept = tf.range(row.shape[1]) == index[:, tf.newaxis]
+    row = tf.where(is_kept | (overlaps >= iou_threshold), _EXCLUDED, row)
+    images = tf.range(tf.shape(best)[0])
+    by_class = tf.tensor_scatter_nd_update(by_class, tf.stack([images, label], axis=-1), row)
+    is_label = tf.range(best.shape[1]) == label[:, tf.newaxis]
+    best = tf.where(is_label, tf.reduce_max(row, axis=-1, keepdims=True), best)
+    real = score > _EXCLUDED
+    is_next = (tf.range(kept.scores.shape[1]) == kept.num[:, tf.newaxis]) & real[:, tf.newaxis]
+    kept = Kept(
+        tf.where(is_next, index[:, tf.newaxis], kept.indices),
+        tf.where(is_next, label[:, tf.newaxis] + 1, kept.classes),
+        tf.where(is_next, score[:, tf.newaxis], kept.scores),
+        kept.num + tf.cast(real, tf.int32),
+    )
+    return by_class, best, kept
+
+
+def _exclude_overlapped(
+    boxes_norm: Tensor, by_row: Tensor, iou_threshold: float, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Sort each row [B, R, A] of scores, cut it to `top_k`, and exclude what a better box overlaps.
+
+    Returns:
+      Scores and anchors, [B, R, k].
+    """
+    per_row = min(top_k, by_row.shape[2])
+    by_row, indices = tf.math.top_k(by_row, per_row)
+    # Excluded anchors come last in their row, so that they suppress no candidate.
+    candidates = tf.gather(boxes_norm, indices, batch_dims=1)
+    overlaps = boxes.iou(candidates, candidates)  # [B, R, k, k]
+    better = tf.linalg.band_part(tf.ones([per_row, per_row]), 0, -1) - tf.eye(per_row)
+    kept = tf.reduce_max(overlaps * better, axis=-2) <= iou_threshold
+    return tf.where(kept, by_row, _EXCLUDED), indices
+
+
+def _keep_best(by_row: Tensor, indices: Tensor, max_detections: int) -> Kept:
+    """Keep the best scores of all rows [B, R, k]; row 0 is class 1."""
+    num_rows, per_row = by_row.shape[1:]
+    total = num_rows * per_row
+    best, place = tf.math.top_k(tf.reshape(by_row, [-1, total]), min(max_detections, total))
     indices = tf.gather(tf.reshape(indices, [-1, total]), place, batch_dims=1)
     padding = [[0, 0], [0, max_detections - min(max_detections, total)]]
     best = tf.pad(best, padding, constant_values=_EXCLUDED)
     real = best > _EXCLUDED
     return Kept(
         tf.where(real, tf.pad(indices, padding), 0),
-        tf.where(real, tf.pad(place // per_class, padding) + 1, 0),
+        tf.where(real, tf.pad(place // per_row, padding) + 1, 0),
         tf.where(real, best, 0.0),
         tf.reduce_sum(tf.cast(real, tf.int32), axis=-1),
     )
 
 
-def _self_iou(candidates: Tensor) -> Tensor:
-    return boxes.iou(candidates, candidates)
+def _iou_of_pixels(box: Tensor, boxes_px: Tensor) -> Tensor:
+    """Compute the IoU [B, A] of one box [B, 4] with boxes [B, A, 4], whose last pixels are inside."""
+    box = box[:, tf.newaxis]
+    low, high = tf.maximum(box[..., :2], boxes_px[..., :2]), tf.minimum(box[..., 2:], boxes_px[..., 2:])
+    shared = tf.reduce_prod(tf.maximum(high - low + 1.0, 0.0), axis=-1)
+    area = tf.reduce_prod(boxes_px[..., 2:] - boxes_px[..., :2] + 1.0, axis=-1)
+    own = tf.reduce_prod(box[..., 2:] - box[..., :2] + 1.0, axis=-1)
+    return tf.math.divide_no_nan(shared, own + area - shared)
