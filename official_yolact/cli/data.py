@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ def add_parser(subparsers: _Subparsers) -> None:
     parser = subparsers.add_parser("data", help="make, convert and look at data sets")
     commands = parser.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
     _add_shapes(commands)
+    _add_sbd(commands)
     _add_convert(commands)
     _add_show(commands)
 
@@ -39,6 +41,26 @@ def _add_shapes(commands: _Subparsers) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     parser.set_defaults(run=run_shapes)
+
+
+def _add_sbd(commands: _Subparsers) -> None:
+    parser = commands.add_parser(
+        "sbd",
+        help="Pascal SBD to COCO JSON",
+        description="Write the COCO instances file of a list of Pascal SBD images, for `yolact data convert`"
+        " with --images FOLDER/img.",
+    )
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="benchmark_RELEASE/dataset of the unpacked archive, with inst and img",
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--split", metavar="NAME", help="the list FOLDER/NAME.txt: train or val")
+    which.add_argument("--list", metavar="FILE", help="another list: an id such as 2008_000002 on each line")
+    parser.add_argument("--output", required=True, metavar="FILE.json", help="file to write")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
+    parser.set_defaults(run=run_sbd)
 
 
 def _add_convert(commands: _Subparsers) -> None:
@@ -94,6 +116,22 @@ def run_shapes(args: argparse.Namespace) -> int:
     _say(f"{args.train} training and {args.val} validation images in {args.output} ({seconds:.1f} s)")
     if args.json:
         print(json.dumps({"output": args.output, "train": args.train, "val": args.val, "seed": args.seed}))
+    return 0
+
+
+def run_sbd(args: argparse.Namespace) -> int:
+    """Turn Pascal SBD into a COCO instances file."""
+    from official_yolact.data import sbd
+
+    started = time.monotonic()
+    list_file = args.list or os.path.join(args.folder, f"{args.split}.txt")
+    summary = sbd.write_coco(args.folder, list_file, args.output, _report_to_stderr("images"))
+    seconds = time.monotonic() - started
+    _say(f"{summary.images} images, {summary.instances} instances in {args.output} ({seconds:.1f} s)")
+    for reason, count in summary.skipped.items():
+        _say(f"left out: {count} {reason.replace('_', ' ')}")
+    if args.json:
+        print(json.dumps({"output": args.output, **dataclasses.asdict(summary)}))
     return 0
 
 

@@ -1,0 +1,206 @@
+"""The published files of Pascal SBD into COCO JSON.
+
+SBD (Semantic Boundaries Dataset) annotates 11,355 photos of PASCAL VOC 2012: `inst/ID.mat` has the
+instances of `img/ID.jpg`, and `train.txt` and `val.txt` list ids.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from pycocotools import mask as coco_mask
+
+from official_yolact.data import coco_json
+from official_yolact.data import manifest as manifest_lib
+from official_yolact.data import mat_files
+from official_yolact.data import rasterize
+
+CLASS_NAMES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+"""Of the category ids 1 to 20."""
+
+_ID = re.compile(r"[0-9]{4}_[0-9]{6}")
+_VOID = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What was written.
+
+    Attributes:
+      images: number of images, those without objects included.
+      instances: number of annotations.
+      skipped: instances that were left out, by reason.
+    """
+
+    images: int
+    instances: int
+    skipped: dict[str, int]
+
+
+def write_coco(
+    folder: str, list_file: str, output: str, progress: Callable[[int, int], None] | None = None
+) -> Summary:
+    """Write a COCO instances file of the images that a list names.
+
+    Image ids are the published ids without the underscore, 2008_000002 is 2008000002: the same in
+    every list. Annotations are numbered from 1 in the order of the list.
+
+    Args:
+      folder: `dataset` of the unpacked archive, with `inst` and `img`.
+      list_file: text file with an id on each line.
+      output: JSON file; appears when it is complete. Its folder is made.
+      progress: is called with the images done and their total.
+
+    Returns:
+      What was written. An instance without pixels is left out and counted.
+
+    Raises:
+      OSError: a file cannot be read or written.
+      ValueError: names the file, what is wrong in it and the cure.
+
+    Source: the original's converter numbers images by their place in the lists, and its boxes are
+      the mask's last pixel minus the first, a pixel short in width and height; here they hold the
+      whole mask.
+    """
+    for name in ("inst", "img"):
+        if not os.path.isdir(os.path.join(folder, name)):
+            raise NotADirectoryError(
+                f"{os.path.join(folder, name)}: no such folder: name the folder of the unpacked archive"
+                " that has inst and img in it (benchmark_RELEASE/dataset)"
+            )
+    names = _read_list(list_file)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    skipped: collections.Counter[str] = collections.Counter()
+    for name in names:
+        image, instances = _convert_image(folder, name, skipped)
+        images.append(image)
+        for instance in instances:
+            annotations.append({"id": len(annotations) + 1, "image_id": image["id"], **instance})
+        if progress:
+            progress(len(images), len(names))
+    if not annotations:
+        raise ValueError(f"{list_file}: none of its {len(names)} images has an object")
+    categories = [
+        {"id": i, "name": name, "supercategory": "object"} for i, name in enumerate(CLASS_NAMES, start=1)
+    ]
+    os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
+    content = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+    manifest_lib.write_json(output, content)
+    return Summary(len(images), len(annotations), dict(skipped))
+
+
+def read_instances(path: str) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """Read the instances of one image.
+
+    Args:
+      path: `inst/ID.mat`.
+
+    Returns:
+      uint8 [height, width], 0 where there is no object, n where the n-th is; and the category id of
+      each object, 1 to 20. Void pixels (255, as in Pascal VOC) are 0.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: names the file, the field, its value and the cure.
+    """
+    fields = mat_files.read_struct(path, "GTinst", ("Segmentation", "Categories"))
+    segmentation, categories = fields["Segmentation"], fields["Categories"].ravel()
+    if segmentation.ndim != 2 or segmentation.dtype != np.uint8:
+        raise ValueError(
+            f"{path}: GTinst.Segmentation is {segmentation.dtype} of shape {segmentation.shape}:"
+            " uint8 [height, width] with the number of the object at each pixel is expected"
+        )
+    allowed = np.isin(categories, range(1, len(CLASS_NAMES) + 1))
+    if not allowed.all():
+        raise ValueError(
+            f"{path}: GTinst.Categories has {categories[~allowed][0]}: 1 to {len(CLASS_NAMES)} are expected"
+        )
+    if len(categories) < _VOID:
+        segmentation = np.where(segmentation == _VOID, np.uint8(0), segmentation)
+    largest = int(segmentation.max(initial=0))
+    if largest > len(categories):
+        raise ValueError(
+            f"{path}: GTinst.Segmentation has an object {largest}, but GTinst.Categories only"
+            f" {len(categories)} entries: one is expected for each object"
+        )
+    return segmentation, [int(category) for category in categories]
+
+
+def _read_list(path: str) -> list[str]:
+    # What is not text fails as an id, with its line.
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file]
+    first: dict[str, int] = {}
+    for number, name in enumerate(lines, start=1):
+        if not name:
+            continue
+        if not _ID.fullmatch(name):
+            raise ValueError(
+                f"{path}: line {number} is {coco_json.shorten(name)}: an id such as 2008_000002 is expected"
+            )
+        if name in first:
+            raise ValueError(f"{path}: {name} is in line {first[name]} and in line {number}: list it once")
+        first[name] = number
+    if not first:
+        raise ValueError(f"{path}: the list is empty: there is nothing to convert")
+    return list(first)
+
+
+def _convert_image(
+    folder: str, name: str, skipped: collections.Counter[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    path = os.path.join(folder, "inst", f"{name}.mat")
+    segmentation, categories = read_instances(path)
+    height, width = segmentation.shape
+    image_path = os.path.join(folder, "img", f"{name}.jpg")
+    size = _image_size(image_path)
+    if size != (height, width):
+        raise ValueError(
+            f"{path}: GTinst.Segmentation has {height}x{width} pixels (height x width), but {image_path}"
+            f" has {size[0]}x{size[1]}: the two do not belong together"
+        )
+    image_id = int(name.replace("_", ""))
+    image = {"id": image_id, "file_name": f"{name}.jpg", "height": height, "width": width}
+    instances = []
+    for number, category in enumerate(categories, start=1):
+        mask = np.asfortranarray(segmentation == number, dtype=np.uint8)
+        if not mask.any():
+            skipped["mask_without_area"] += 1
+            continue
+        code = coco_mask.encode(mask)
+        instances.append(
+            {
+                "category_id": category,
+                "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
+                "area": int(mask.sum()),
+                "bbox": list(rasterize.tight_box(mask)),
+                "iscrowd": 0,
+            }
+        )
+    return image, instances
+
+
+def _image_size(path: str) -> tuple[int, int]:
+    """Read (height, width) from an image file's header; its pixels are not decoded."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such image: unpack the archive again")
+    try:
+        with PIL.Image.open(path) as picture:
+            width, height = picture.size
+    except (OSError, ValueError, SyntaxError, struct.error, PIL.Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: cannot be read as an image: unpack the archive again") from error
+    return height, width
