@@ -8,7 +8,7 @@ Boxes are yxyx everywhere; `_norm` means 0..1 of the image and `_px` means pixel
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 Tensor = Any
 """A `tf.Tensor` or a NumPy array; TensorFlow ships no usable type for it."""
@@ -54,6 +54,7 @@ class Losses(TypedDict):
     box_loss: Tensor
     mask_loss: Tensor
     semantic_loss: Tensor
+    mask_iou_loss: NotRequired[Tensor]  # of a model with mask rescoring
     total_loss: Tensor
 
 
@@ -62,7 +63,7 @@ class Detections(TypedDict):
 
     detection_boxes: Tensor  # float32 [B, D, 4] yxyx_px of the original image
     detection_scores: Tensor  # float32 [B, D] descending
-    detection_mask_scores: Tensor  # float32 [B, D] equal to the scores without mask rescoring
+    detection_mask_scores: Tensor  # float32 [B, D] scores, with mask rescoring x predicted IoU
     detection_classes: Tensor  # int32 [B, D] from 1
     num_detections: Tensor  # int32 [B]
     detection_masks: Tensor  # float32 [B, D, h, w] cropped soft masks on the prototype grid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,10 @@ import tensorflow as tf
 from official_yolact import schema
 from official_yolact.configs import yolact as configs
 from official_yolact.losses import class_loss
+from official_yolact.losses import drawn_masks
+from official_yolact.losses import mask_iou_loss
 from official_yolact.losses import mask_loss
+from official_yolact.losses import smooth_l1
 from official_yolact.losses import targets as targets_lib
 from official_yolact.schema import Tensor
 
@@ -25,7 +28,7 @@ class _Counts(NamedTuple):
 
 
 class YolactLoss:
-    """Computes class, box, mask and semantic loss of a batch of a replica.
+    """Computes class, box, mask, semantic and mask-IoU loss of a batch of a replica.
 
     The sums are divided by the counts of the global batch, shared by its replicas: the mean over
     the replicas is the loss of the global batch, on one replica as on many.
@@ -39,17 +42,23 @@ class YolactLoss:
         self._config = config
         self._anchors = np.asarray(anchors, np.float32)
 
-    def __call__(self, raw_outputs: schema.RawOutputs, labels: schema.Labels) -> schema.Losses:
+    def __call__(
+        self,
+        raw_outputs: schema.RawOutputs,
+        labels: schema.Labels,
+        mask_iou_head: mask_iou_loss.MaskIoUHead | None = None,
+    ) -> schema.Losses:
         """Compute the losses.
 
         Args:
           raw_outputs: of the model, any float type.
           labels: of the same images.
+          mask_iou_head: the branch that predicts the IoU of masks, if the model has it.
 
         Returns:
-          Losses: float32 scalars, already weighted. Class, box and mask loss are normalised by the
-          positive anchors, the semantic loss by the images of weight above 0; each count is at
-          least 1. Images of weight 0 and padding rows enter nothing.
+          Losses: float32 scalars, already weighted; `mask_iou_loss` only with the branch. The
+          semantic loss is normalised by the images of weight above 0, the others by the positive
+          anchors; each count is at least 1. Images of weight 0 and padding rows enter nothing.
 
         Source: the original, with its counts over the global batch instead of one GPU's. Mined
         negatives count as so many thirds of a positive (`negatives_per_positive`) where
@@ -64,29 +73,26 @@ class YolactLoss:
         class_sum, num_mined = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
         counts = _count_global(positive, num_mined, weight, config.negatives_per_positive)
         box_sum = _sum_box_loss(raw["box_outputs"], targets["box_codes"], positive)
-        mask_sum = mask_loss.sum_mask_loss(
+        drawn = drawn_masks.draw_masks(
             raw["prototypes"], raw["mask_coefficients"], labels, targets, config.masks_to_train
         )
         semantic = _image_semantic_loss(raw["semantic_outputs"], labels["semantic_masks"])
-        losses = [
-            config.class_weight * class_sum / counts.classes,
-            config.box_weight * box_sum / counts.positives,
-            config.mask_weight * mask_sum / counts.positives,
-            config.semantic_weight * tf.reduce_sum(semantic * weight) / counts.images,
-        ]
-        return schema.Losses(
-            class_loss=losses[0],
-            box_loss=losses[1],
-            mask_loss=losses[2],
-            semantic_loss=losses[3],
-            total_loss=tf.add_n(losses),
-        )
+        terms = {
+            "class_loss": config.class_weight * class_sum / counts.classes,
+            "box_loss": config.box_weight * box_sum / counts.positives,
+            "mask_loss": config.mask_weight * mask_loss.sum_mask_loss(drawn) / counts.positives,
+            "semantic_loss": config.semantic_weight * tf.reduce_sum(semantic * weight) / counts.images,
+        }
+        if mask_iou_head is not None:
+            iou_sum = mask_iou_loss.sum_mask_iou_loss(drawn, mask_iou_head, config.min_mask_iou_area)
+            terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / counts.positives
+        return cast(schema.Losses, {**terms, "total_loss": tf.add_n(list(terms.values()))})
 
 
 def _sum_box_loss(codes: Tensor, target_codes: Tensor, positive: Tensor) -> Tensor:
     """Sum the smooth L1 loss, whose corner is at 1, over the positives."""
-    error = tf.abs(tf.where(positive[..., tf.newaxis], codes - target_codes, 0.0))
-    return tf.reduce_sum(tf.where(error < 1.0, 0.5 * tf.square(error), error - 0.5))
+    error = tf.where(positive[..., tf.newaxis], codes - target_codes, 0.0)
+    return tf.reduce_sum(smooth_l1.smooth_l1(error))
 
 
 def _image_semantic_loss(logits: Tensor, masks: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from official.vision.modeling.decoders import factory as decoder_factory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import initial_weights
 from official_yolact.modeling import yolact_model
+from official_yolact.modeling.heads import mask_iou_head
 from official_yolact.modeling.heads import prediction_head
 from official_yolact.modeling.heads import protonet
 from official_yolact.modeling.heads import semantic_head
@@ -51,6 +52,7 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
         ),
         protonet=protonet.Protonet(config.protonet, name="protonet"),
         semantic_head=semantic_head.SemanticHead(config.num_classes, name="semantic_head"),
+        mask_iou_head=_build_mask_iou_head(config),
         min_level=config.min_level,
         max_level=config.max_level,
         name="yolact",
@@ -90,6 +92,16 @@ def freeze_batch_norms(model: Any) -> None:
     for layer in initial_weights.flatten_layers(model):
         if isinstance(layer, kinds):
             layer.trainable = False
+
+
+def _build_mask_iou_head(config: configs.YolactModel) -> mask_iou_head.MaskIoUHead | None:
+    """Build the branch with its variables, for the model does not call it."""
+    if not config.mask_rescoring:
+        return None
+    head = mask_iou_head.MaskIoUHead(config.num_classes, name="mask_iou_head")
+    height, width = config.input_size
+    head(tf_keras.Input(shape=grids.prototype_size((height, width), config.min_level)))
+    return head
 
 
 def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:

@@ -20,6 +20,8 @@ class YolactModel(tf_keras.Model):
       head: `PredictionHead`.
       protonet: `Protonet`.
       semantic_head: `SemanticHead`.
+      mask_iou_head: `MaskIoUHead` of YOLACT++, else None. It sees masks that are assembled from the
+        raw outputs: the losses and the detection generator call it.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class YolactModel(tf_keras.Model):
         head: Any,
         protonet: Any,
         semantic_head: Any,
+        mask_iou_head: Any = None,
         min_level: int,
         max_level: int,
         **kwargs: Any,
@@ -41,6 +44,7 @@ class YolactModel(tf_keras.Model):
         self.head = head
         self.protonet = protonet
         self.semantic_head = semantic_head
+        self.mask_iou_head = mask_iou_head
         self._levels = [str(level) for level in range(min_level, max_level + 1)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> RawOutputs:
@@ -76,5 +80,6 @@ class YolactModel(tf_keras.Model):
             "head": self.head,
             "protonet": self.protonet,
             "semantic_head": self.semantic_head,
+            "mask_iou_head": self.mask_iou_head,
         }
         return {name: part for name, part in items.items() if part is not None}

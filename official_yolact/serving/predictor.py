@@ -47,7 +47,8 @@ class Predictor:
         """Wrap a built model.
 
         Args:
-          model: maps float32 [B, H, W, 3] to `schema.RawOutputs`.
+          model: maps float32 [B, H, W, 3] to `schema.RawOutputs`; with `config.mask_rescoring` its
+            `mask_iou_head` is used too.
           config: the section that it was built from.
           categories: one for each foreground class.
           batch_size: pictures that pass the network at once.
@@ -165,7 +166,10 @@ class Predictor:
         return preprocess.preprocess_image(image, (height, width), normalization.mean, normalization.std)
 
     def _detect_batch(self, images: Tensor, image_info: Tensor) -> Mapping[str, Tensor]:
-        outputs: Mapping[str, Tensor] = self._generator(self._model(images, training=False), image_info)
+        scorer = self._model.mask_iou_head if self.config.mask_rescoring else None
+        outputs: Mapping[str, Tensor] = self._generator(
+            self._model(images, training=False), image_info, mask_scorer=scorer
+        )
         return outputs
 
     def _image_info(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
+MASK_IOU_LOSS = "mask_iou_loss"
 UNUSABLE = "unusable_records"
 _EVALUATED = ("image_id", "image_info", "weight")
 
@@ -69,17 +70,22 @@ class YolactTask(base_task.Task):
             start_position=self.start_position if params.is_training else 0,
         )
 
-    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> dict[str, tf.Tensor]:
+    def build_losses(
+        self, labels: Any, model_outputs: Any, aux_losses: Any = None, mask_iou_head: Any = None
+    ) -> dict[str, tf.Tensor]:
         """Compute the weighted losses and their total, normalised over the global batch."""
         del aux_losses
-        return dict(self._loss(model_outputs, labels))
+        return dict(self._loss(model_outputs, labels, mask_iou_head))
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Build a mean for each loss term and for the share of records that could not be decoded.
 
         Evaluation has its own numbers.
         """
-        return [tf_keras.metrics.Mean(name) for name in (*LOSS_NAMES, UNUSABLE)] if training else []
+        if not training:
+            return []
+        branch = [MASK_IOU_LOSS] if self.task_config.model.mask_rescoring else []
+        return [tf_keras.metrics.Mean(name) for name in (*LOSS_NAMES, *branch, UNUSABLE)]
 
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
@@ -88,7 +94,8 @@ class YolactTask(base_task.Task):
         images, labels = inputs
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            losses = self.build_losses(labels, model(images, training=True))
+            outputs = model(images, training=True)
+            losses = self.build_losses(labels, outputs, mask_iou_head=model.mask_iou_head)
             # The optimizer sums gradients over replicas.
             scaled_loss = losses["total_loss"] / replicas
             if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
@@ -121,7 +128,8 @@ class YolactTask(base_task.Task):
         """Detect on this replica's part of the batch."""
         del metrics
         images, labels = inputs
-        detections = self._generator(model(images, training=False), labels["image_info"])
+        outputs = model(images, training=False)
+        detections = self._generator(outputs, labels["image_info"], mask_scorer=model.mask_iou_head)
         return {**detections, **{name: labels[name] for name in _EVALUATED}}
 
     def aggregate_logs(self, state: Any = None, step_logs: Any = None) -> Any:

@@ -1,9 +1,10 @@
-"""The mask loss against its definition in NumPy; the choice of positives."""
+"""The mask loss against its definition in NumPy."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_yolact.losses import drawn_masks
 from official_yolact.losses import mask_loss
 
 
@@ -40,40 +41,6 @@ def test_wild_logits_stay_finite():
     np.testing.assert_allclose(tape.gradient(cost, logits), [[[[-1, 1, 1, -1]]]])
 
 
-def test_up_to_the_limit_all_positives_are_chosen_in_order():
-    positive = np.zeros((2, 30), bool)
-    positive[0, [3, 7, 20]] = True
-    positive[1, [0, 1, 2, 3, 29]] = True
-    chosen, counts = mask_loss.choose_positives(positive, np.zeros((2, 2), np.int32), 5)
-    np.testing.assert_array_equal(chosen[0, :3], [3, 7, 20])
-    np.testing.assert_array_equal(chosen[1], [0, 1, 2, 3, 29])
-    np.testing.assert_array_equal(counts, [[1, 1, 1, 0, 0], [1] * 5])
-
-
-@pytest.mark.parametrize("jit", [False, True])
-def test_beyond_the_limit_the_subset_is_a_function_of_the_images_own_seed(jit):
-    positive = np.random.default_rng(22).random((3, 200)) > 0.5
-    positive[1] = positive[2]
-    choose = tf.function(lambda p, s: mask_loss.choose_positives(p, s, 20), jit_compile=jit)
-    seeds = np.array([[1, 2], [3, 4], [3, 5]], np.int32)
-    chosen, counts = (np.asarray(part) for part in choose(positive, seeds))
-    assert counts.all()
-    for i in range(3):
-        assert len(set(chosen[i])) == 20
-        assert positive[i, chosen[i]].all()
-        alone = mask_loss.choose_positives(positive[i : i + 1], seeds[i : i + 1], 20)[0]
-        np.testing.assert_array_equal(alone[0], chosen[i])
-    assert set(chosen[1]) != set(chosen[2])
-
-
-def test_every_positive_is_chosen_equally_often():
-    positive = np.ones((1000, 10), bool)
-    seeds = np.stack([np.zeros(1000), np.arange(1000)], 1).astype(np.int32)
-    chosen, _ = tf.function(lambda p, s: mask_loss.choose_positives(p, s, 3))(positive, seeds)
-    frequency = np.bincount(np.ravel(chosen), minlength=10)
-    assert np.abs(frequency - 300).max() < 5 * np.sqrt(1000 * 0.3 * 0.7)
-
-
 def test_the_sum_is_scaled_up_to_stand_for_all_positives(make_case, small_anchors):
     labels, raw = make_case([1])
     num = len(small_anchors)
@@ -83,6 +50,5 @@ def test_the_sum_is_scaled_up_to_stand_for_all_positives(make_case, small_anchor
     }
     same = np.broadcast_to(raw["mask_coefficients"][:, :1], raw["mask_coefficients"].shape)
     args = (tf.constant(raw["prototypes"]), tf.constant(same), labels, targets)
-    np.testing.assert_allclose(
-        mask_loss.sum_mask_loss(*args, 5), mask_loss.sum_mask_loss(*args, 100), rtol=1e-5
-    )
+    few, all_masks = (drawn_masks.draw_masks(*args, limit) for limit in (5, 100))
+    np.testing.assert_allclose(mask_loss.sum_mask_loss(few), mask_loss.sum_mask_loss(all_masks), rtol=1e-5)

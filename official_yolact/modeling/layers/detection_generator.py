@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
+from official_yolact.configs import yolact as configs
 from official_yolact.ops import box_coder
 from official_yolact.ops import masks
 from official_yolact.ops import nms
@@ -18,7 +20,7 @@ from official_yolact.schema import Tensor
 
 
 class DetectionGenerator(tf_keras.layers.Layer):
-    """Decode boxes, keep the best by Fast NMS, and assemble their masks.
+    """Decode boxes, keep the best by non-maximum suppression, and assemble their masks.
 
     Evaluation, prediction and export go through it. It has no variables, computes in float32, and
     all its shapes are static but for the batch.
@@ -34,18 +36,32 @@ class DetectionGenerator(tf_keras.layers.Layer):
           anchors: float32 [A, 4] cyxhw_norm.
           num_classes: C, with the background.
           **kwargs: what every Keras layer takes.
+
+        Raises:
+          ValueError: if the config names no form of suppression.
         """
+        if config.nms not in configs.NMS_KINDS:
+            raise ValueError(f"nms is {config.nms!r}: expected one of {', '.join(configs.NMS_KINDS)}")
         super().__init__(trainable=False, dtype=tf.float32, **kwargs)
         self._config = config
         self._anchors = np.asarray(anchors, np.float32)
         self._num_classes = num_classes
 
-    def call(self, raw_outputs: RawOutputs, image_info: Tensor) -> Detections:
+    def call(
+        self,
+        raw_outputs: RawOutputs,
+        image_info: Tensor,
+        mask_scorer: Callable[[Tensor], Tensor] | None = None,
+    ) -> Detections:
         """Generate the detections of a batch.
 
         Args:
           raw_outputs: `schema.RawOutputs`; the semantic outputs are not needed.
-          image_info: float32 [B, 4, 2]; row 0 is the (height, width) of the original image.
+          image_info: float32 [B, 4, 2]; the (height, width) of the original image in row 0, of the
+            network input in row 1.
+          mask_scorer: YOLACT++'s `MaskIoUHead`: maps soft masks [M, h, w], as cropped as the
+            detections', to the predicted IoU for each class [M, C-1]. The mask scores are the
+            scores times the IoU predicted for the detection's class; the order stays by score.
 
         Returns:
           `schema.Detections`; an image without detections has `num_detections` 0 and zeros.
@@ -57,25 +73,39 @@ class DetectionGenerator(tf_keras.layers.Layer):
         config = self._config
         boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
         scores = tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
-        indices, classes, scores, num_detections = nms.fast_nms(
-            boxes,
-            scores,
-            score_threshold=config.score_threshold,
-            iou_threshold=config.nms_iou_threshold,
-            top_k=config.nms_top_k,
-            max_detections=config.max_detections,
-        )
+        indices, classes, scores, num_detections = self._suppress(boxes, scores, image_info[:, 1])
         valid = tf.sequence_mask(num_detections, config.max_detections)
         boxes = tf.gather(boxes, indices, batch_dims=1)
         coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)
+        soft_masks = _keep(self._assemble(raw_outputs["prototypes"], coefficients, boxes), valid)
+        mask_scores = tf.identity(scores)
+        if mask_scorer is not None:
+            mask_scores = scores * _predict_iou(mask_scorer, soft_masks, classes)
         return {
             "detection_boxes": _keep(_boxes_to_px(boxes, image_info), valid),
             "detection_scores": scores,
-            "detection_mask_scores": tf.identity(scores),
+            "detection_mask_scores": mask_scores,
             "detection_classes": classes,
             "num_detections": num_detections,
-            "detection_masks": _keep(self._assemble(raw_outputs["prototypes"], coefficients, boxes), valid),
+            "detection_masks": soft_masks,
         }
+
+    def _suppress(self, boxes: Tensor, scores: Tensor, input_size: Tensor) -> nms.Kept:
+        """Choose among boxes [B, A, 4] yxyx_norm by their scores [B, A, C-1] as the config says."""
+        config = self._config
+        limits = {
+            "score_threshold": config.score_threshold,
+            "iou_threshold": config.nms_iou_threshold,
+            "max_detections": config.max_detections,
+        }
+        if config.nms == "traditional":
+            return nms.traditional_nms(boxes, scores, input_size, **limits)
+        if config.nms == "cross_class":
+            return nms.cross_class_nms(boxes, scores, top_k=config.nms_top_k, **limits)
+        second_threshold = config.nms == "fast_second_threshold"
+        return nms.fast_nms(
+            boxes, scores, top_k=config.nms_top_k, second_threshold=second_threshold, **limits
+        )
 
     def _assemble(self, prototypes: Tensor, coefficients: Tensor, boxes: Tensor) -> Tensor:
         soft = tf.sigmoid(masks.assemble_masks(prototypes, coefficients))
@@ -93,6 +123,15 @@ class DetectionGenerator(tf_keras.layers.Layer):
                 f" generator has {len(self._anchors)} and {self._num_classes}: give the model images of the"
                 " size that it is configured for"
             )
+
+
+def _predict_iou(mask_scorer: Callable[[Tensor], Tensor], soft_masks: Tensor, classes: Tensor) -> Tensor:
+    """Predict the IoU of masks [B, D, h, w] of classes [B, D]: float32 [B, D]."""
+    num_detections, height, width = soft_masks.shape[1:]
+    iou = mask_scorer(tf.reshape(soft_masks, [-1, height, width]))
+    iou = tf.reshape(iou, [-1, num_detections, iou.shape[-1]])
+    # The rows of padding have class 0.
+    return tf.gather(iou, tf.maximum(classes - 1, 0), batch_dims=2)
 
 
 def _boxes_to_px(boxes: Tensor, image_info: Tensor) -> Tensor:
