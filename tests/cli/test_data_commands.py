@@ -36,6 +36,7 @@ def test_shapes_then_convert_then_show_gives_pictures(
     [
         (["shapes", "--output", "x", "--train", "0"], "train is 0"),
         (["convert", "none.json", "--images", ".", "--output", "x", "--split", "a"], "none.json: no such"),
+        (["sbd", "none", "--split", "train", "--output", "x.json"], "none/inst: no such folder"),
         (["show", "yolact_tiny_shapes", "--output", "x", "--count", "0"], "count is 0"),
         (["show", "yolact_tiny_shape", "--output", "x"], "did you mean 'yolact_tiny_shapes'"),
         (
@@ -60,10 +61,10 @@ def test_unusable_input_is_one_line_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [[], ["shapes"], ["convert"], ["show"]])
+@pytest.mark.parametrize("command", [[], ["shapes"], ["sbd"], ["convert"], ["show"]])
 def test_help_and_the_modules_behind_shapes_load_no_tensorflow(command: list[str]) -> None:
     program = (
-        "import sys; from official_yolact.cli import main; from official_yolact.data import convert, shapes;"
+        "import sys; from official_yolact.cli import main; from official_yolact.data import convert, sbd, shapes;"
         f" code = main.main({['data', *command, '--help']}); assert 'tensorflow' not in sys.modules; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

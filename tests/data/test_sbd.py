@@ -17,6 +17,7 @@ import scipy.sparse
 import tensorflow as tf
 from pycocotools import coco
 
+from official_yolact.cli import main
 from official_yolact.data import convert
 from official_yolact.data import mat_files
 from official_yolact.data import sbd
@@ -123,6 +124,21 @@ def test_the_json_converts_to_records_with_the_very_masks(archive: pathlib.Path)
             np.testing.assert_array_equal(mask, mat["Segmentation"] == number)
             seen += 1
     assert seen == 4
+
+
+def test_the_command_takes_a_split_or_a_list(
+    archive: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(archive.parent / "out.json")
+    write_mat(archive / "inst" / "2008_000002.mat", segmentation("2008_000002", 2), [1, 2, 3])
+    command = ["data", "sbd", str(archive), "--output", output, "--json"]
+    assert main.main([*command, "--split", "train"]) == 0
+    captured = capsys.readouterr()
+    skipped = {"mask_without_area": 1}
+    assert json.loads(captured.out) == {"output": output, "images": 3, "instances": 3, "skipped": skipped}
+    assert "left out: 1 mask without area" in captured.err
+    assert main.main([*command, "--list", str(archive / "val.txt")]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 1
 
 
 def test_an_image_has_the_same_id_in_every_list(archive: pathlib.Path) -> None:
