@@ -132,30 +132,41 @@ def traditional_nms(
     none = tf.zeros([batch, max_detections], tf.int32)
     kept = Kept(none, none, tf.cast(none, tf.float32), tf.zeros([batch], tf.int32))
     return tf.while_loop(
-        lambda by_class, best, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
-        lambda by_class, best, kept: _keep_one_more(boxes_px, by_class, best, kept, iou_threshold),
-        (by_class, tf.reduce_max(by_class, axis=-1), kept),
+        lambda best, left, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
+        lambda best, left, kept: _keep_one_more(boxes_px, by_class, best, left, kept, iou_threshold),
+        (tf.reduce_max(by_class, axis=-1), by_class > _EXCLUDED, kept),
         maximum_iterations=max_detections,
     )[-1]
 
 
 def _keep_one_more(
-    boxes_px: Tensor, by_class: Tensor, best: Tensor, kept: Kept, iou_threshold: float
+    boxes_px: Tensor, by_class: Tensor, best: Tensor, left: Tensor, kept: Kept, iou_threshold: float
 ) -> tuple[Tensor, Tensor, Kept]:
     """Move the best box of each image to `kept`, and exclude what overlaps it from its class.
 
-    Only the row of that class is read and written, which makes a step cheap: `best` [B, C-1] holds
-    the largest score of each row of `by_class` [B, C-1, A].
+    Only the row of that class is read and written, and only whether a box is left changes, one byte
+    for each: this makes a step cheap where the loop copies its state.
+
+    Args:
+      boxes_px: float32 [B, A, 4].
+      by_class: float32 [B, C-1, A] scores.
+      best: float32 [B, C-1] the largest score left in each class.
+      left: bool [B, C-1, A].
+      kept: what was kept so far.
+      iou_threshold: a box goes when it has at least this IoU.
+
+    Returns:
+      The next `best`, `left` and `kept`.
     """
     label = tf.argmax(best, axis=-1, output_type=tf.int32)
-    row = tf.gather(by_class, label, batch_dims=1)  # [B, A]
+    row = tf.where(tf.gather(left, label, batch_dims=1), tf.gather(by_class, label, batch_dims=1), _EXCLUDED)
     index = tf.argmax(row, axis=-1, output_type=tf.int32)
     score = tf.gather(row, index, batch_dims=1)
     overlaps = _iou_of_pixels(tf.gather(boxes_px, index, batch_dims=1), boxes_px)
     is_kept = tf.range(row.shape[1]) == index[:, tf.newaxis]
     row = tf.where(is_kept | (overlaps >= iou_threshold), _EXCLUDED, row)
-    images = tf.range(tf.shape(best)[0])
-    by_class = tf.tensor_scatter_nd_update(by_class, tf.stack([images, label], axis=-1), row)
+    places = tf.stack([tf.range(tf.shape(best)[0]), label], axis=-1)
+    left = tf.tensor_scatter_nd_update(left, places, row > _EXCLUDED)
     is_label = tf.range(best.shape[1]) == label[:, tf.newaxis]
     best = tf.where(is_label, tf.reduce_max(row, axis=-1, keepdims=True), best)
     real = score > _EXCLUDED
@@ -166,7 +177,7 @@ def _keep_one_more(
         tf.where(is_next, score[:, tf.newaxis], kept.scores),
         kept.num + tf.cast(real, tf.int32),
     )
-    return by_class, best, kept
+    return best, left, kept
 
 
 def _exclude_overlapped(
