@@ -209,7 +209,7 @@ class Augment(hyperparams.Config):
       preset: `paper` (the original's, quirks included), `default` (its plain bugs mended) or
         `none` (resize only).
       photometric: probability of each photometric part: brightness, contrast, saturation, hue.
-      expand: probability of placing the image on a larger canvas of the mean colour.
+      expand: probability of placing the image on a larger canvas of ImageNet's mean colour.
       max_expand_ratio: largest side of that canvas over the image's.
       sample_crop: cut a random part of the image.
       min_crop_side: smallest side of that part over the image's.

@@ -17,6 +17,9 @@ from official_yolact.schema import Tensor
 
 Example = tuple[Tensor, schema.Labels]
 
+FILL_COLOR = (123.68, 116.78, 103.94)
+"""RGB where a window shows no image: ImageNet's mean, also for DarkNet, which subtracts none."""
+
 _SMALL_PIXELS = 200 * 200
 _EMPTY_IMAGES = ("ignore", "train")
 
@@ -163,9 +166,8 @@ class Parser:
         # Colours change pixel by pixel: those that the window leaves out need no change.
         part = tf.cast(part, tf.float32)
         part = colors.distort_colors(part, seed, self._settings.photometric, self._settings.clip_colors)
-        mean, std = self._normalization.mean, self._normalization.std
-        shown = windows.resize_part(part, corner, window, self._input_size, mean)
-        return preprocess.normalize_image(shown, mean, std)
+        shown = windows.resize_part(part, corner, window, self._input_size, FILL_COLOR)
+        return preprocess.normalize_image(shown, self._normalization.mean, self._normalization.std)
 
     def _choose_rows(self, boxes: Tensor, candidate: Tensor, is_crowd: Tensor) -> Tensor:
         """Give the rows that become labels, int32 [M]: objects first, then crowds."""
