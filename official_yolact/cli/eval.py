@@ -7,6 +7,8 @@ import json
 import os
 from typing import Any
 
+from official_yolact.cli import detection_options
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -14,9 +16,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "eval",
         help="measure COCO box and mask AP",
         usage=(
-            "yolact eval MODEL --images DIR --annotations JSON [--output DIR] [--json]\n"
+            "yolact eval MODEL --images DIR --annotations JSON [--output DIR] [--json] [OPTION ...]\n"
             "       yolact eval --detections RESULTS.json --annotations JSON [--output DIR] [--json]\n"
-            "       yolact eval MODEL --images DIR [--image-list JSON] --output DIR [--json]"
+            "       yolact eval MODEL --images DIR [--image-list JSON] --output DIR [--json] [OPTION ...]"
         ),
         description=(
             "Measure COCO box and mask AP with pycocotools, over every image of the annotation file. "
@@ -39,6 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
     )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once (default: 1)")
+    group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
+    group.add_argument(
+        "--max-detections",
+        type=detection_options.positive,
+        metavar="N",
+        help="keep at most so many in an image; COCO AP counts the best 100",
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -68,6 +77,8 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError("--detections are measured against --annotations JSON: name it")
     if args.detections and (args.images or args.image_list):
         raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
+    if _detection_options(args) and args.detections:
+        raise ValueError("the options of detection belong to a MODEL, not to --detections")
     if args.model and not args.images:
         raise ValueError("a MODEL is measured on --images DIR: name the folder of the images")
     if args.annotations and args.image_list:
@@ -76,6 +87,11 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError(
             "without --annotations there is nothing to measure: name --output DIR to write detections"
         )
+
+
+def _detection_options(args: argparse.Namespace) -> dict[str, Any]:
+    fields = detection_options.read_options(args)
+    return fields if args.max_detections is None else {**fields, "max_detections": args.max_detections}
 
 
 def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any], list[Any]]:
@@ -99,7 +115,7 @@ def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, l
     from official_yolact.serving import loading
 
     listed = _list_images(args)
-    predictor = loading.load(args.model, args.batch_size)
+    predictor = loading.load(args.model, args.batch_size, _detection_options(args))
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories)
     batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
     metrics = evaluator.evaluate() if args.annotations else None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
+
+from official_yolact.cli import detection_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,18 +28,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--score-threshold",
-        type=_fraction,
+        type=detection_options.fraction,
         default=0.3,
         metavar="S",
-        help="leave out detections below this score (default: %(default)s)",
+        help="show no detections below this score (default: %(default)s)",
     )
     parser.add_argument(
         "--max-detections",
-        type=_positive,
-        default=100,
+        type=detection_options.positive,
         metavar="N",
-        help="keep at most so many in a picture (default: %(default)s)",
+        help="show at most so many in a picture (default: 100)",
     )
+    detection_options.add_options(parser, "--candidate-threshold")
     parser.add_argument("--json", action="store_true", help="print an account as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -46,15 +49,17 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.cli import progress
     from official_yolact.serving import batch
     from official_yolact.serving import loading
+    from official_yolact.serving import predictor
     from official_yolact.serving import sources
 
+    options = _detection_options(args, predictor.MAX_DETECTIONS)
     paths = sources.find_pictures(args.sources)
     done = batch.predict_files(
-        loading.load(args.model),
+        loading.load(args.model, detection_generator=options),
         paths,
         args.output,
         args.score_threshold,
-        args.max_detections,
+        args.max_detections or predictor.MAX_DETECTIONS,
         progress.Progress("pictures"),
     )
     for message in done.skipped:
@@ -70,15 +75,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+def _detection_options(args: argparse.Namespace, shown: int) -> dict[str, Any]:
+    """Give what the options set; more detections than usual are made where more are to be shown."""
+    fields = detection_options.read_options(args)
+    if args.max_detections is not None:
+        fields["max_detections"] = max(args.max_detections, shown)
+    return fields

@@ -136,8 +136,9 @@ class DetectionGenerator(hyperparams.Config):
       nms: `fast` (the original's default), `fast_second_threshold` (no score of any class at or below
         the threshold), `cross_class` (an object has one class) or `traditional` (greedy, by class).
       score_threshold: anchors whose best class score is not above it are left out.
-      nms_iou_threshold: a detection that overlaps a better one of its class by more goes.
-      nms_top_k: candidates of each class; `traditional` takes all.
+      nms_iou_threshold: a detection that overlaps a better one of its class by more goes, with
+        `cross_class` one of any class, with `traditional` also by as much.
+      nms_top_k: candidates of each class, with `cross_class` of the image; `traditional` takes all.
       max_detections: D, detections of an image.
       crop_masks: cut each mask to its box.
       crop_padding: prototype pixels left around the box when masks are cut.

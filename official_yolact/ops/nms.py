@@ -131,12 +131,13 @@ def traditional_nms(
     batch = tf.shape(by_class)[0]
     none = tf.zeros([batch, max_detections], tf.int32)
     kept = Kept(none, none, tf.cast(none, tf.float32), tf.zeros([batch], tf.int32))
-    return tf.while_loop(
+    _, _, kept = tf.while_loop(
         lambda best, left, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
         lambda best, left, kept: _keep_one_more(boxes_px, by_class, best, left, kept, iou_threshold),
         (tf.reduce_max(by_class, axis=-1), by_class > _EXCLUDED, kept),
         maximum_iterations=max_detections,
-    )[-1]
+    )
+    return kept
 
 
 def _keep_one_more(

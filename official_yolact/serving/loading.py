@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tf_keras
@@ -16,19 +18,26 @@ from official_yolact.modeling import factory
 from official_yolact.serving import predictor
 
 
-def load(path: str | os.PathLike[str], batch_size: int = 1) -> predictor.Predictor:
+def load(
+    path: str | os.PathLike[str],
+    batch_size: int = 1,
+    detection_generator: Mapping[str, Any] | None = None,
+) -> predictor.Predictor:
     """Load a model that training or `import-weights` wrote.
 
     Args:
       path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it.
       batch_size: pictures that pass the network at once.
+      detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
+        {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them.
 
     Returns:
       The predictor, in float32.
 
     Raises:
       OSError: the directory, its params.yaml, categories.json or checkpoint is missing.
-      ValueError: one of them is malformed, or they do not fit one another.
+      ValueError: one of them is malformed, or they do not fit one another; a field to change does
+        not exist, or its value is out of range.
     """
     from official_yolact import registry_imports  # noqa: F401, PLC0415  registers backbones and experiments
 
@@ -36,7 +45,7 @@ def load(path: str | os.PathLike[str], batch_size: int = 1) -> predictor.Predict
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
-    config = loading.load_params(params_file).task.model
+    config = _load_config(params_file, detection_generator or {})
     if categories.num_classes != config.num_classes:
         raise ValueError(
             f"{directory}: {categories_lib.FILE_NAME} has {len(categories.ids)} categories, but in "
@@ -47,6 +56,11 @@ def load(path: str | os.PathLike[str], batch_size: int = 1) -> predictor.Predict
     model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
     return predictor.Predictor(model, config, categories, batch_size)
+
+
+def _load_config(params_file: str, detection_generator: Mapping[str, Any]) -> configs.YolactModel:
+    changes = json.dumps({"task": {"model": {"detection_generator": dict(detection_generator)}}})
+    return loading.load_experiment(None, [params_file], [changes]).task.model
 
 
 def _build_in_float32(config: configs.YolactModel) -> Any:

@@ -1,0 +1,115 @@
+"""Options that set how detections are made of a model's outputs, for the commands that run one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
+"""As in `configs.yolact`, which imports TensorFlow."""
+
+_FIELDS = {
+    "nms": "nms",
+    "candidate_threshold": "score_threshold",
+    "nms_iou": "nms_iou_threshold",
+    "top_k": "nms_top_k",
+    "crop": "crop_masks",
+    "crop_padding": "crop_padding",
+}
+
+
+def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argparse._ArgumentGroup:
+    """Add the options; what is left out stays as the model's configuration has it.
+
+    Args:
+      parser: of the command.
+      *threshold_names: names of the option for the threshold of candidates.
+
+    Returns:
+      The group of the options, to add others to.
+    """
+    group = parser.add_argument_group("detection", "default: the configuration of the model")
+    group.add_argument(
+        "--nms",
+        choices=NMS_KINDS,
+        help="how overlapping detections are suppressed: fast, the original's default; "
+        "fast_second_threshold, which also leaves out low scores of other classes; cross_class, one class "
+        "for each object; traditional, greedy class by class",
+    )
+    group.add_argument(
+        *threshold_names,
+        dest="candidate_threshold",
+        type=fraction,
+        metavar="S",
+        help="detections are made where the best class score is above this",
+    )
+    group.add_argument(
+        "--nms-iou",
+        type=fraction,
+        metavar="IOU",
+        help="suppress what overlaps a better detection by more (traditional: by at least this)",
+    )
+    group.add_argument(
+        "--top-k",
+        type=positive,
+        metavar="N",
+        help="candidates of each class (cross_class: of the image; traditional takes all)",
+    )
+    group.add_argument(
+        "--crop", action=argparse.BooleanOptionalAction, help="cut each mask to its box, or leave it whole"
+    )
+    group.add_argument(
+        "--crop-padding",
+        type=not_negative,
+        metavar="CELLS",
+        help="cells of the prototype grid, of about four input pixels, left around the box",
+    )
+    return group
+
+
+def read_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Give the fields of `configs.yolact.DetectionGenerator` that the options set.
+
+    Raises:
+      ValueError: one option leaves another without effect.
+    """
+    if args.crop is False and args.crop_padding is not None:
+        raise ValueError("--crop-padding has no effect with --no-crop: leave one of them out")
+    if args.nms == "traditional" and args.top_k is not None:
+        raise ValueError("--top-k has no effect with --nms traditional, which takes all: leave it out")
+    values = {field: getattr(args, name) for name, field in _FIELDS.items()}
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def fraction(text: str) -> float:
+    """Read a number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Read a number that is 0 or more."""
+    value = _number(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number that is 0 or more")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number that is 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number that is 1 or more")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
