@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 import sys
+import types
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")
@@ -99,6 +101,18 @@ def tiny_records(tmp_path_factory):
         source = os.path.join(data, f"instances_{split}.json")
         convert.convert_coco(source, os.path.join(data, split), os.path.join(folder, "records"), split)
     return os.path.join(folder, "records")
+
+
+@pytest.fixture(scope="session")
+def torch_writer() -> types.ModuleType:
+    """The module that writes PyTorch files: `write_legacy(path, tensors)`, `write_zip(path, tensors)`."""
+    path = pathlib.Path(__file__).with_name("checkpoints") / "torch_writer.py"
+    spec = importlib.util.spec_from_file_location("torch_writer", path)
+    module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look their module up.
+    sys.modules["torch_writer"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

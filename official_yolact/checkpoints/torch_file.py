@@ -159,6 +159,7 @@ def _read_zip(source: torch_source.TorchSource) -> tuple[Any, dict[str, int]]:
     """Give the value of an archive and the first byte of each storage."""
     entries = torch_zip.read_directory(source)
     prefix = _find_prefix(source, entries)
+    torch_zip.check_stored(source, entries)
     order = entries.get(f"{prefix}/byteorder")
     if order is not None and source.take(order.start, min(order.end - order.start, 16)) != b"little":
         raise source.refuse("was written on a big-endian machine, which is not supported")
@@ -185,7 +186,7 @@ def _find_prefix(source: torch_source.TorchSource, entries: dict[str, torch_zip.
         raise source.refuse("is a zip archive, but none of torch.save: it has no single folder")
     (prefix,) = prefixes
     if f"{prefix}/constants.pkl" in entries or any(name.startswith(f"{prefix}/code/") for name in entries):
-        raise source.refuse(f"is a TorchScript program, not a state dict: load it and {torch_source.CURE}")
+        raise source.refuse(f"is a TorchScript program, not a state dict; {torch_source.CURE}")
     if f"{prefix}/data.pkl" not in entries:
         raise source.refuse("is a zip archive, but none of torch.save: it has no data.pkl")
     return prefix

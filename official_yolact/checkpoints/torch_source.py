@@ -6,7 +6,7 @@ import mmap
 import os
 import stat
 
-CURE = "in PyTorch, save the weights alone: torch.save(model.state_dict(), FILE)"
+CURE = "load it in PyTorch and save the weights alone: torch.save(model.state_dict(), FILE)"
 # A real state dict needs 5 KB of the allowance per tensor, so this alone is enough for 3,000.
 _ALLOWANCE_BYTES = 16 * 2**20
 _ALLOWANCE_PER_FILE_BYTE = 3

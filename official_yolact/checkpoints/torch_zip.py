@@ -33,6 +33,7 @@ class ZipEntry:
       start: the first byte of its data.
       end: the first byte behind its data.
       checksum: CRC-32 of its data as the directory has it.
+      stored: whether its data is plain, not compressed.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ZipEntry:
     start: int
     end: int
     checksum: int
+    stored: bool
 
 
 def read_directory(source: torch_source.TorchSource) -> dict[str, ZipEntry]:
@@ -49,11 +51,11 @@ def read_directory(source: torch_source.TorchSource) -> dict[str, ZipEntry]:
       source: the file.
 
     Returns:
-      The entries by name, in the order of the directory; names are relative and have no `..`.
+      The entries by name, in the order of the directory, compressed ones too; names are relative and have no `..`.
 
     Raises:
-      TorchFileError: there is no directory, or an entry is compressed, encrypted, occurs twice,
-        shares bytes with another, has a name that leads out, or lies outside the file.
+      TorchFileError: there is no directory, or an entry is encrypted, occurs twice, shares bytes
+        with another, has a name that leads out, or lies outside the file.
     """
     position, end, num_entries = _find_directory(source)
     entries: dict[str, ZipEntry] = {}
@@ -68,6 +70,24 @@ def read_directory(source: torch_source.TorchSource) -> dict[str, ZipEntry]:
         raise source.refuse("the archive's directory is longer than its entries: it is damaged")
     _check_apart(source, entries)
     return entries
+
+
+def check_stored(source: torch_source.TorchSource, entries: dict[str, ZipEntry]) -> None:
+    """Refuse an archive with compressed entries.
+
+    Args:
+      source: the file.
+      entries: its directory.
+
+    Raises:
+      TorchFileError: an entry is compressed.
+    """
+    for entry in entries.values():
+        if not entry.stored:
+            raise source.refuse(
+                f"entry {torch_source.quote(entry.name)} is compressed; torch.save never does this: "
+                "load and save the file with PyTorch"
+            )
 
 
 def check_content(source: torch_source.TorchSource, entry: ZipEntry) -> None:
@@ -128,17 +148,17 @@ def _read_entry(
     shown = torch_source.quote(name)
     if flags & _ENCRYPTED:
         raise source.refuse(f"entry {shown} is encrypted; torch.save never does this")
-    if method != 0 or packed != size:
-        raise source.refuse(f"entry {shown} is compressed; torch.save never does this: unpack the file first")
     header = fields[16]
-    if _NEEDS_64 in (size, header):
+    if _NEEDS_64 in (packed, size, header):
         raise source.refuse(f"entry {shown} is in an archive of more than 4 GiB, which is not supported")
     start = header + _LOCAL.size
     local = _LOCAL.unpack(source.take(header, _LOCAL.size, directory))
     start += local[9] + local[10]
-    if local[0] != b"PK\3\4" or local[3] != 0 or local[9] != name_length or start + size > directory:
+    if local[0] != b"PK\3\4" or local[3] != method or local[9] != name_length or start + packed > directory:
         raise source.refuse(f"entry {shown} does not lie where the directory says: the archive is damaged")
-    return ZipEntry(name, header, start, start + size, checksum), position + name_length + extra + comment
+    stored = method == 0 and packed == size
+    entry = ZipEntry(name, header, start, start + packed, checksum, stored)
+    return entry, position + name_length + extra + comment
 
 
 def _check_name(source: torch_source.TorchSource, raw: bytes) -> str:
