@@ -57,9 +57,9 @@ def scale_schedule(params: experiments.YolactExperiment) -> None:
     kind = learning_rate.type
     if kind not in _RATES:
         raise ValueError(
-            f"trainer.optimizer_config.learning_rate.type: {kind!r} cannot be scaled from schedule_batch_size "
-            f"{written} to task.train_data.global_batch_size {batch}: write it for batch {batch} and set "
-            f"schedule_batch_size={batch}, or choose one of {sorted(_RATES)}"
+            f"trainer.optimizer_config.learning_rate.type: {kind!r} cannot be scaled from "
+            f"schedule_batch_size {written} to task.train_data.global_batch_size {batch}: write it for batch "
+            f"{batch} and set schedule_batch_size={batch}, or choose one of {sorted(_RATES)}"
         )
     changes = [
         _scale_field(section, name, scale, written, batch)
@@ -85,15 +85,12 @@ def _scale_field(section: Any, name: str, scale: Any, written: int, batch: int) 
     value = getattr(section, name)
     if value is None:
         return ""
-    scaled = (
-        [scale(item, written, batch) for item in value] if _is_list(value) else scale(value, written, batch)
-    )
+    if isinstance(value, list | tuple):
+        scaled = [scale(item, written, batch) for item in value]
+    else:
+        scaled = scale(value, written, batch)
     setattr(section, name, scaled)
     return f"{name} {value} -> {scaled}"
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
 
 
 def _scale_rate(rate: float, written: int, batch: int) -> float:

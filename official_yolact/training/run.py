@@ -10,6 +10,7 @@ import tf_keras
 from absl import logging
 
 from official.common import distribute_utils
+from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_lib
 from official.core import train_utils
@@ -18,6 +19,7 @@ from official_yolact import categories
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
+from official_yolact.training import batch_norm
 from official_yolact.training import trainer as yolact_trainer
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
@@ -46,9 +48,13 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
     _save_categories(params, mode, model_dir)
     if "train" in mode:
         _report_overfull(params.task.train_data)
+    num_gpus = _count_gpus(params.runtime)
+    strategy = _build_strategy(params.runtime, num_gpus)
     if "train" in mode:
+        batch_norm.decide_freeze(params, strategy.num_replicas_in_sync, model_dir)
         train_utils.serialize_config(params, model_dir)
-    strategy = _strategy(params)
+    # After it is written: another machine that reads it may have other GPUs.
+    params.runtime.num_gpus = num_gpus
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
         trainer = _build_trainer(params, task, mode, model_dir)
@@ -70,16 +76,21 @@ def prepare(params: experiments.YolactExperiment) -> None:
     performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or "float32")
 
 
-def _strategy(params: experiments.YolactExperiment) -> tf.distribute.Strategy:
-    runtime = params.runtime
+def _count_gpus(runtime: cfg.RuntimeConfig) -> int:
+    """Take the stated number, or the visible GPUs where none is stated."""
     visible = len(tf.config.list_physical_devices("GPU"))
-    if runtime.distribution_strategy in ("mirrored", "one_device") and not runtime.num_gpus and visible:
-        runtime.num_gpus = visible if runtime.distribution_strategy == "mirrored" else 1
-        logging.info("runtime.num_gpus is 0 and %d GPUs are visible: using %d", visible, runtime.num_gpus)
+    if runtime.distribution_strategy not in ("mirrored", "one_device") or runtime.num_gpus or not visible:
+        return int(runtime.num_gpus)
+    used = visible if runtime.distribution_strategy == "mirrored" else 1
+    logging.info("runtime.num_gpus is 0 and %d GPUs are visible: using %d", visible, used)
+    return used
+
+
+def _build_strategy(runtime: cfg.RuntimeConfig, num_gpus: int) -> tf.distribute.Strategy:
     return distribute_utils.get_distribution_strategy(
         distribution_strategy=runtime.distribution_strategy,
         all_reduce_alg=runtime.all_reduce_alg,
-        num_gpus=runtime.num_gpus,
+        num_gpus=num_gpus,
         tpu_address=runtime.tpu,
     )
 

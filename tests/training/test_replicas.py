@@ -28,7 +28,7 @@ params = loading.load_experiment("yolact_tiny_shapes", [], [
     "runtime.mixed_precision_dtype=float32,task.model.backbone.resnet.depth_multiplier=0.25",
     "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
     "task.model.protonet.num_filters=16,trainer.train_steps=4",
-    "{trainer: {optimizer_config: {optimizer: {type: sgd, sgd: {momentum: 0.9}}, warmup: {type: null},"
+    "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, warmup: {type: null},"
     " learning_rate: {type: constant, constant: {learning_rate: 0.005}}}}}",
 ])
 run.prepare(params)

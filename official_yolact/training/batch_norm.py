@@ -1,0 +1,69 @@
+"""Whether a run freezes its batch norms, where the configuration leaves that open."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+from absl import logging
+
+from official_yolact.configs import experiments
+from official_yolact.configs import loading
+
+MIN_IMAGES = 6
+_KEY = "task.model.freeze_bn"
+
+
+def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model_dir: str) -> None:
+    """Set `task.model.freeze_bn` to what it comes to, where it is None, and say why.
+
+    A run that goes on keeps what its `params.yaml` records, since the trained variables follow from
+    it. Otherwise batch norms are frozen if a replica sees fewer than 6 images of a batch, too few for
+    statistics, and imported ones take their place; from random weights there are none, and a network
+    whose norms do nothing does not train, so that they are trained then.
+
+    Args:
+      params: the experiment; changed in place.
+      num_replicas: of the distribution strategy.
+      model_dir: of the run.
+
+    Source: the original freezes by the same rule, and always starts from imported statistics.
+    """
+    model = params.task.model
+    if model.freeze_bn is not None:
+        return
+    recorded = _find_recorded(model_dir)
+    if recorded is not None:
+        model.freeze_bn = recorded
+        logging.info("%s: %s, as the run in %s was started", _KEY, recorded, model_dir)
+        return
+    images = params.task.train_data.global_batch_size // num_replicas
+    imported = bool(params.task.init_checkpoint)
+    model.freeze_bn = images < MIN_IMAGES and imported
+    if images >= MIN_IMAGES:
+        return
+    found = f"{images} images a replica (fewer than {MIN_IMAGES}) are too few for batch statistics"
+    if imported:
+        logging.warning(
+            "batch norms are frozen: %s, so those of task.init_checkpoint are kept; %s=false trains them",
+            found,
+            _KEY,
+        )
+    else:
+        logging.warning(
+            "batch norms are trained although %s: there are no imported ones to keep. Start from "
+            "task.init_checkpoint, or raise the batch",
+            found,
+        )
+
+
+def _find_recorded(model_dir: str) -> bool | None:
+    """Read what the run in a directory does, if it has a checkpoint to go on from."""
+    path = os.path.join(model_dir, "params.yaml")
+    if not os.path.isfile(path) or not tf.train.latest_checkpoint(model_dir):
+        return None
+    section = loading.read_yaml(path)
+    for key in _KEY.split(".")[:-1]:
+        section = section.get(key) or {}
+    recorded = section.get("freeze_bn")
+    return recorded if isinstance(recorded, bool) else None
