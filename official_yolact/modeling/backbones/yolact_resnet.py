@@ -36,6 +36,8 @@ class YolactResNet(tf_keras.Model):
         input_specs: Any = None,
         zero_init_residual: bool = True,
         kernel_regularizer: Any = None,
+        deformable_blocks: Sequence[int] = (0, 0, 0, 0),
+        deformable_interval: int = 1,
         **kwargs: Any,
     ) -> None:
         """Set up the layers.
@@ -46,6 +48,9 @@ class YolactResNet(tf_keras.Model):
           input_specs: `tf_keras.layers.InputSpec` of the images; None: [None, None, None, 3].
           zero_init_residual: start the last gamma of each residual block at 0.
           kernel_regularizer: of every kernel, or None.
+          deformable_blocks: how many of the last blocks of each stage may have a deformable 3x3
+            convolution.
+          deformable_interval: of these only the blocks whose index in the stage it divides have one.
           **kwargs: what every Keras model takes.
         """
         super().__init__(**kwargs)
@@ -64,6 +69,9 @@ class YolactResNet(tf_keras.Model):
                     norm_activation=norm_activation,
                     zero_init_residual=zero_init_residual,
                     kernel_regularizer=kernel_regularizer,
+                    deformable=is_deformable(
+                        block, num_blocks, deformable_blocks[stage], deformable_interval
+                    ),
                     name=f"stage{stage}_block{block}",
                 )
                 for block in range(num_blocks)
@@ -106,6 +114,24 @@ class YolactResNet(tf_keras.Model):
         return specs
 
 
+def is_deformable(block: int, num_blocks: int, deformable_blocks: int, interval: int) -> bool:
+    """Tell whether a block of a stage has a deformable 3x3 convolution.
+
+    Source: the original's rule; YOLACT++ R101 has 11 with [0, 4, 23, 3] and interval 3, R50 has 13 with
+    [0, 4, 6, 3] and interval 1.
+
+    Args:
+      block: index of the block in its stage.
+      num_blocks: blocks of the stage.
+      deformable_blocks: how many of the last blocks may have one.
+      interval: every how many blocks there is one.
+
+    Returns:
+      Whether it has one.
+    """
+    return block + deformable_blocks >= num_blocks and block % interval == 0
+
+
 def build_yolact_resnet(
     input_specs: Any,
     backbone_config: hyperparams.Config,
@@ -135,5 +161,7 @@ def build_yolact_resnet(
         input_specs=input_specs,
         zero_init_residual=config.zero_init_residual,
         kernel_regularizer=l2_regularizer,
+        deformable_blocks=config.deformable_blocks,
+        deformable_interval=config.deformable_interval,
         name="yolact_resnet",
     )

@@ -8,6 +8,7 @@ import tf_keras
 
 from official.modeling import hyperparams
 from official.modeling import tf_utils
+from official_yolact.modeling.layers import deformable_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -29,6 +30,7 @@ class Bottleneck(tf_keras.layers.Layer):
         norm_activation: hyperparams.Config,
         zero_init_residual: bool = False,
         kernel_regularizer: Any = None,
+        deformable: bool = False,
         **kwargs: Any,
     ) -> None:
         """Set up the layers.
@@ -40,15 +42,14 @@ class Bottleneck(tf_keras.layers.Layer):
           norm_activation: Model Garden's `NormActivation`.
           zero_init_residual: start the last gamma at 0.
           kernel_regularizer: of every kernel, or None.
+          deformable: make the 3x3 convolution a `DeformableConv2D`; it has a bias.
           **kwargs: what every Keras layer takes.
         """
         super().__init__(**kwargs)
         self._activation = tf_utils.get_activation(norm_activation.activation)
         self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv_options(kernel_regularizer))
         self.bn1 = batch_norm(norm_activation, name="bn1")
-        self.conv2 = symmetric_conv.SymmetricConv2D(
-            filters, 3, strides=strides, name="conv2", **conv_options(kernel_regularizer)
-        )
+        self.conv2 = _conv3x3(filters, strides, deformable, conv_options(kernel_regularizer))
         self.bn2 = batch_norm(norm_activation, name="bn2")
         self.conv3 = tf_keras.layers.Conv2D(
             EXPANSION * filters, 1, name="conv3", **conv_options(kernel_regularizer)
@@ -76,6 +77,13 @@ class Bottleneck(tf_keras.layers.Layer):
         if self.shortcut_conv is not None:
             shortcut = self.shortcut_bn(self.shortcut_conv(inputs), training=training)
         return self._activation(x + shortcut)
+
+
+def _conv3x3(filters: int, strides: int, deformable: bool, options: dict[str, Any]) -> Any:
+    if not deformable:
+        return symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **options)
+    options = {name: value for name, value in options.items() if name != "use_bias"}
+    return deformable_conv.DeformableConv2D(filters, strides, name="conv2", **options)
 
 
 def conv_options(kernel_regularizer: Any) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""A 3x3 convolution that learns where to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_yolact.modeling.layers import symmetric_conv
+from official_yolact.ops import deformable
+from official_yolact.schema import Tensor
+
+
+class DeformableConv2D(tf_keras.layers.Layer):
+    """Modulated deformable 3x3 convolution whose offsets an ordinary convolution gives.
+
+    Untrained it is half a plain convolution: all offsets are 0 and every sample weighs sigmoid(0).
+
+    Source: DCNv2 as the original YOLACT++ has it: one deformable group, a bias, and no lower learning
+    rate for the offsets.
+
+    Attributes:
+      kernel: float [3, 3, I, filters].
+      bias: float [filters].
+      offset_conv: convolution to 27 channels: y and x offset of tap 0, of tap 1, ..., then the nine
+        logits of the modulation.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set up the convolution.
+
+        Args:
+          filters: output channels.
+          strides: stride in both directions.
+          kernel_initializer: of `kernel`; biases and the whole of `offset_conv` start at 0.
+          kernel_regularizer: of both kernels, or None.
+          **kwargs: what every Keras layer takes.
+        """
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+        self.kernel_initializer = tf_keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
+        self.bias_initializer = tf_keras.initializers.Zeros()
+        self.offset_conv = symmetric_conv.SymmetricConv2D(
+            3 * deformable.TAPS,
+            deformable.SIDE,
+            strides=strides,
+            kernel_initializer="zeros",
+            kernel_regularizer=self.kernel_regularizer,
+            name="offset_conv",
+        )
+
+    def build(self, input_shape: Any) -> None:
+        """Create the variables for inputs of [B, H, W, I]."""
+        side = deformable.SIDE
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(side, side, int(input_shape[-1]), self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer=self.bias_initializer)
+        super().build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Convolve [B, H, W, I] to [B, ceil(H / strides), ceil(W / strides), filters]."""
+        offsets, logits = tf.split(self.offset_conv(inputs), [2 * deformable.TAPS, deformable.TAPS], axis=-1)
+        modulation = tf.sigmoid(logits)
+        return deformable.deform_conv2d(inputs, offsets, modulation, self.kernel, self.bias, self.strides)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Compute [B, ceil(H / strides), ceil(W / strides), filters] from [B, H, W, I]."""
+        size = self.offset_conv.compute_output_shape(input_shape)[:-1]
+        return tf.TensorShape([*size, self.filters])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "kernel_initializer": tf_keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": tf_keras.regularizers.serialize(self.kernel_regularizer),
+        }
