@@ -17,12 +17,16 @@ from official_yolact.serving import visualization
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Detections:
-    """Instances found in one picture, best first.
+    """Instances found in one picture, best mask score first.
+
+    Source: where the original displays what YOLACT++ found, mask scores rank and label it.
 
     Attributes:
       image: uint8 RGB [H, W, 3], upright.
       boxes: float32 [D, 4] yxyx_px.
-      scores: float32 [D].
+      scores: float32 [D] of the classes; they rank boxes in an evaluation.
+      mask_scores: float32 [D]; of YOLACT++ the scores times the predicted IoU of the masks, which
+        may be above 1; otherwise equal to the scores.
       classes: int32 [D], from 1.
       category_ids: int64 [D], ids of the data set's categories.
       names: D names.
@@ -32,6 +36,7 @@ class Detections:
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+    mask_scores: NDArray[np.float32]
     classes: NDArray[np.int32]
     category_ids: NDArray[np.int64]
     names: list[str]
@@ -44,7 +49,7 @@ class Detections:
     def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
         """Draw the instances on the picture, enlarged by a whole factor."""
         return visualization.draw_instances(
-            self.image, self.boxes, self.classes, self.names, self.scores, self.masks, zoom
+            self.image, self.boxes, self.classes, self.names, self.mask_scores, self.masks, zoom
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -58,7 +63,10 @@ class Detections:
             ) from None
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
-        """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation."""
+        """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation.
+
+        The score is the mask score.
+        """
         return [
             {
                 "image_id": image_id,
@@ -68,7 +76,11 @@ class Detections:
                 "segmentation": rle,
             }
             for category_id, (top, left, bottom, right), score, rle in zip(
-                self.category_ids, self.boxes, self.scores, segmentation.encode_masks(self.masks), strict=True
+                self.category_ids,
+                self.boxes,
+                self.mask_scores,
+                segmentation.encode_masks(self.masks),
+                strict=True,
             )
         ]
 

@@ -105,7 +105,7 @@ class Predictor:
 
         Args:
           source: path, bytes of a file, uint8 RGB array [H, W, 3], or a list of them.
-          score_threshold: detections below it are left out.
+          score_threshold: detections whose score or mask score is below it are left out.
           max_detections: the best so many are kept.
 
         Returns:
@@ -184,13 +184,18 @@ class Predictor:
         score_threshold: float,
         max_detections: int,
     ) -> detections_lib.Detections:
-        scores = row["detection_scores"][: int(row["num_detections"])]
-        keep = np.flatnonzero(scores >= score_threshold)[:max_detections]
+        count = int(row["num_detections"])
+        scores, mask_scores = row["detection_scores"][:count], row["detection_mask_scores"][:count]
+        # Source: what the original displays passes the threshold by class score and by mask score.
+        passing = np.minimum(scores, mask_scores) >= score_threshold
+        best_first = np.argsort(-mask_scores, kind="stable")
+        keep = best_first[passing[best_first]][:max_detections]
         classes = row["detection_classes"][keep].astype(np.int32)
         return detections_lib.Detections(
             image=image,
             boxes=row["detection_boxes"][keep].astype(np.float32),
             scores=scores[keep].astype(np.float32),
+            mask_scores=mask_scores[keep].astype(np.float32),
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],

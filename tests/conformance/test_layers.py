@@ -17,12 +17,16 @@ import official_yolact.modeling
 from official.vision.configs import common
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import yolact_model
+from official_yolact.modeling.backbones import yolact_darknet
 from official_yolact.modeling.backbones import yolact_resnet
 from official_yolact.modeling.decoders import yolact_fpn
+from official_yolact.modeling.heads import mask_iou_head
 from official_yolact.modeling.heads import prediction_head
 from official_yolact.modeling.heads import protonet
 from official_yolact.modeling.heads import semantic_head
 from official_yolact.modeling.layers import bottleneck
+from official_yolact.modeling.layers import conv_unit
+from official_yolact.modeling.layers import darknet_block
 from official_yolact.modeling.layers import detection_generator
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import anchors
@@ -95,11 +99,24 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]]]] = {
         lambda: bottleneck.Bottleneck(filters=2, strides=2, project=True, norm_activation=NORM),
         lambda: (_draw(6, 5, 3),),
     ),
+    "ConvUnit": (
+        lambda: conv_unit.ConvUnit(4, 3, strides=2, norm_activation=NORM),
+        lambda: (_draw(6, 5, 3),),
+    ),
+    "DarkNetBlock": (
+        lambda: darknet_block.DarkNetBlock(2, norm_activation=NORM),
+        lambda: (_draw(6, 5, 4),),
+    ),
+    "YolactDarkNet": (
+        lambda: yolact_darknet.YolactDarkNet((1, 1, 1, 1, 1), NORM),
+        lambda: (_draw(*SIZE, 3),),
+    ),
     "YolactResNet": (_resnet, lambda: (_draw(*SIZE, 3),)),
     "YolactFPN": (_fpn, lambda: (_pyramid(),)),
     "PredictionHead": (_head, lambda: (_pyramid(),)),
     "Protonet": (_protonet, lambda: (_draw(5, 4, 8),)),
     "SemanticHead": (lambda: semantic_head.SemanticHead(4), lambda: (_draw(5, 4, 8),)),
+    "MaskIoUHead": (lambda: mask_iou_head.MaskIoUHead(4), lambda: (_draw(20, 70),)),
     "YolactModel": (_model, lambda: (_draw(*SIZE, 3),)),
     "DetectionGenerator": (_generator, _raw_outputs),
 }
@@ -188,7 +205,7 @@ def test_mixed_precision_keeps_variables_in_float32_and_outputs_finite(name, bfl
     outputs = tf.nest.flatten(layer(*draw()))
     assert all(variable.dtype == tf.float32 for variable in layer.variables)
     assert all(np.isfinite(tf.cast(value, tf.float32).numpy()).all() for value in outputs)
-    if name in {"YolactModel", "PredictionHead", "DetectionGenerator"}:
+    if name in {"YolactModel", "PredictionHead", "MaskIoUHead", "DetectionGenerator"}:
         assert all(value.dtype in {tf.float32, tf.int32} for value in outputs)
     elif name != "SymmetricConv2D":
         assert all(value.dtype == tf.bfloat16 for value in outputs)

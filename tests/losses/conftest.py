@@ -41,10 +41,8 @@ def empty_labels(batch, rows, grid, low_grid, num_classes):
     }
 
 
-@pytest.fixture(params=["losses_small", "losses"])
-def recorded_case(request, shared):
-    """(npz, labels, raw outputs, anchors) of a recording of the original."""
-    recorded = np.load(shared / "fixtures" / f"{request.param}.npz")
+def _load_record(path):
+    recorded = np.load(path)
     raw = {
         "box_outputs": recorded["pred_loc"][..., YXYX],
         "cls_outputs": recorded["pred_conf"],
@@ -54,6 +52,18 @@ def recorded_case(request, shared):
     }
     raw = {name: tf.constant(value.astype(np.float32)) for name, value in raw.items()}
     return recorded, _recorded_labels(recorded, 22), raw, recorded["priors"][:, YXYX]
+
+
+@pytest.fixture(params=["losses_small", "losses"])
+def recorded_case(request, shared):
+    """(npz, labels, raw outputs, anchors) of a recording of the original."""
+    return _load_record(shared / "fixtures" / f"{request.param}.npz")
+
+
+@pytest.fixture
+def recorded_plus(shared):
+    """The same of YOLACT++, with the weights of the mask-IoU branch among the arrays."""
+    return _load_record(shared / "fixtures" / "losses_plus.npz")
 
 
 @pytest.fixture(scope="session")

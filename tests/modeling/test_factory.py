@@ -212,6 +212,24 @@ def test_checkpoint_items_name_the_parts_that_exist(small_config):
     assert sorted(items) == ["backbone", "decoder", "head", "protonet", "semantic_head"]
 
 
+def test_the_branch_of_mask_rescoring_is_built_with_the_model_and_changes_no_other_weight(small_config):
+    config = small_config("yolact_resnet", (65, 97))
+    plain = factory.build_model(config, seed=3)
+    config.mask_rescoring = True
+    model, twin = factory.build_model(config, seed=3), factory.build_model(config, seed=3)
+    assert plain.mask_iou_head is None
+    assert model.checkpoint_items["mask_iou_head"] is model.mask_iou_head
+    count = len(plain.trainable_variables)
+    assert len(model.trainable_variables) == count + 12
+    for one, other in zip(plain.trainable_variables, model.trainable_variables[:count], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(model.mask_iou_head.variables, twin.mask_iou_head.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    image = _image(config)
+    assert set(model(image)) == set(plain(image))
+    assert model.mask_iou_head(tf.ones([2, 18, 26])).shape == [2, 3]
+
+
 @pytest.mark.parametrize("kind", ["yolact_resnet", "mobilenet", "resnet"])
 def test_frozen_levels_keep_just_what_their_endpoint_depends_on(small_config, kind):
     counts = []

@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from official_yolact import categories
@@ -30,6 +31,26 @@ def test_the_threshold_and_the_limit_decide_what_is_kept(fake, bright):
     assert empty.masks.shape == (0, 48, 96)
     assert empty.boxes.shape == (0, 4)
     assert empty.to_coco(1) == []
+
+
+def test_mask_scores_rank_what_is_shown_and_both_scores_pass_the_threshold(network, fake, bright):
+    config = fake.config.replace(mask_rescoring=True)
+    # Fast NMS finds class 2 with score 0.98, class 1 with 0.2, and both classes near 0.
+    for iou, shown in [
+        ((2.0, 0.15), [("fig", 0.2, 0.4), ("date", 0.98, 0.147)]),
+        ((0.4, 0.15), [("date", 0.98, 0.147)]),
+        ((9.0, 0.1), [("fig", 0.2, 1.8)]),
+    ]:
+        network.mask_iou_head = lambda masks, iou=iou: tf.tile([iou], [tf.shape(masks)[0], 1])
+        rescoring = predictor.Predictor(network, config, fake.categories)
+        found = rescoring(bright, score_threshold=0.1)
+        assert found.names == [name for name, _, _ in shown]
+        np.testing.assert_allclose(found.scores, [score for _, score, _ in shown], atol=0.01)
+        np.testing.assert_allclose(found.mask_scores, [score for _, _, score in shown], atol=0.01)
+        assert [one["score"] for one in found.to_coco(1)] == found.mask_scores.tolist()
+        assert rescoring(bright, score_threshold=0.1, max_detections=1).names == [shown[0][0]]
+        evaluated = next(rescoring.detect([bright]))[0]
+        assert (np.diff(evaluated["detection_scores"]) <= 0).all()
 
 
 def test_paths_bytes_arrays_and_lists_mean_the_same(fake, bright, tmp_path):

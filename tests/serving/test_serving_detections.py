@@ -15,7 +15,8 @@ def found():
     return detections.Detections(
         image=np.full((20, 30, 3), 90, np.uint8),
         boxes=np.array([[2, 3, 8, 9], [0, 0, 20, 30]], np.float32),
-        scores=np.array([0.75, 0.5], np.float32),
+        scores=np.array([0.875, 1.0], np.float32),
+        mask_scores=np.array([0.75, 0.5], np.float32),
         classes=np.array([2, 1], np.int32),
         category_ids=np.array([17, 4], np.int64),
         names=["fig", "date"],

@@ -39,7 +39,7 @@ class MaskIoUHead(tf_keras.layers.Layer):
 
         Args:
           inputs: float [M, h, w] or [M, h, w, 1] cropped soft masks (0..1) on the prototype grid,
-            whose size is static.
+            whose size is static; M is at least 1.
 
         Returns:
           float32 [M, C-1], at least 0 and not limited to 1; class 1 first. The convolutions follow

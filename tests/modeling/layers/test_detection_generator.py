@@ -92,6 +92,37 @@ def test_rows_behind_the_last_detection_are_zero():
         assert not found[name][0, count:].numpy().any()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("crop", [False, True])
+def test_a_mask_score_is_the_score_times_the_iou_of_the_class_predicted_from_the_mask(compiled, crop):
+    seen = []
+
+    def score_masks(masks):
+        seen.append(masks.shape.as_list())
+        mean = tf.reduce_mean(masks, axis=[1, 2])
+        return mean[:, tf.newaxis] * [[1.0, 10.0]] + [[0.5, 0.0]]
+
+    raw = _raw(np.log([[0.96, 0.02, 0.02], [0.1, 0.8, 0.1], [0.28, 0.12, 0.6], [0.97, 0.02, 0.01]]))
+    generate = _generator(max_detections=20, crop_masks=crop)
+    run = tf.function(lambda raw: generate(raw, INFO, mask_scorer=score_masks), jit_compile=compiled)
+    found = {name: value.numpy()[0] for name, value in run(raw).items()}
+    plain = {name: value.numpy()[0] for name, value in generate(raw, INFO).items()}
+    for name in set(found) - {"detection_mask_scores"}:
+        np.testing.assert_allclose(found[name], plain[name], atol=1e-6)
+    assert seen[0][1:] == [8, 8]
+    count = int(found["num_detections"])
+    for row in range(count):
+        mean = found["detection_masks"][row].mean()
+        iou = {1: 0.5 + mean, 2: 10 * mean}[found["detection_classes"][row]]
+        expected = found["detection_scores"][row] * iou
+        np.testing.assert_allclose(found["detection_mask_scores"][row], expected, rtol=1e-5)
+    # The order stays by score: 0.8 of class 1 before 0.6 of class 2, whose mask is scored higher.
+    assert found["detection_mask_scores"][0] < found["detection_mask_scores"][1]
+    assert not found["detection_mask_scores"][count:].any()
+    cells = {False: 64, True: 25}[crop]
+    assert found["detection_masks"][0].astype(bool).sum() == cells
+
+
 def test_outputs_of_another_input_size_are_refused():
     raw = _raw(LOGITS)
     raw["cls_outputs"] = raw["cls_outputs"][:, :3]
