@@ -137,7 +137,7 @@ def traditional_nms(
         (tf.reduce_max(by_class, axis=-1), by_class > _EXCLUDED, kept),
         maximum_iterations=max_detections,
     )
-    return kept
+    return Kept(*kept)
 
 
 def _keep_one_more(
