@@ -77,3 +77,55 @@ class Categories:
     def class_of(self) -> dict[int, int]:
         """Map category id to class (from 1)."""
         return {category_id: index for index, category_id in enumerate(self.ids, start=1)}
+
+
+def read_classes(path: str) -> Categories:
+    """Read class names from a COCO file, or from text with one name a line (numbered from 1).
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it holds no names, or a COCO file without usable categories.
+    """
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            listed = json.loads(text)
+            return Categories.from_coco(listed["categories"] if isinstance(listed, dict) else listed)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not a COCO file with categories: {error}") from error
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not names:
+        raise ValueError(f"{path}: holds no class names: write one a line")
+    return Categories(tuple(range(1, len(names) + 1)), names)
+
+
+def _number(first: int, text: str) -> Categories:
+    names = tuple(name.strip() for name in text.split(","))
+    return Categories(tuple(range(first, first + len(names))), names)
+
+
+def _coco() -> Categories:
+    """Name the 80 categories of COCO detection, whose ids leave ten of 1..90 out."""
+    names = _number(1, _COCO_NAMES).names
+    left_out = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+    return Categories(tuple(i for i in range(1, 91) if i not in left_out), names)
+
+
+_COCO_NAMES = """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
+fire hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra,
+giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite,
+baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle, wine glass, cup, fork, knife,
+spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch,
+potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, microwave, oven,
+toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"""
+
+COCO = _coco()
+"""The 80 categories of COCO detection."""
+
+PASCAL = _number(
+    1,
+    """aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike,
+    person, pottedplant, sheep, sofa, train, tvmonitor""",
+)
+"""The 20 categories of Pascal VOC, as SBD numbers them."""

@@ -7,7 +7,7 @@ layouts of Keras' MobileNetV2 with alpha 1 and no top.
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import os
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.vision.modeling.backbones import factory
+from official_yolact.checkpoints import account
 from official_yolact.configs import yolact as configs
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -26,24 +27,7 @@ _KINDS = ("kernel", *_NORM_KINDS)
 _MAX_BYTES = 256 * 2**20
 
 
-@dataclasses.dataclass(frozen=True)
-class Imported:
-    """The account of an import.
-
-    Attributes:
-      read: tensors in the file.
-      mapped: tensors that found their variable.
-      skipped: names of tensors that the backbone has no place for.
-      checkpoint: what was written.
-    """
-
-    read: int
-    mapped: int
-    skipped: list[str]
-    checkpoint: str
-
-
-def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> Imported:
+def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> account.ImportAccount:
     """Write a checkpoint of the backbone alone from an .npz archive.
 
     Args:
@@ -69,7 +53,8 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> I
             f"{path}: has {len(convolutions)} convolutions, MobileNetV2 here has {len(units)}: "
             "is it MobileNetV2 1.0 without top?"
         )
-    skipped = [f"{name}/{kind}" for name, _ in convolutions[len(units) :] for kind in _KINDS]
+    unused = "a layer above those that the feature pyramid uses"
+    skipped = [(f"{name}/{kind}", unused) for name, _ in convolutions[len(units) :] for kind in _KINDS]
     for (name, arrays), variables in zip(convolutions[: len(units)], units, strict=True):
         for kind, variable in variables.items():
             _assign(path, f"{name}/{kind}", variable, arrays[kind])
@@ -78,7 +63,21 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> I
         tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=backbone)), output, max_to_keep=1
     )
     checkpoint = manager.save(checkpoint_number=0)
-    return Imported(len(_KINDS) * len(convolutions), len(_KINDS) * len(units), skipped, str(checkpoint))
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return account.ImportAccount(
+        file=path,
+        form="npz",
+        sha256=digest,
+        published="",
+        experiment="yolact_mobilenetv2_coco",
+        modules="backbone",
+        num_classes=0,
+        mapped=tuple(f"{name}/{kind}" for name, _ in convolutions[: len(units)] for kind in _KINDS),
+        skipped=tuple(skipped),
+        notes=(),
+        checkpoint=str(checkpoint),
+    )
 
 
 def _build_backbone(model: configs.YolactModel) -> tf_keras.Model:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 PARAMS_FILE = "params.yaml"
 BEST_SUBDIR = "best_ckpt"
+IMPORT_FILE = "import.json"
 
 
 def find_checkpoint(path: str, prefer_best: bool = True) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import tensorflow as tf
 
 from official_yolact.checkpoints import model_dir
+from official_yolact.checkpoints import stored
 
 MODULES = ("all", "backbone")
+_DEFORMABLE_ADDITION = re.compile(r"/conv2/(bias|offset_conv/(kernel|bias))$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,34 +49,67 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
 
     Raises:
       FileNotFoundError: there is no checkpoint.
-      ValueError: a variable has no value there, or one of another shape. The model may then be
-        partly changed and must not be used.
+      ValueError: a variable has no value there, or one of another shape; the model is as it was.
     """
     checkpoint = model_dir.find_checkpoint(path, prefer_best)
+    stored_model = stored.StoredModel(checkpoint)
+    slots = stored_model.match(*_part(model, modules))
     if modules == "backbone":
-        target = tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=model.backbone))
-        loaded = len(model.backbone.variables)
-    else:
-        target = tf.train.Checkpoint(model=model)
-        loaded = len(model.variables)
-    try:
-        status = target.read(checkpoint)
-        status.expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(_mismatch(checkpoint, modules, error)) from error
-    return Restored(checkpoint, loaded, len(model.variables) - loaded)
+        check_backbone(checkpoint, slots)
+        slots = [slot for slot in slots if slot.key is not None]
+    unfit = [slot for slot in slots if slot.shape != tuple(slot.variable.shape)]
+    if unfit:
+        raise ValueError(_describe_mismatch(checkpoint, "model", unfit))
+    assign(stored_model, slots)
+    return Restored(checkpoint, len(slots), len(model.variables) - len(slots))
 
 
-def _mismatch(checkpoint: str, modules: str, error: Exception) -> str:
-    detail = " ".join(str(error).split())[:300]
-    cure = (
-        "Use the same task.model section as the run that wrote it"
-        if modules == "all"
-        else "Use the same task.model.backbone section as the run that wrote it"
+def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:
+    """Refuse a checkpoint of another backbone.
+
+    What a deformable convolution has beside its kernel may be missing: weights for a plain backbone
+    start a deformable one, as in the original.
+
+    Raises:
+      ValueError: names what does not fit.
+    """
+    unfit = [
+        slot
+        for slot in slots
+        if slot.path.startswith("backbone/")
+        and slot.shape != tuple(slot.variable.shape)
+        and not (slot.key is None and _DEFORMABLE_ADDITION.search(slot.path))
+    ]
+    if unfit:
+        raise ValueError(_describe_mismatch(checkpoint, "backbone", unfit))
+
+
+def assign(stored_model: stored.StoredModel, slots: list[stored.Slot]) -> None:
+    """Give variables their stored values; all are read before the first changes.
+
+    Raises:
+      ValueError: a value is damaged; the variables are as they were.
+    """
+    values = [stored_model.read(str(slot.key)) for slot in slots]
+    for slot, value in zip(slots, values, strict=True):
+        slot.variable.assign(value)
+
+
+def _part(model: Any, modules: str) -> tuple[Any, str]:
+    return (model.backbone, "backbone") if modules == "backbone" else (model, "")
+
+
+def _describe_mismatch(checkpoint: str, part: str, unfit: list[stored.Slot]) -> str:
+    section = "task.model" if part == "model" else "task.model.backbone"
+    shown = [
+        f"{slot.path}: {list(slot.shape) if slot.key else 'nothing'} there, {list(slot.variable.shape)} here"
+        for slot in unfit[:3]
+    ]
+    more = "; ..." if len(unfit) > len(shown) else ""
+    return (
+        f"{checkpoint}: does not fit this {part} in {len(unfit)} tensors. Use the same {section} section"
+        f" as what wrote it. ({'; '.join(shown)}{more})"
     )
-    if modules == "all":
-        cure += ", or task.init_checkpoint_modules=backbone to take the backbone alone"
-    return f"{checkpoint}: does not fit this model. {cure}. ({detail})"
 
 
 def save_model(model: Any, directory: str, modules: str = "all") -> str:

@@ -43,6 +43,7 @@ class PickleMachine:
         self.position = start
         self._source = source
         self._end = end
+        self._frame_end = start
         self._objects = objects
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
@@ -67,11 +68,16 @@ class PickleMachine:
                 raise self._damaged(f"opcode {quote_opcode(code)} has no place in a state dict")
             step(self)
         if len(self._stack) != 1 or self._outer:
-            raise self._damaged("the pickle ends with an open list")
+            raise self._damaged("damaged pickle: it ends with values left over")
+        if self.position < self._frame_end:
+            raise self._damaged("damaged pickle: it ends inside a frame")
         return self._stack.pop()
 
+    def _limit(self) -> int:
+        return self._frame_end if self.position < self._frame_end else self._end
+
     def _take(self, num_bytes: int) -> bytes:
-        taken = self._source.take(self.position, num_bytes, self._end)
+        taken = self._source.take(self.position, num_bytes, self._limit())
         self.position += num_bytes
         return taken
 
@@ -107,8 +113,9 @@ class PickleMachine:
 
     def _frame(self) -> None:
         length = self._unpack("<Q")
-        if length > self._end - self.position:
-            raise self._damaged(f"damaged pickle: a frame of {length} bytes is longer than the file")
+        if self.position < self._frame_end or length > self._end - self.position:
+            raise self._damaged(f"damaged pickle: a frame of {length} bytes is longer than what holds it")
+        self._frame_end = self.position + length
 
     def _mark(self) -> None:
         self._outer.append(self._stack)
@@ -125,7 +132,7 @@ class PickleMachine:
 
     def _text(self, form: str) -> None:
         length = self._unpack(form)
-        if length < 0 or length > self._end - self.position:
+        if length < 0 or length > self._limit() - self.position:
             raise self._damaged(f"damaged pickle: a text of {length} bytes is longer than the file")
         # One wide character makes Python store all of them in four bytes; the copied bytes come on top.
         self._source.charge(5 * length)
@@ -143,7 +150,9 @@ class PickleMachine:
         self._push(tuple(items))
 
     def _line(self) -> str:
-        stop = self._source.data.find(b"\n", self.position, min(self._end, self.position + _MAX_NAME_BYTES))
+        stop = self._source.data.find(
+            b"\n", self.position, min(self._limit(), self.position + _MAX_NAME_BYTES)
+        )
         if stop < 0:
             raise self._damaged("damaged pickle: a name does not end")
         line = self._take(stop - self.position)

@@ -1,57 +1,98 @@
-"""`yolact import-weights`: published weights to a directory that training can start from."""
+"""`yolact import-weights`: published weights to a model directory, or to a backbone to start from."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
-# The names that a person gives, ours and the field's, and the experiment whose backbone is meant.
-_MODELS = {
-    "mobilenetv2": "yolact_mobilenetv2_coco",
-    "mobilenet_v2": "yolact_mobilenetv2_coco",
-    "yolact_mobilenetv2_coco": "yolact_mobilenetv2_coco",
-}
+if TYPE_CHECKING:
+    from official_yolact import categories as categories_lib
+    from official_yolact.checkpoints import account
+
+_DESCRIPTION = """Turn published weights into something that this library reads.
+
+A .pth file of the original YOLACT or YOLACT++ becomes a model directory for load, eval, predict and
+fine-tuning. ResNet-50, ResNet-101 and DarkNet-53 backbones (torchvision's or the original's .pth) and
+MobileNetV2 (.npz) become a backbone for task.init_checkpoint. PyTorch is not needed."""
+_MOBILENET = ("mobilenetv2", "mobilenet_v2", "yolact_mobilenetv2_coco")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "import-weights",
-        help="turn published weights into a directory to start from",
-        description="Import ImageNet MobileNetV2 weights (.npz) as a backbone for task.init_checkpoint.",
+        help="turn published weights into a model directory",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="the weights, .npz")
-    parser.add_argument("--model", required=True, choices=sorted(_MODELS), help="what the weights are of")
+    parser.add_argument("file", help="the weights, .pth (or .pt) or .npz")
     parser.add_argument("--output", required=True, metavar="DIR", help="directory to write")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="what the weights are of, by our name or the original's, such as yolact_im700; needed where"
+        " neither the tensors nor the file's name tell, and for .npz (mobilenetv2)",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="names of a model with classes of its own: a COCO JSON, or text with one name a line, in the"
+        " order in which it was trained",
+    )
+    parser.add_argument(
+        "--skip",
+        metavar="PREFIX",
+        action="append",
+        default=[],
+        help="leave out tensors whose key begins so; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print the account as one line of JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.file.endswith(".npz") or args.model in _MOBILENET:
+        done = _import_mobilenet(args)
+    else:
+        done = _import_torch(args)
+    for line in done.lines():
+        print(line, file=sys.stderr)
+    if done.modules == "backbone":
+        use = f"task.init_checkpoint={args.output} task.init_checkpoint_modules=backbone"
+    else:
+        use = f"yolact predict {args.output} PHOTO --output DIR, or task.init_checkpoint={args.output}"
+    print(f"use it: {use}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(done.to_json()))
+    return 0
+
+
+def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.checkpoints import mobilenet_v2
     from official_yolact.configs import loading
 
-    model = loading.load_experiment(_MODELS[args.model]).task.model
-    done = mobilenet_v2.import_mobilenet_v2(args.file, model, args.output)
-    for name in done.skipped:
-        print(f"skipped {name}: the feature pyramid does not use this layer", file=sys.stderr)
-    print(
-        f"{args.file}: {done.read} tensors read, {done.mapped} mapped, {len(done.skipped)} skipped",
-        file=sys.stderr,
+    if args.model not in _MOBILENET:
+        raise ValueError(f"{args.file}: say what an .npz is of: --model mobilenetv2")
+    model = loading.load_experiment("yolact_mobilenetv2_coco").task.model
+    return mobilenet_v2.import_mobilenet_v2(args.file, model, args.output)
+
+
+def _import_torch(args: argparse.Namespace) -> account.ImportAccount:
+    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.checkpoints import torch_import
+    from official_yolact.modeling import factory
+
+    categories = _read_classes(args.classes) if args.classes else None
+    return torch_import.import_torch(
+        args.file, args.output, factory.build_model, args.model, categories, args.skip
     )
-    print(
-        f"start from it: task.init_checkpoint={args.output} task.init_checkpoint_modules=backbone",
-        file=sys.stderr,
-    )
-    if args.json:
-        account = {
-            "read": done.read,
-            "mapped": done.mapped,
-            "skipped": done.skipped,
-            "checkpoint": done.checkpoint,
-        }
-        print(json.dumps(account))
-    return 0
+
+
+def _read_classes(path: str) -> categories_lib.Categories:
+    from official_yolact import categories as categories_lib
+
+    return categories_lib.read_classes(path)

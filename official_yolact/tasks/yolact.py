@@ -12,6 +12,7 @@ from absl import logging
 from official.core import base_task
 from official_yolact import categories
 from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import transfer
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
 from official_yolact.dataloaders import manifests
@@ -49,12 +50,16 @@ class YolactTask(base_task.Task):
         return factory.build_model(self.task_config.model, self.task_config.seed)
 
     def initialize(self, model: tf_keras.Model) -> None:
-        """Load `init_checkpoint`, if one is named, and say what was loaded."""
-        if self.task_config.init_checkpoint:
-            restored = restore.restore_model(
-                model, self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
-            )
-            logging.info("init_checkpoint: %s", restored)
+        """Load what fits of `init_checkpoint`, if one is named, and say what became of each tensor."""
+        path = self.task_config.init_checkpoint
+        if not path:
+            return
+        account: object
+        if self.task_config.init_checkpoint_modules == "backbone":
+            account = restore.restore_model(model, path, "backbone")
+        else:
+            account = transfer.transfer_model(model, path, self._trained_categories())
+        logging.info("init_checkpoint: %s", account)
 
     def build_inputs(
         self,
@@ -157,7 +162,9 @@ class YolactTask(base_task.Task):
 
     def _load_categories(self) -> categories.Categories:
         """Read the classes that the model was trained on; the validation data may order theirs anew."""
-        trained = os.path.join(self.logging_dir, categories.FILE_NAME)
-        if os.path.isfile(trained):
-            return categories.Categories.load(trained)
-        return manifests.load_categories(self.task_config.validation_data.input_path)
+        trained = self._trained_categories()
+        return trained or manifests.load_categories(self.task_config.validation_data.input_path)
+
+    def _trained_categories(self) -> categories.Categories | None:
+        path = os.path.join(self.logging_dir or "", categories.FILE_NAME)
+        return categories.Categories.load(path) if os.path.isfile(path) else None

@@ -1,0 +1,210 @@
+"""Fine-tuning from another model: all that fits is loaded, and every tensor is accounted for."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact import categories as categories_lib
+from official_yolact.checkpoints import model_dir
+from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import stored
+
+_CLASS_LAYER = re.compile(r"^(head/class_conv|semantic_head/conv|mask_iou_head/project)/(kernel|bias)$")
+_WITH_BACKGROUND = "head/class_conv/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Which classes of the target have a row in the source, both counted from 1 without background.
+
+    Attributes:
+      num_here: classes of the target, without background.
+      num_there: classes of the source, without background.
+      pairs: (class here, class there), of equal names.
+      new: names here that are not there.
+      unused: names there that are not here.
+      same: the lists are equal, so that whole tensors may be taken.
+    """
+
+    num_here: int
+    num_there: int
+    pairs: tuple[tuple[int, int], ...]
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+    same: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Transferred:
+    """What a transfer did.
+
+    Attributes:
+      checkpoint: where the values came from.
+      loaded: paths of variables that took a stored value whole.
+      copied_rows: paths of variables that took the rows of known classes.
+      reinitialized: path and reason of each variable that keeps its initial value.
+      unused: path of each stored tensor that has no place here.
+      rows: of the classes; None if one of the two class lists is not known, or neither is needed.
+    """
+
+    checkpoint: str
+    loaded: tuple[str, ...]
+    copied_rows: tuple[str, ...]
+    reinitialized: tuple[tuple[str, str], ...]
+    unused: tuple[str, ...]
+    rows: Rows | None
+
+    def __str__(self) -> str:
+        """Say it, one finding a line."""
+        lines = [f"{self.checkpoint}: loaded {len(self.loaded)} tensors"]
+        if self.copied_rows and self.rows is not None:
+            lines.append(
+                f"  copied the rows of {len(self.rows.pairs)} classes with the same name in"
+                f" {', '.join(self.copied_rows)}"
+            )
+        if self.rows is not None and self.rows.new:
+            lines.append(f"  new classes, rows re-initialised: {', '.join(self.rows.new)}")
+        if self.rows is not None and self.rows.unused:
+            lines.append(f"  classes there that are not here: {', '.join(self.rows.unused)}")
+        lines += [f"  re-initialised {path}: {reason}" for path, reason in self.reinitialized]
+        if self.unused:
+            lines.append(f"  not used: {', '.join(self.unused)}")
+        return "\n".join(lines)
+
+
+def transfer_model(
+    model: Any, path: str, target: categories_lib.Categories | None = None, prefer_best: bool = True
+) -> Transferred:
+    """Give a built model what fits of another one's weights.
+
+    Class rows follow the names of the classes, also where both models have the same number of
+    classes; the lists come from `target` and from `categories.json` beside the checkpoint.
+
+    Args:
+      model: a built `YolactModel`.
+      path: model directory or checkpoint.
+      target: classes of the model; None: not known.
+      prefer_best: take a directory's best checkpoint before its last.
+
+    Returns:
+      The account of every tensor on either side.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      ValueError: the backbone does not fit; the model is as it was.
+    """
+    checkpoint = model_dir.find_checkpoint(path, prefer_best)
+    stored_model = stored.StoredModel(checkpoint)
+    slots = stored_model.match(model)
+    restore.check_backbone(checkpoint, slots)
+    rows = match_classes(find_categories(checkpoint), target)
+    loaded, mixed, kept = [], [], []
+    for slot in slots:
+        reason = _refuse(slot, rows)
+        if reason:
+            kept.append((slot.path, reason))
+        elif _CLASS_LAYER.match(slot.path) and rows is not None and not rows.same:
+            mixed.append(slot)
+        else:
+            loaded.append(slot)
+    values = [_mix_rows(slot, stored_model.read(str(slot.key)), rows) for slot in mixed]
+    restore.assign(stored_model, loaded)
+    for slot, value in zip(mixed, values, strict=True):
+        slot.variable.assign(value)
+    known = {slot.key for slot in slots}
+    return Transferred(
+        checkpoint,
+        tuple(slot.path for slot in loaded),
+        tuple(slot.path for slot in mixed),
+        tuple(kept),
+        tuple(sorted(path for key, path in stored_model.paths().items() if key not in known)),
+        rows,
+    )
+
+
+def find_categories(checkpoint: str) -> categories_lib.Categories | None:
+    """Read the classes of the model that a checkpoint belongs to; None where nothing tells them."""
+    folder = os.path.dirname(os.path.abspath(checkpoint))
+    if os.path.basename(folder) == model_dir.BEST_SUBDIR:
+        folder = os.path.dirname(folder)
+    path = os.path.join(folder, categories_lib.FILE_NAME)
+    return categories_lib.Categories.load(path) if os.path.isfile(path) else None
+
+
+def match_classes(
+    source: categories_lib.Categories | None, target: categories_lib.Categories | None
+) -> Rows | None:
+    """Pair the classes of two models by name; case, spaces, hyphens and underscores do not count."""
+    if source is None or target is None:
+        return None
+    there = {_plain(name): index for index, name in reversed(list(enumerate(source.names, 1)))}
+    here = [(index, name, there.get(_plain(name))) for index, name in enumerate(target.names, 1)]
+    plain_here = {_plain(name) for name in target.names}
+    return Rows(
+        len(target.names),
+        len(source.names),
+        tuple((index, found) for index, _, found in here if found is not None),
+        tuple(name for _, name, found in here if found is None),
+        tuple(name for name in source.names if _plain(name) not in plain_here),
+        [_plain(name) for name in source.names] == [_plain(name) for name in target.names],
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+def _refuse(slot: stored.Slot, rows: Rows | None) -> str:
+    """Tell why a variable cannot take its stored value; empty if it can."""
+    if slot.key is None:
+        return "the checkpoint has no such tensor"
+    here, there = tuple(slot.variable.shape), slot.shape
+    if _CLASS_LAYER.match(slot.path) and rows is not None and not rows.same:
+        return _refuse_rows(slot, rows)
+    if here == there:
+        return ""
+    reason = f"{list(there)} there, {list(here)} here"
+    if _CLASS_LAYER.match(slot.path) and rows is None:
+        reason += " (no class names on one side, so that no rows can be matched)"
+    return reason
+
+
+def _refuse_rows(slot: stored.Slot, rows: Rows) -> str:
+    if not rows.pairs:
+        return "no class has the same name"
+    there, here = _split(slot, rows)
+    if there[-1] is None or (there[0], there[1]) != (here[0], here[1]):
+        return f"{list(slot.shape)} there, {list(slot.variable.shape)} here: other anchors or filters"
+    return ""
+
+
+def _split(slot: stored.Slot, rows: Rows) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Give, of the stored and the own tensor: leading shape, groups (anchors), classes of a group."""
+    background = int(slot.path.startswith(_WITH_BACKGROUND))
+    sides = ((slot.shape, rows.num_there), (tuple(slot.variable.shape), rows.num_here))
+    shapes = []
+    for shape, num_classes in sides:
+        classes = num_classes + background
+        whole = bool(shape) and shape[-1] % classes == 0
+        shapes.append((shape[:-1], shape[-1] // classes, classes if whole else None))
+    return shapes[0], shapes[1]
+
+
+def _mix_rows(slot: stored.Slot, value: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
+    """Put the stored rows of known classes, and of the background, into the initial value."""
+    assert rows is not None
+    there, here = _split(slot, rows)
+    source = value.reshape(*there[0], there[1], there[2])
+    mixed = slot.variable.numpy().reshape(*here[0], here[1], here[2])
+    offset = 0 if slot.path.startswith(_WITH_BACKGROUND) else -1
+    if offset == 0:
+        mixed[..., 0] = source[..., 0]
+    for index, found in rows.pairs:
+        mixed[..., index + offset] = source[..., found + offset]
+    return mixed.reshape(tuple(slot.variable.shape))
