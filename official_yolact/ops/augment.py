@@ -139,10 +139,9 @@ def draw_scaled(
     """
     draws = tf.random.stateless_uniform([_TRIES, 3], seed)
     scale = min_scale * (max_scale / min_scale) ** draws[:, :1]
-    side = extent / scale
-    corner = tf.cast(tf.round(draws[:, 1:] * (tf.cast(size, tf.float32) - side)), tf.int32)
-    side = tf.maximum(tf.cast(tf.round(side), tf.int32), 1)
-    windows = tf.concat([corner, corner + side], axis=-1)
+    side = tf.maximum(tf.round(extent / scale), 1.0)
+    corner = tf.round(draws[:, 1:] * (tf.cast(size, tf.float32) - side))
+    windows = tf.cast(tf.concat([corner, corner + side], axis=-1), tf.int32)
     usable = _show_object(windows, boxes_px, is_crowd)
     return _first_usable(
         tf.concat([whole_window(size)[tf.newaxis], windows], axis=0), tf.concat([[False], usable], axis=0)
