@@ -142,3 +142,61 @@ def test_shapes_are_static_but_for_the_batch():
         "num_detections": [None],
         "detection_masks": [None, 3, 8, 8],
     }
+
+
+# Both anchors hold class 1, and class 2 a little: the second lies on the first.
+TWO = np.log([[0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [0.98, 0.01, 0.01], [0.98, 0.01, 0.01]])
+
+
+def _two_on_one_another(shift):
+    """Codes that move the second anchor onto the first, and on by so many of its widths."""
+    codes = np.zeros((4, 4))
+    codes[1] = [0, 10 * (shift - 1), 0, 0]
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [
+        ("fast", [1, 2]),
+        ("fast_second_threshold", [1, 2]),
+        ("cross_class", [1]),
+        ("traditional", [1, 2]),
+    ],
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_config_chooses_the_form_of_suppression(kind, classes, compiled):
+    generator = _generator(nms=kind)
+    run = tf.function(generator, jit_compile=True) if compiled else generator
+    found = run(_raw(TWO, codes=_two_on_one_another(0.1)), INFO)
+    count = int(found["num_detections"][0])
+    assert found["detection_classes"][0, :count].numpy().tolist() == classes
+    assert not found["detection_masks"][0, count:].numpy().any()
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("fast", 3), ("fast_second_threshold", 2)])
+def test_the_second_threshold_leaves_out_low_scores_of_other_classes(kind, expected):
+    logits = np.log([[0.08, 0.9, 0.02], [0.34, 0.06, 0.6], [0.98, 0.01, 0.01], [0.98, 0.01, 0.01]])
+    found = _generator(nms=kind, score_threshold=0.07)(_raw(logits), INFO)
+    assert found["num_detections"].numpy().tolist() == [expected]
+
+
+def test_the_traditional_form_measures_overlap_in_pixels_of_the_network_input():
+    # On 4 x 4 pixels boxes 2 x 2, one pixel apart, have 3 x 2 of 3 x 4 in common with their borders.
+    raw, generator = _raw(TWO, codes=_two_on_one_another(0.5)), _generator(nms="traditional")
+    for side, expected in ((4, [1, 2]), (64, [1, 1, 2])):
+        info = tf.constant([[[60, 80], [side, side], [side / 60, side / 80], [0, 0]]], tf.float32)
+        found = generator(raw, info)
+        count = int(found["num_detections"][0])
+        assert found["detection_classes"][0, :count].numpy().tolist() == expected
+
+
+def test_an_unknown_form_of_suppression_is_refused():
+    with pytest.raises(ValueError, match="nms is 'soft': expected one of fast, fast_second_threshold"):
+        _generator(nms="soft")
+
+
+@pytest.mark.parametrize("kind", configs.NMS_KINDS)
+def test_every_form_gives_zeros_for_an_image_without_detections(kind):
+    found = _generator(nms=kind)(_raw(np.log([[0.96, 0.02, 0.02]] * 4)), INFO)
+    assert all(not value.numpy().any() for value in found.values())
