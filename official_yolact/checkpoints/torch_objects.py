@@ -32,6 +32,7 @@ _REBUILD = "torch._utils._rebuild_tensor"
 _REBUILD_V2 = "torch._utils._rebuild_tensor_v2"
 _REBUILD_PARAMETER = "torch._utils._rebuild_parameter"
 _NAMES = frozenset({_ORDERED_DICT, _SIZE, _PARAMETER, _REBUILD, _REBUILD_V2, _REBUILD_PARAMETER})
+_CLASSES = frozenset({_ORDERED_DICT, _SIZE, _PARAMETER})
 _MAX_DIMENSIONS = 32
 _MAX_EMPTY_EXTENT = 2**40
 # A record, its array and their places in dicts.
@@ -201,6 +202,18 @@ class TorchObjects:
         raise self._source.refuse(
             f"refuses to call {name or 'what is no function'} with {len(arguments)} arguments as given there"
         )
+
+    def make(self, made: Any, arguments: tuple[Any, ...]) -> Any:
+        """Give what an instance in the file stands for; as `call`, for classes alone."""
+        if (
+            not isinstance(made, _Name)
+            or made.full not in _CLASSES
+            or (made.full == _ORDERED_DICT and arguments)
+        ):
+            raise self._source.refuse(
+                "refuses to make an instance of what is no ordered dict and no parameter"
+            )
+        return self.call(made, arguments)
 
     def set_state(self, target: Any, state: Any) -> None:
         """Admit the attributes of a state dict and of a parameter, and forget them.

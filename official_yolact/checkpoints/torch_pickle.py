@@ -183,11 +183,19 @@ class PickleMachine:
             raise self._damaged(f"damaged pickle: it recalls value {index}, which it has not remembered")
         self._push(self._memo[index])
 
-    def _call(self) -> None:
+    def _pop_arguments(self) -> tuple[Any, ...]:
         arguments = self._pop()
         if not isinstance(arguments, tuple):
             raise self._damaged("damaged pickle: a call's arguments are no tuple")
+        return arguments
+
+    def _call(self) -> None:
+        arguments = self._pop_arguments()
         self._push(self._objects.call(self._pop(), arguments))
+
+    def _make(self) -> None:
+        arguments = self._pop_arguments()
+        self._push(self._objects.make(self._pop(), arguments))
 
     def _build(self) -> None:
         state = self._pop()
@@ -271,7 +279,7 @@ _STEPS: dict[int, Callable[[PickleMachine], None]] = {
         pickle.BINGET: lambda m: m._get("<B"),
         pickle.LONG_BINGET: lambda m: m._get("<I"),
         pickle.REDUCE: PickleMachine._call,
-        pickle.NEWOBJ: PickleMachine._call,
+        pickle.NEWOBJ: PickleMachine._make,
         pickle.BUILD: PickleMachine._build,
         pickle.BINPERSID: PickleMachine._persistent,
     }.items()

@@ -20,6 +20,9 @@ _END_64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_64 = struct.Struct("<4sIQI")
 _ENTRY_BYTES = 1024
 _ENCRYPTED = 1
+# Sizes that follow the data, and names in UTF-8.
+_FLAGS = 0x808
+_NEWEST_VERSION = 63
 _NEEDS_64 = 2**32 - 1
 
 
@@ -128,9 +131,9 @@ def _find_directory(source: torch_source.TorchSource) -> tuple[int, int, int]:
 
 
 def _read_end_64(source: torch_source.TorchSource, at: int) -> tuple[int, ...]:
-    _, _, start, _ = _LOCATOR_64.unpack(source.take(at - _LOCATOR_64.size, _LOCATOR_64.size))
+    _, disk, start, disks = _LOCATOR_64.unpack(source.take(at - _LOCATOR_64.size, _LOCATOR_64.size))
     fields = _END_64.unpack(source.take(start, _END_64.size, at))
-    if fields[0] != b"PK\6\6" or start + 12 + fields[1] + _LOCATOR_64.size != at:
+    if fields[0] != b"PK\6\6" or disk or disks != 1 or start + 12 + fields[1] + _LOCATOR_64.size != at:
         raise source.refuse("the archive's directory is not where it should be: it is damaged")
     return (start, *fields[4:])
 
@@ -139,22 +142,25 @@ def _read_entry(
     source: torch_source.TorchSource, position: int, end: int, directory: int
 ) -> tuple[ZipEntry, int]:
     fields = _CENTRAL.unpack(source.take(position, _CENTRAL.size, end))
-    magic, _, _, flags, method, _, _, checksum, packed, size, name_length, extra, comment = fields[:13]
+    magic, _, version, flags, method, _, _, checksum, packed, size, name_length, extra, comment = fields[:13]
     position += _CENTRAL.size
     if magic != b"PK\1\2":
         raise source.refuse("the archive's directory is damaged")
     source.charge(4 * name_length)
-    name = _check_name(source, source.take(position, name_length, end))
+    raw = source.take(position, name_length, end)
+    name = _check_name(source, raw)
     shown = torch_source.quote(name)
     if flags & _ENCRYPTED:
         raise source.refuse(f"entry {shown} is encrypted; torch.save never does this")
+    if flags & ~_FLAGS or version & 0xFF > _NEWEST_VERSION:
+        raise source.refuse(f"entry {shown} needs features of zip archives that torch.save never uses")
     header = fields[16]
     if _NEEDS_64 in (packed, size, header):
         raise source.refuse(f"entry {shown} is in an archive of more than 4 GiB, which is not supported")
-    start = header + _LOCAL.size
     local = _LOCAL.unpack(source.take(header, _LOCAL.size, directory))
-    start += local[9] + local[10]
-    if local[0] != b"PK\3\4" or local[3] != method or local[9] != name_length or start + packed > directory:
+    start = header + _LOCAL.size + name_length + local[10]
+    same = local[0] == b"PK\3\4" and local[2:4] == (flags, method) and local[9] == name_length
+    if not same or source.take(header + _LOCAL.size, name_length) != raw or start + packed > directory:
         raise source.refuse(f"entry {shown} does not lie where the directory says: the archive is damaged")
     stored = method == 0 and packed == size
     entry = ZipEntry(name, header, start, start + packed, checksum, stored)
