@@ -92,6 +92,11 @@ def test_a_list_of_images_gives_the_ids(tiny_model_dir, photos, tmp_path):
         (["m", "--detections", "r.json", "--annotations", "a.json"], "name either a MODEL or --detections"),
         (["--detections", "r.json"], "--annotations JSON: name it"),
         (["--detections", "r", "--annotations", "a", "--images", "d"], "belong to a MODEL"),
+        (
+            ["--detections", "r", "--annotations", "a", "--nms", "fast"],
+            "options of detection belong to a MODEL",
+        ),
+        (["--detections", "r", "--annotations", "a", "--max-detections", "9"], "belong to a MODEL"),
         (["m"], "--images DIR: name the folder"),
         (["m", "--images", "d"], "nothing to measure: name --output"),
         (["m", "--images", "d", "--annotations", "a", "--image-list", "i"], "leave out --image-list"),
@@ -117,3 +122,21 @@ def test_results_of_other_images_are_refused(detections, annotations, capsys):
     detections.write_text('[{"image_id": 70, "category_id": 3, "bbox": [1, 1, 2, 2], "score": 1}]')
     assert main.main(["eval", "--detections", str(detections), "--annotations", str(annotations)]) == 2
     assert "[0].image_id is 70: not an image of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ([], 100),
+        (["--max-detections", "2"], 2),
+        (["--max-detections", "150", "--nms-iou", "1"], 150),
+        (["--score-threshold", "1"], 0),
+    ],
+)
+def test_options_change_what_is_found(tiny_model_dir, photos, tmp_path, options, most):
+    output = tmp_path / "out"
+    listed = tmp_path / "info.json"
+    listed.write_text(json.dumps({"images": [{"id": 5, "file_name": "9.jpg"}]}))
+    arguments = [tiny_model_dir, "--images", photos, "--image-list", listed, "--output", output]
+    assert main.main(["eval", *map(str, arguments), *options]) == 0
+    assert len(json.loads((output / "mask_detections.json").read_text())) == most

@@ -69,3 +69,40 @@ def test_photos_are_not_overwritten(tiny_model_dir, photos, capsys):
     assert predict(tiny_model_dir, photos, "--output", photos) == 2
     assert "would overwrite the picture itself" in capsys.readouterr().err
     assert (photos / "7.jpg").read_bytes() == before
+
+
+@pytest.fixture
+def found(tiny_model_dir, photos, tmp_path):
+    """Predict on the square photo, and give the COCO results."""
+
+    def run(*options):
+        output = tmp_path / "out"
+        assert predict(tiny_model_dir, photos / "9.jpg", "--output", output, *options) == 0
+        return json.loads((output / "predictions.json").read_text())
+
+    return run
+
+
+def area(entries):
+    return sum(int(segmentation.decode_mask(entry["segmentation"]).sum()) for entry in entries)
+
+
+def classes_of_boxes(entries):
+    boxes = [tuple(entry["bbox"]) for entry in entries]
+    return len(boxes) / len(set(boxes))
+
+
+def test_options_change_how_detections_are_made(found):
+    usual = found("--score-threshold", "0")
+    assert len(usual) == 100
+    assert classes_of_boxes(usual) > 1
+    assert classes_of_boxes(found("--score-threshold", "0", "--nms", "cross_class")) == 1
+    assert found("--score-threshold", "0", "--candidate-threshold", "1") == []
+    assert area(found("--score-threshold", "0", "--no-crop")) > area(usual)
+
+
+def test_more_detections_than_usual_can_be_shown(found):
+    most = found("--score-threshold", "0", "--nms-iou", "1", "--max-detections", "150")
+    assert len(most) == 150
+    few = found("--score-threshold", "0", "--nms-iou", "1", "--max-detections", "3")
+    assert few == most[:3]

@@ -131,3 +131,27 @@ def test_params_that_name_python_objects_are_refused(directory):
     (directory / "params.yaml").write_text("task: !!python/name:os.system\n")
     with pytest.raises(ValueError, match=r"params\.yaml"):
         loading.load(directory)
+
+
+def test_fields_of_the_detection_generator_can_be_changed(original):
+    usual = loading.load(original[1]).config.detection_generator.as_dict()
+    changes = {"nms": "traditional", "max_detections": 300, "crop_masks": False, "crop_padding": 1e-05}
+    changed = loading.load(original[1], detection_generator=changes)
+    assert changed.config.detection_generator.as_dict() == {**usual, **changes}
+    check_same(changed, original[0])
+    (rows,) = changed.detect([np.full((30, 50, 3), 99, np.uint8)])
+    assert rows[0]["detection_boxes"].shape == (300, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"nmss": "fast"}, "unknown key 'task.model.detection_generator.nmss': did you mean 'nms'"),
+        ({"nms": "soft"}, "detection_generator.nms: 'soft', expected one of fast, fast_second_threshold"),
+        ({"nms_iou_threshold": 1.5}, "detection_generator.nms_iou_threshold: 1.5, expected from 0 to 1"),
+        ({"max_detections": 2.5}, "detection_generator.max_detections: 2.5 is float, expected int"),
+    ],
+)
+def test_changes_that_the_configuration_refuses_are_named(original, changes, says):
+    with pytest.raises(ValueError, match=says):
+        loading.load(original[1], detection_generator=changes)
