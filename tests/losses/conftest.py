@@ -60,6 +60,12 @@ def recorded_case(request, shared):
     return _load_record(shared / "fixtures" / f"{request.param}.npz")
 
 
+@pytest.fixture(params=["losses_small", "losses", "losses_plus"])
+def every_recorded_case(request, shared):
+    """The same of every recording, YOLACT++ among them."""
+    return _load_record(shared / "fixtures" / f"{request.param}.npz")
+
+
 @pytest.fixture
 def recorded_plus(shared):
     """The same of YOLACT++, with the weights of the mask-IoU branch among the arrays."""

@@ -8,8 +8,8 @@ from official_yolact.losses import targets
 
 
 @pytest.mark.shared
-def test_targets_of_every_anchor_equal_the_recorded_ones(recorded_case):
-    recorded, labels, _, anchors = recorded_case
+def test_targets_of_every_anchor_equal_the_recorded_ones(every_recorded_case):
+    recorded, labels, _, anchors = every_recorded_case
     built = targets.build_targets(labels, anchors, configs.Losses())
     for i in range(3):
         np.testing.assert_array_equal(built["class_ids"][i], recorded[f"match{i}_conf_t"])
