@@ -116,7 +116,7 @@ def _differentiate(
 
 
 def _differentiate_shares(samples: _Samples, to_corners: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn gradients of the weighed corners, [9, 4, P], into those of offsets and modulation, [P, 18 and 9]."""
+    """Turn gradients of the weights, [9, 4, P], into those of offsets, [P, 18], and modulation, [P, 9]."""
     to_corners = tf.cast(to_corners, samples.valid.dtype) * samples.valid[:, tf.newaxis]
     down = tf.constant([[-1], [-1], [1], [1]], to_corners.dtype)
     right = tf.constant([[-1], [1], [-1], [1]], to_corners.dtype)
