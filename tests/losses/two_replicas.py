@@ -33,6 +33,10 @@ def make_batch(anchors):
     return {k: v.astype(np.float32) for k, v in raw.items()}, labels
 
 
+def predict_iou(masks):
+    return tf.reduce_mean(masks, axis=[1, 2])[:, tf.newaxis] * tf.constant([[1.0, 2.0, 3.0, 4.0]])
+
+
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -45,7 +49,7 @@ def main():
         with tf.GradientTape() as tape:
             tape.watch(factor)
             scaled = {name: value * factor for name, value in raw.items()}
-            losses = loss(scaled, labels)
+            losses = loss(scaled, labels, predict_iou)
             share = losses["total_loss"] / scale
         return losses, tape.gradient(share, factor)
 
