@@ -77,6 +77,7 @@ def open_torch_file(path: str) -> TorchFile:
     Returns:
       The tensors and what was left out. Arrays are views of the file (float16, float32, float64,
       int8 to int64, uint8), which need not be aligned; bfloat16 (as float32) and bool are copies.
+      The file must keep its length as long as one of them is in use.
 
     Raises:
       OSError: the file cannot be opened.
