@@ -145,8 +145,8 @@ def _keep_one_more(
 ) -> tuple[Tensor, Tensor, Kept]:
     """Move the best box of each image to `kept`, and exclude what overlaps it from its class.
 
-    Only the row of that class is read and written, and only whether a box is left changes, one byte
-    for each: this makes a step cheap where the loop copies its state.
+    Scores and boxes are read for that class only. What changes from step to step is one byte for each
+    box and class, for the loop copies it.
 
     Args:
       boxes_px: float32 [B, A, 4].
@@ -166,9 +166,9 @@ def _keep_one_more(
     overlaps = _iou_of_pixels(tf.gather(boxes_px, index, batch_dims=1), boxes_px)
     is_kept = tf.range(row.shape[1]) == index[:, tf.newaxis]
     row = tf.where(is_kept | (overlaps >= iou_threshold), _EXCLUDED, row)
-    places = tf.stack([tf.range(tf.shape(best)[0]), label], axis=-1)
-    left = tf.tensor_scatter_nd_update(left, places, row > _EXCLUDED)
     is_label = tf.range(best.shape[1]) == label[:, tf.newaxis]
+    # A scatter into `left` would be as fast on a CPU, but GPUs have none for bytes.
+    left = tf.where(is_label[..., tf.newaxis], (row > _EXCLUDED)[:, tf.newaxis], left)
     best = tf.where(is_label, tf.reduce_max(row, axis=-1, keepdims=True), best)
     real = score > _EXCLUDED
     is_next = (tf.range(kept.scores.shape[1]) == kept.num[:, tf.newaxis]) & real[:, tf.newaxis]
