@@ -58,8 +58,9 @@ def test_numbers_of_a_file_and_of_the_command_line_are_scaled_alike():
 def test_nothing_is_scaled_where_no_batch_is_named_or_it_is_the_batch():
     for term in ("schedule_batch_size=0", "schedule_batch_size=16"):
         assert load(16, term).trainer.train_steps == 800_000
-    tiny = load(4, name="yolact_tiny_shapes")
-    assert (tiny.trainer.train_steps, tiny.schedule_batch_size) == (2000, 0)
+    for name, steps in (("yolact_tiny_shapes", 2000), ("yolact_mobilenetv2_coco", 800_000)):
+        unpublished = load(4, name=name)
+        assert (unpublished.trainer.train_steps, unpublished.schedule_batch_size) == (steps, 0)
 
 
 def test_few_steps_never_become_none():
