@@ -54,7 +54,8 @@ def read_directory(source: torch_source.TorchSource) -> dict[str, ZipEntry]:
       source: the file.
 
     Returns:
-      The entries by name, in the order of the directory, compressed ones too; names are relative and have no `..`.
+      The entries by name, compressed ones too, in the order of the directory; names are relative and
+      have no `..`.
 
     Raises:
       TorchFileError: there is no directory, or an entry is encrypted, occurs twice, shares bytes

@@ -298,7 +298,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
             alarm(0)
             peak = tracemalloc.get_traced_memory()[1] - before
             most = max(most, peak)
-            assert peak <= 4 * len(content) + 2**18, number
+            assert peak <= 4 * len(content) + 2**16, number
             if error is not None:
                 outcomes["refused"] += 1
                 reasons.add(re.sub(r"'.*?'|\".*?\"|\d+", "#", error[len(path) :])[:40])
