@@ -50,11 +50,21 @@ def main(_: list[str]) -> None:
         sys.exit(2)
 
 
+def _parse_argv(argv: list[str]) -> list[str]:
+    """Parse the flags; wrong ones end with one message and exit code 2, absl's own way with 1."""
+    try:
+        remaining: list[str] = FLAGS(argv)
+    except flags.Error as error:
+        print(f"official_yolact.train: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    return remaining
+
+
 def run_from_flags() -> None:
     """Define the flags and run."""
     tfm_flags.define_flags()
     flags.mark_flags_as_required(["mode", "model_dir"])
-    app.run(main)
+    app.run(main, flags_parser=_parse_argv)
 
 
 if __name__ == "__main__":

@@ -60,3 +60,19 @@ def test_unusable_flags_are_one_message_and_exit_code_2(flags, message, tmp_path
     assert done.returncode == 2
     assert re.search(message, done.stderr), done.stderr[-2000:]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--mode=nonsense", "--model_dir=run"], "--mode=nonsense: value should be one of <train|eval|"),
+        (["--mod=train"], "Unknown command line flag 'mod'. Did you mean: mode"),
+        (["--mode=train"], "--model_dir"),
+    ],
+)
+def test_wrong_flags_are_one_line_and_exit_code_2(flags, message):
+    done = train("--experiment=yolact_tiny_shapes", *flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("official_yolact.train: error: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
