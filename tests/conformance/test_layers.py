@@ -27,6 +27,7 @@ from official_yolact.modeling.heads import semantic_head
 from official_yolact.modeling.layers import bottleneck
 from official_yolact.modeling.layers import conv_unit
 from official_yolact.modeling.layers import darknet_block
+from official_yolact.modeling.layers import deformable_conv
 from official_yolact.modeling.layers import detection_generator
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import anchors
@@ -111,6 +112,7 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]]]] = {
         lambda: yolact_darknet.YolactDarkNet((1, 1, 1, 1, 1), NORM),
         lambda: (_draw(*SIZE, 3),),
     ),
+    "DeformableConv2D": (lambda: deformable_conv.DeformableConv2D(4, strides=2), lambda: (_draw(6, 5, 3),)),
     "YolactResNet": (_resnet, lambda: (_draw(*SIZE, 3),)),
     "YolactFPN": (_fpn, lambda: (_pyramid(),)),
     "PredictionHead": (_head, lambda: (_pyramid(),)),
