@@ -103,16 +103,27 @@ def tiny_records(tmp_path_factory):
     return os.path.join(folder, "records")
 
 
+def _load_helper(name: str) -> types.ModuleType:
+    """Load a helper module of the tests of checkpoints, which several folders use."""
+    path = pathlib.Path(__file__).with_name("checkpoints") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def torch_writer() -> types.ModuleType:
     """The module that writes PyTorch files: `write_legacy(path, tensors)`, `write_zip(path, tensors)`."""
-    path = pathlib.Path(__file__).with_name("checkpoints") / "torch_writer.py"
-    spec = importlib.util.spec_from_file_location("torch_writer", path)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up.
-    sys.modules["torch_writer"] = module
-    spec.loader.exec_module(module)
-    return module
+    return _load_helper("torch_writer")
+
+
+@pytest.fixture(scope="session")
+def original_keys() -> types.ModuleType:
+    """The module that restates keys and shapes of the original: `detector(backbone)`, `draw(shapes)`."""
+    return _load_helper("original_keys")
 
 
 @pytest.fixture(autouse=True)

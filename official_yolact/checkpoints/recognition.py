@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from official_yolact.configs import experiments
-from official_yolact.configs import loading
 from official_yolact.configs import names
 
 PUBLISHED_SUMS = {
@@ -17,8 +17,8 @@ PUBLISHED_SUMS = {
 }
 """sha256 of published files that are known, and their names. Source: OpenVINO's model zoo."""
 
-_RESNETS = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
-_DARKNETS = {(1, 2, 8, 8, 4): "darknet53"}
+_RESNETS: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
+_DARKNETS: dict[tuple[int, ...], str] = {(1, 2, 8, 8, 4): "darknet53"}
 _BACKBONE_EXPERIMENTS = {
     "resnet50": "yolact_resnet50_coco",
     "resnet101": "yolact_resnet101_coco",
@@ -173,8 +173,9 @@ def _list_candidates() -> list[str]:
     return [name for name in dict.fromkeys(names.ORIGINAL_NAMES.values()) if name in experiments.EXPERIMENTS]
 
 
+@functools.cache
 def _config(experiment: str) -> Any:
-    return loading.load_experiment(experiment).task.model
+    return experiments.EXPERIMENTS[experiment]().task.model
 
 
 def _fits(traits: Traits, experiment: str) -> bool:

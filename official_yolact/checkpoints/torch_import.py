@@ -161,7 +161,7 @@ def _choose_categories(
     if given is not None:
         if given.num_classes != count:
             raise ValueError(
-                f"{path}: has {count - 1} classes without background, --classes names {len(given.ids)}"
+                f"{path}: has {count - 1} classes without background, but {len(given.ids)} are named"
             )
         return given
     known = categories_lib.PASCAL if recognized.experiment.endswith("_pascal") else categories_lib.COCO

@@ -7,7 +7,6 @@ import os
 import re
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
@@ -201,7 +200,7 @@ def _mix_rows(slot: stored.Slot, value: NDArray[Any], rows: Rows | None) -> NDAr
     assert rows is not None
     there, here = _split(slot, rows)
     source = value.reshape(*there[0], there[1], there[2])
-    mixed = slot.variable.numpy().reshape(*here[0], here[1], here[2])
+    mixed: NDArray[Any] = slot.variable.numpy().reshape(*here[0], here[1], here[2])
     offset = 0 if slot.path.startswith(_WITH_BACKGROUND) else -1
     if offset == 0:
         mixed[..., 0] = source[..., 0]

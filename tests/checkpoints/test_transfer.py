@@ -68,7 +68,9 @@ def test_class_rows_follow_names_into_another_number_of_classes(source, saved):
     np.testing.assert_array_equal(semantic[..., 1], np.array(initial.semantic_head.conv.kernel)[..., 1])
     np.testing.assert_array_equal(model.head.box_conv.kernel, source.head.box_conv.kernel)
     assert set(done.copied_rows) == {
-        f"{layer}/{kind}" for layer in ("head/class_conv", "semantic_head/conv") for kind in ("kernel", "bias")
+        f"{layer}/{kind}"
+        for layer in ("head/class_conv", "semantic_head/conv")
+        for kind in ("kernel", "bias")
     }
     assert "rows of 3 classes" in str(done)
     assert "new classes, rows re-initialised: kite" in str(done)
