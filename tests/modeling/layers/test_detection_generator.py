@@ -200,3 +200,16 @@ def test_an_unknown_form_of_suppression_is_refused():
 def test_every_form_gives_zeros_for_an_image_without_detections(kind):
     found = _generator(nms=kind)(_raw(np.log([[0.96, 0.02, 0.02]] * 4)), INFO)
     assert all(not value.numpy().any() for value in found.values())
+
+
+@pytest.mark.parametrize("kind", configs.NMS_KINDS)
+def test_every_form_survives_a_saved_model(kind, tmp_path):
+    raw = _raw(TWO, codes=_two_on_one_another(0.1))
+    specs = {name: tf.TensorSpec([None, *value.shape[1:]]) for name, value in raw.items()}
+    module = tf.Module()
+    module.layer = _generator(nms=kind)
+    module.run = tf.function(module.layer, input_signature=[specs, tf.TensorSpec([None, 4, 2])])
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path)).run(raw, INFO)
+    for name, expected in module.layer(raw, INFO).items():
+        np.testing.assert_array_equal(loaded[name], expected)
