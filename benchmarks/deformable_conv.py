@@ -35,6 +35,7 @@ def deformable_conv(images: Any, kernel: Any, offsets: Any, modulation: Any) -> 
 
 def plain_conv(images: Any, kernel: Any, *unused: Any) -> Any:
     """Convolve."""
+    del unused
     return tf.nn.conv2d(images, kernel, 1, "SAME")
 
 
