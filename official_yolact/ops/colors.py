@@ -50,7 +50,9 @@ def distort_colors(image: Tensor, seed: Tensor, probability: float, clip: bool) 
       float32 [height, width, 3].
 
     Source: the original's photometric distortion: brightness +-32, contrast and saturation times
-      0.5..1.5, hue +-18 degrees.
+      0.5..1.5, hue +-18 degrees. It always goes through OpenCV's HSV, which garbles pixels whose
+      largest channel the brightness took below zero (-10, -20, -15 becomes -10, 0, -5); here they
+      keep their colour.
     """
     if probability <= 0.0:
         return image

@@ -240,6 +240,21 @@ def test_the_fill_is_imagenet_s_mean_whatever_the_backbone_subtracts(
     assert 0.6 < filled / 20 < 0.9
 
 
+def test_windows_by_scale_take_the_place_of_canvas_and_crop(record: Builder) -> None:
+    fields = {"photometric": 0.0, "min_scale": 0.5, "max_scale": 2.0, "expand": 1.0}
+    examples = _examples(record, _ramp(), ("boxes", "num_instances"), 500, **fields)
+    windows_seen, mirrored = zip(*map(_read_window, examples["image"]), strict=True)
+    shown = np.array(windows_seen)
+    sides = shown[:, 2:] - shown[:, :2]
+    assert (sides >= [HEIGHT // 2, WIDTH // 2]).all()
+    assert (sides <= [2 * HEIGHT, 2 * WIDTH]).all()
+    np.testing.assert_array_less(np.abs(sides[:, 0] - sides[:, 1] * HEIGHT / WIDTH), 1.0)
+    scales = np.log2(WIDTH / sides[:, 1])
+    assert 0.4 < (scales < 0).mean() < 0.6
+    assert (examples["num_instances"] > 0).all()
+    assert 0.4 < np.mean(mirrored) < 0.6
+
+
 def _fit_axis(original: np.ndarray, recorded: np.ndarray) -> tuple[int, int, bool]:
     """Find the first and the last edge, in whole pixels, of the window that takes edges to edges."""
     seen = (recorded > 1e-6) & (recorded < 1 - 1e-6)
