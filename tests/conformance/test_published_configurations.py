@@ -10,6 +10,7 @@ import pytest
 
 import official_yolact
 from official_yolact import categories
+from official_yolact import registry_imports  # noqa: F401  fills the registries
 from official_yolact.checkpoints import torch_import
 from official_yolact.modeling import factory
 
@@ -71,7 +72,7 @@ def test_generated_weights_import_by_the_published_file_name(
     done = torch_import.import_torch(path, str(tmp_path / "model"), factory.build_model)
     assert done.num_read == num_keys + 2
     reasons = dict.fromkeys(reason for _, reason in done.skipped)
-    assert list(reasons) == ["a counter that nothing reads", "a layer of old files that no model uses"]
+    assert list(reasons) == ["a counter that nothing reads", "a layer that old files hold and no model uses"]
     predictor = official_yolact.load(str(tmp_path / "model"))
     model, config = predictor._model, predictor.config
     assert sum(int(np.prod(one.shape)) for one in model.trainable_variables) == num_parameters
