@@ -19,17 +19,11 @@ import numpy.typing as npt
 import PIL.Image
 from pycocotools import mask as coco_mask
 
+from official_yolact import categories as categories_lib
 from official_yolact.data import coco_json
 from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import mat_files
 from official_yolact.data import rasterize
-
-CLASS_NAMES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
-    "tvmonitor",
-)  # fmt: skip
-"""Of the category ids 1 to 20."""
 
 _ID = re.compile(r"[0-9]{4}_[0-9]{6}")
 _VOID = 255
@@ -94,9 +88,7 @@ def write_coco(
             progress(len(images), len(names))
     if not annotations:
         raise ValueError(f"{list_file}: none of its {len(names)} images has an object")
-    categories = [
-        {"id": i, "name": name, "supercategory": "object"} for i, name in enumerate(CLASS_NAMES, start=1)
-    ]
+    categories = [{**category, "supercategory": "object"} for category in categories_lib.PASCAL.to_coco()]
     os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
     content = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
     manifest_lib.write_json(output, content)
@@ -124,10 +116,11 @@ def read_instances(path: str) -> tuple[npt.NDArray[np.uint8], list[int]]:
             f"{path}: GTinst.Segmentation is {segmentation.dtype} of shape {segmentation.shape}:"
             " uint8 [height, width] with the number of the object at each pixel is expected"
         )
-    allowed = np.isin(categories, range(1, len(CLASS_NAMES) + 1))
+    allowed = np.isin(categories, categories_lib.PASCAL.ids)
     if not allowed.all():
         raise ValueError(
-            f"{path}: GTinst.Categories has {categories[~allowed][0]}: 1 to {len(CLASS_NAMES)} are expected"
+            f"{path}: GTinst.Categories has {categories[~allowed][0]}:"
+            f" 1 to {categories_lib.PASCAL.ids[-1]} are expected"
         )
     if len(categories) < _VOID:
         segmentation = np.where(segmentation == _VOID, np.uint8(0), segmentation)

@@ -7,18 +7,6 @@ import tensorflow as tf
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
-from official_yolact.configs import loading
-from official_yolact.modeling import factory
-
-
-def build(seed, *overrides):
-    terms = [
-        "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
-        "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16",
-    ]
-    params = loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
-    return factory.build_model(params.task.model, seed)
 
 
 def equal(one, other):
@@ -26,11 +14,11 @@ def equal(one, other):
 
 
 @pytest.fixture(scope="module")
-def source():
+def source(build):
     return build(1)
 
 
-def test_a_whole_model_comes_back_variable_by_variable(source, tmp_path):
+def test_a_whole_model_comes_back_variable_by_variable(build, source, tmp_path):
     restore.save_model(source, str(tmp_path))
     target = build(2)
     assert not all(equal(source, target))
@@ -40,7 +28,7 @@ def test_a_whole_model_comes_back_variable_by_variable(source, tmp_path):
     assert f"loaded {len(target.variables)} tensors" in str(done)
 
 
-def test_a_training_checkpoint_with_its_optimizer_restores_too(source, tmp_path):
+def test_a_training_checkpoint_with_its_optimizer_restores_too(build, source, tmp_path):
     checkpoint = tf.train.Checkpoint(model=source, step=tf.Variable(3), **source.checkpoint_items)
     checkpoint.write(str(tmp_path / "ckpt-3"))
     target = build(2)
@@ -49,7 +37,7 @@ def test_a_training_checkpoint_with_its_optimizer_restores_too(source, tmp_path)
 
 
 @pytest.mark.parametrize("modules", restore.MODULES)
-def test_the_backbone_alone_leaves_the_rest_as_it_was(source, tmp_path, modules):
+def test_the_backbone_alone_leaves_the_rest_as_it_was(build, source, tmp_path, modules):
     restore.save_model(source, str(tmp_path), modules)
     target, untouched = build(2, "task.model.num_classes=11"), build(2, "task.model.num_classes=11")
     done = restore.restore_model(target, str(tmp_path), "backbone")
@@ -68,19 +56,19 @@ def test_the_backbone_alone_leaves_the_rest_as_it_was(source, tmp_path, modules)
         "task.model.max_level=6,task.model.anchor.scales=[16,32,64,128]",
     ],
 )
-def test_another_head_is_one_error_that_names_what_differs(source, tmp_path, override):
+def test_another_head_is_one_error_that_names_what_differs(build, source, tmp_path, override):
     restore.save_model(source, str(tmp_path))
     with pytest.raises(ValueError, match=r"does not fit this model in \d+ tensors\. Use the same task.model"):
         restore.restore_model(build(2, override), str(tmp_path))
 
 
-def test_a_backbone_is_no_whole_model(source, tmp_path):
+def test_a_backbone_is_no_whole_model(build, source, tmp_path):
     restore.save_model(source, str(tmp_path), "backbone")
     with pytest.raises(ValueError, match="does not fit this model"):
         restore.restore_model(build(2), str(tmp_path))
 
 
-def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+def test_a_checkpoint_of_something_else_is_refused(build, tmp_path):
     tf.train.Checkpoint(thing=tf.Variable([1.0])).write(str(tmp_path / "ckpt-1"))
     with pytest.raises(ValueError, match="does not fit this model"):
         restore.restore_model(build(2), str(tmp_path / "ckpt-1"))

@@ -7,20 +7,8 @@ from official_yolact import categories as categories_lib
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import transfer
-from official_yolact.configs import loading
-from official_yolact.modeling import factory
 
 SOURCE = categories_lib.Categories((1, 2, 3, 4, 5, 6), ("circle", "hot dog", "tv", "square", "star", "ring"))
-
-
-def build(seed, *overrides):
-    terms = [
-        "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
-        "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16",
-    ]
-    params = loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
-    return factory.build_model(params.task.model, seed)
 
 
 def name_classes(*names):
@@ -28,7 +16,7 @@ def name_classes(*names):
 
 
 @pytest.fixture(scope="module")
-def source():
+def source(build):
     return build(1)
 
 
@@ -44,7 +32,7 @@ def values(model):
     return [np.array(variable) for variable in model.variables]
 
 
-def test_the_same_model_with_the_same_classes_is_taken_whole(source, saved):
+def test_the_same_model_with_the_same_classes_is_taken_whole(build, source, saved):
     model = build(2)
     done = transfer.transfer_model(model, saved, SOURCE)
     for new, old in zip(values(model), values(source), strict=True):
@@ -54,7 +42,7 @@ def test_the_same_model_with_the_same_classes_is_taken_whole(source, saved):
     assert str(done).count("\n") == 0
 
 
-def test_class_rows_follow_names_into_another_number_of_classes(source, saved):
+def test_class_rows_follow_names_into_another_number_of_classes(build, source, saved):
     model, initial = build(2, "task.model.num_classes=5"), build(2, "task.model.num_classes=5")
     done = transfer.transfer_model(model, saved, name_classes("star", "kite", "Hot-Dog", "circle"))
     there = np.array(source.head.class_conv.kernel).reshape(3, 3, 16, 3, 7)
@@ -77,7 +65,7 @@ def test_class_rows_follow_names_into_another_number_of_classes(source, saved):
     assert "that are not here: tv, square, ring" in str(done)
 
 
-def test_as_many_classes_of_other_names_are_not_mistaken_for_the_same(source, saved):
+def test_as_many_classes_of_other_names_are_not_mistaken_for_the_same(build, source, saved):
     model, initial = build(2), build(2)
     done = transfer.transfer_model(model, saved, name_classes("ring", "a", "b", "c", "d", "circle"))
     here = np.array(model.head.class_conv.bias).reshape(3, 7)
@@ -87,7 +75,7 @@ def test_as_many_classes_of_other_names_are_not_mistaken_for_the_same(source, sa
     assert "head/class_conv/kernel" in done.copied_rows
 
 
-def test_without_a_common_class_the_class_layers_start_anew(saved):
+def test_without_a_common_class_the_class_layers_start_anew(build, saved):
     model, initial = build(2), build(2)
     done = transfer.transfer_model(model, saved, name_classes("a", "b", "c", "d", "e", "f"))
     np.testing.assert_array_equal(model.head.class_conv.kernel, initial.head.class_conv.kernel)
@@ -95,7 +83,7 @@ def test_without_a_common_class_the_class_layers_start_anew(saved):
 
 
 @pytest.mark.parametrize(("classes", "loaded"), [(7, True), (5, False)])
-def test_unknown_names_load_classes_only_where_the_number_is_the_same(saved, classes, loaded):
+def test_unknown_names_load_classes_only_where_the_number_is_the_same(build, saved, classes, loaded):
     model = build(2, f"task.model.num_classes={classes}")
     done = transfer.transfer_model(model, saved, None)
     assert ("head/class_conv/kernel" in done.loaded) is loaded
@@ -105,7 +93,7 @@ def test_unknown_names_load_classes_only_where_the_number_is_the_same(saved, cla
         assert "no class names on one side" in reasons["head/class_conv/kernel"]
 
 
-def test_other_anchors_start_the_head_s_outputs_anew_and_keep_the_rest(source, saved):
+def test_other_anchors_start_the_head_s_outputs_anew_and_keep_the_rest(build, source, saved):
     model, initial = (build(2, "task.model.anchor.scales_per_octave=1") for _ in range(2))
     done = transfer.transfer_model(model, saved, SOURCE)
     kept = {path for path, _ in done.reinitialized}
@@ -116,12 +104,12 @@ def test_other_anchors_start_the_head_s_outputs_anew_and_keep_the_rest(source, s
     assert "[3, 3, 16, 12] there, [3, 3, 16, 4] here" in str(done)
 
 
-def test_another_input_size_changes_nothing(saved):
+def test_another_input_size_changes_nothing(build, saved):
     model = build(2, "task.model.input_size=[96,64]")
     assert len(transfer.transfer_model(model, saved, SOURCE).loaded) == len(model.variables)
 
 
-def test_stored_tensors_without_a_place_here_are_named(saved):
+def test_stored_tensors_without_a_place_here_are_named(build, saved):
     model = build(2, "task.model.max_level=4,task.model.anchor.scales=[16,32]")
     done = transfer.transfer_model(model, saved, SOURCE)
     assert {"decoder/smooth/5/kernel", "decoder/smooth/5/bias"} <= set(done.unused)
@@ -129,7 +117,7 @@ def test_stored_tensors_without_a_place_here_are_named(saved):
     assert not any(path.startswith(("head/", "protonet/")) for path in done.unused)
 
 
-def test_another_backbone_is_refused_and_nothing_changes(saved):
+def test_another_backbone_is_refused_and_nothing_changes(build, saved):
     model = build(2, "task.model.backbone.resnet.depth_multiplier=0.5")
     before = values(model)
     with pytest.raises(ValueError, match=r"does not fit this backbone in \d+ tensors.*task.model.backbone"):

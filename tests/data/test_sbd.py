@@ -17,6 +17,7 @@ import scipy.sparse
 import tensorflow as tf
 from pycocotools import coco
 
+from official_yolact import categories as categories_lib
 from official_yolact.cli import main
 from official_yolact.data import convert
 from official_yolact.data import mat_files
@@ -110,7 +111,7 @@ def test_the_json_converts_to_records_with_the_very_masks(archive: pathlib.Path)
     manifest = convert.convert_coco(str(made / "train.json"), str(archive / "img"), str(made), "train")
     assert (manifest.num_records, manifest.num_instances) == (3, 4)
     assert (manifest.skipped, manifest.changed) == ({}, {})
-    assert [category["name"] for category in manifest.categories] == list(sbd.CLASS_NAMES)
+    assert [category["name"] for category in manifest.categories] == list(categories_lib.PASCAL.names)
     seen = 0
     for data in tf.data.TFRecordDataset([str(made / shard.file) for shard in manifest.shards]):
         feature = tf.train.Example.FromString(data.numpy()).features.feature

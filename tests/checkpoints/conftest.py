@@ -1,0 +1,23 @@
+"""A network small enough to build in each test."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Build a model of six classes: build(seed, overrides of the configuration...)."""
+    # Imported here: the tests of PyTorch files need no TensorFlow.
+    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.configs import loading
+    from official_yolact.modeling import factory
+
+    def build_model(seed, *overrides):
+        terms = [
+            "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
+            "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
+            "task.model.protonet.num_filters=16",
+        ]
+        params = loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
+        return factory.build_model(params.task.model, seed)
+
+    return build_model
