@@ -33,6 +33,11 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
 
+def say(line: str) -> None:
+    """Print a line for people; standard output is left to results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _format_seconds(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"

@@ -63,9 +63,9 @@ def test_the_module_and_the_function_are_the_same_program():
         (["data", "conv"], "unknown 'conv': did you mean 'convert'?"),
         (["predict", "m", "s", "--output", "o", "--score-treshold=1"], "did you mean '--score-threshold'?"),
         (["predict", "m", "s"], "required: --output"),
-        (["predict", "m", "s", "--output", "o", "--score-threshold", "2"], "2 is not from 0 to 1"),
-        (["predict", "m", "s", "--output", "o", "--score-threshold", "x"], "invalid"),
-        (["predict", "m", "s", "--output", "o", "--max-detections", "0"], "0 is not 1 or more"),
+        (["predict", "m", "s", "--output", "o", "--score-threshold", "2"], "2 is not a number from 0 to 1"),
+        (["predict", "m", "s", "--output", "o", "--score-threshold", "x"], "x is not a number from 0 to 1"),
+        (["predict", "m", "s", "--output", "o", "--max-detections", "0"], "0 is not a whole number that is 1 or more"),
     ],
 )
 def test_bad_usage_is_told_in_words_with_exit_code_2(capsys, arguments, says):
