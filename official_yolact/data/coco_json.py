@@ -6,9 +6,9 @@ import collections
 import dataclasses
 import hashlib
 import json
-import math
 import re
 import reprlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -135,9 +135,15 @@ def parse_number(where: str, field: str, value: Any) -> float:
     Raises:
       ValueError: anything else.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if is_finite(value):
         return float(value)
     raise ValueError(f"{where}: {field} is {shorten(value)}: give a finite number")
+
+
+def is_finite(value: Any) -> bool:
+    """Tell whether a value is a number that a float can hold; a JSON file may have larger integers."""
+    largest = sys.float_info.max
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -largest <= value <= largest
 
 
 def shorten(value: Any) -> str:

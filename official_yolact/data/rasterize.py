@@ -6,7 +6,6 @@ memory, and far-away polygon points end the process.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,7 +109,7 @@ def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float
     if not isinstance(part, list) or len(part) % 2:
         raise ValueError(f"{where}: polygon {coco_json.shorten(part)}: give x1, y1, x2, y2, ... in pixels")
     for at, (number, side) in enumerate(zip(part, [width, height] * (len(part) // 2), strict=True)):
-        if not isinstance(number, (int, float)) or isinstance(number, bool) or not math.isfinite(number):
+        if not coco_json.is_finite(number):
             raise ValueError(f"{where}: number {at} is {coco_json.shorten(number)}: give finite numbers")
         if not -MAX_OVERHANG * side <= number <= (MAX_OVERHANG + 1) * side:
             raise ValueError(
