@@ -1,0 +1,71 @@
+"""`yolact data stats`: what a data set holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "stats",
+        help="count and measure a data set, and how anchors cover it",
+        description="Counts, sizes, shapes, a proposed padding, and the share of objects that anchors cover,"
+        " with scales and ratios that cover more.",
+    )
+    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+    judge = parser.add_mutually_exclusive_group()
+    judge.add_argument("--config", metavar="CONFIG", help="judge by its input size and anchors")
+    judge.add_argument(
+        "--input-size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="judge by the paper's anchors, scaled to this input (550 550)",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="folder of the images, where the file states no sizes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count and measure a data set."""
+    from official_yolact.data import coco_json
+    from official_yolact.data import statistics
+    from official_yolact.data import statistics_table
+
+    grid = _choose_anchors(args)
+    found = statistics.describe(coco_json.read(args.annotations), grid, args.images)
+    print(json.dumps(found.to_dict()) if args.json else statistics_table.format_statistics(found))
+    return 0
+
+
+def _choose_anchors(args: argparse.Namespace) -> Any:
+    from official_yolact.data import anchor_grid
+
+    if args.config:
+        return _read_anchors(args.config)
+    height, width = args.input_size or (anchor_grid.PAPER_SIDE, anchor_grid.PAPER_SIDE)
+    if min(height, width) < 1:
+        raise ValueError(f"input-size is {height} {width}: give the height and width in pixels")
+    return anchor_grid.AnchorGrid.of_size(height, width)
+
+
+def _read_anchors(config: str) -> Any:
+    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.configs import loading
+    from official_yolact.data import anchor_grid
+
+    model = loading.load_config(config).task.model
+    return anchor_grid.AnchorGrid(
+        (int(model.input_size[0]), int(model.input_size[1])),
+        model.min_level,
+        tuple(model.anchor.scales),
+        model.anchor.scales_per_octave,
+        tuple(model.anchor.aspect_ratios),
+        model.anchor.square,
+    )

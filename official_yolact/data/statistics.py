@@ -1,0 +1,304 @@
+"""What a data set holds: counts, sizes, shapes, and how anchors cover it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from official_yolact.data import anchor_clusters
+from official_yolact.data import anchor_grid
+from official_yolact.data import coco_json
+from official_yolact.data import image_files
+from official_yolact.data import rasterize
+
+SMALL_AREA = 32.0**2
+LARGE_AREA = 96.0**2
+"""Objects below the one are small and from the other on large. Source: COCO."""
+
+MIN_SIDE = 4.0
+"""Training drops boxes that are not wider or not higher than so many input pixels."""
+
+QUANTILES = (0, 10, 50, 90, 100)
+
+_ROTATED = range(5, 9)
+_ORIENTATION_TAG = 0x0112
+
+
+@dataclasses.dataclass(frozen=True)
+class Objects:
+    """The objects of a data set, crowds and what has no area left out, as arrays over N objects.
+
+    Attributes:
+      boxes: float64 [N, 4] yxyx_norm, clipped to the image.
+      sizes: float64 [N, 2] (height, width) of the boxes, pixels of the photo.
+      areas: float64 [N] area of the mask where the file states it, else of the box; pixels of the photo.
+      image_sizes: float64 [N, 2] (height, width) of the photo.
+      classes: int64 [N] from 1.
+    """
+
+    boxes: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    image_sizes: NDArray[np.float64]
+    classes: NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassRow:
+    """One class: objects (crowds apart), photos that show it, and how anchors cover it."""
+
+    id: int
+    name: str
+    instances: int
+    images: int
+    crowds: int
+    coverage: anchor_clusters.Coverage
+
+
+@dataclasses.dataclass(frozen=True)
+class Padding:
+    """A proposal for `max_num_instances` and what it cuts."""
+
+    max_num_instances: int
+    largest: int
+    images_cut: int
+    instances_cut: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """What `yolact data stats` says.
+
+    Attributes:
+      images: listed in the file.
+      empty_images: without any annotation.
+      instances: objects, crowds apart.
+      crowds: crowd regions.
+      degenerate: objects whose box has no area inside the photo; left out of sizes and coverage.
+      orphans: annotations of images that are not listed.
+      image_sizes: `HxW` to number, the most frequent twenty.
+      classes: in class order.
+      sizes: by frame (`photo`, `input`): number of small, medium and large objects.
+      sides: by frame: quantiles of the root of the box's area, pixels.
+      aspect_ratios: quantiles of width / height, at the network input.
+      below_min_side: objects that are 4 input pixels wide or high or less: training drops them.
+      instances_per_image: quantiles, crowds included.
+      padding: proposal.
+      anchors: by name (`given`, `suggested`, ...): the settings and their coverage.
+    """
+
+    images: int
+    empty_images: int
+    instances: int
+    crowds: int
+    degenerate: int
+    orphans: int
+    image_sizes: dict[str, int]
+    classes: list[ClassRow]
+    sizes: dict[str, dict[str, int]]
+    sides: dict[str, dict[str, float]]
+    aspect_ratios: dict[str, float]
+    below_min_side: int
+    instances_per_image: dict[str, float]
+    padding: Padding
+    anchors: dict[str, dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `--json` prints."""
+        return dataclasses.asdict(self)
+
+
+def describe(
+    source: coco_json.CocoJson, grid: anchor_grid.AnchorGrid, images_dir: str | None = None
+) -> Statistics:
+    """Count and measure a data set.
+
+    Args:
+      source: the annotations.
+      grid: network input and anchors to judge it by.
+      images_dir: where sizes are read that the file does not state; None: they must be stated.
+
+    Returns:
+      The statistics.
+
+    Raises:
+      ValueError: an image has no size, or a mask that is needed for its box is unusable.
+    """
+    sizes = read_image_sizes(source, images_dir)
+    objects = collect_objects(source, sizes)
+    iou = grid.best_anchors(objects.boxes).iou
+    listed = [source.annotations[image.id] for image in source.images]
+    crowds = sum(annotation.is_crowd for entries in listed for annotation in entries)
+    per_image = np.array([len(entries) for entries in listed])
+    total = int(per_image.sum())
+    inputs = anchor_grid.scale_sizes(objects.boxes, grid.input_size)
+    factors = np.prod(np.asarray(grid.input_size) / objects.image_sizes, axis=1)
+    return Statistics(
+        images=len(source.images),
+        empty_images=int((per_image == 0).sum()),
+        instances=total - crowds,
+        crowds=crowds,
+        degenerate=total - crowds - len(objects.classes),
+        orphans=source.orphans,
+        image_sizes=_count_sizes(sizes),
+        classes=_describe_classes(source, objects, iou),
+        sizes={"photo": _count_areas(objects.areas), "input": _count_areas(objects.areas * factors)},
+        sides={
+            "photo": quantiles(np.sqrt(objects.sizes.prod(axis=1))),
+            "input": quantiles(np.sqrt(inputs.prod(axis=1))),
+        },
+        aspect_ratios=quantiles(inputs[:, 1] / inputs[:, 0]),
+        below_min_side=int((inputs <= MIN_SIDE).any(axis=1).sum()),
+        instances_per_image=quantiles(per_image.astype(np.float64)),
+        padding=propose_padding(per_image),
+        anchors=compare_anchors(objects.boxes, grid),
+    )
+
+
+def read_image_sizes(source: coco_json.CocoJson, images_dir: str | None = None) -> dict[int, tuple[int, int]]:
+    """Give the (height, width) of each image by id: as stated, or from the file's header.
+
+    Raises:
+      OSError: the file is no image.
+      ValueError: the file states no size and there is no folder, or no such file in it.
+    """
+    sizes = {}
+    for image in source.images:
+        if image.height is not None and image.width is not None:
+            sizes[image.id] = (image.height, image.width)
+            continue
+        where = f"{source.path}: image {image.id}"
+        if images_dir is None:
+            field = "height" if image.height is None else "width"
+            raise ValueError(f"{where}: {field} is missing: state it, or name the image folder with --images")
+        with PIL.Image.open(image_files.locate(image, images_dir, where)) as picture:
+            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED
+            size = (picture.height, picture.width)
+        sizes[image.id] = size[::-1] if turned else size
+    return sizes
+
+
+def collect_objects(source: coco_json.CocoJson, sizes: Mapping[int, tuple[int, int]]) -> Objects:
+    """Gather the objects of a data set into arrays.
+
+    Args:
+      source: the annotations.
+      sizes: (height, width) by image id.
+
+    Returns:
+      What has area inside its image, in the file's order of images.
+
+    Raises:
+      ValueError: an annotation has no box and no usable mask.
+    """
+    class_of = source.categories.class_of()
+    rows = []
+    for image in source.images:
+        height, width = sizes[image.id]
+        for annotation in source.annotations[image.id]:
+            if annotation.is_crowd:
+                continue
+            x, y, w, h = annotation.box or _box_of_mask(annotation, height, width, source.path)
+            area = -1.0 if annotation.area is None else annotation.area
+            rows.append((y, x, y + h, x + w, height, width, area, class_of[annotation.category_id]))
+    table = np.asarray(rows, np.float64).reshape(-1, 8)
+    limits = np.tile(table[:, 4:6], 2)
+    pixels = table[:, :4].clip(0, limits)
+    sides = pixels[:, 2:] - pixels[:, :2]
+    kept = (sides > 0).all(axis=1)
+    table, pixels, sides, limits = table[kept], pixels[kept], sides[kept], limits[kept]
+    areas = np.where(table[:, 6] > 0, table[:, 6], sides.prod(axis=1))
+    return Objects(pixels / limits, sides, areas, table[:, 4:6], table[:, 7].astype(np.int64))
+
+
+def propose_padding(per_image: NDArray[np.int64]) -> Padding:
+    """Propose the rows of padded labels for a number of instances (crowds included) of each image.
+
+    All are kept, unless a few images in a thousand hold more than twice as many as the others: rows
+    cost memory and time in every image.
+    """
+    largest = int(per_image.max(initial=1))
+    usual = int(np.quantile(per_image, 0.999, method="higher")) if len(per_image) else 1
+    if usual == largest:
+        usual = int(np.quantile(per_image, 0.999, method="lower")) if len(per_image) else 1
+    rows = usual if largest > max(2 * usual, 100) else largest
+    rows = max(8, -(-rows // 4) * 4)
+    over = (per_image - rows).clip(0)
+    return Padding(rows, largest, int((over > 0).sum()), int(over.sum()))
+
+
+def compare_anchors(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) -> dict[str, dict[str, Any]]:
+    """Compare given anchors with suggested ones.
+
+    Returns:
+      `given`, `suggested` (as many anchors), and `suggested_3_per_octave` where the grid has fewer:
+      the settings (as in a configuration) and the coverage of each.
+    """
+    grids = {"given": grid, "suggested": anchor_clusters.suggest(boxes, grid)}
+    if grid.scales_per_octave < 3:
+        finer = dataclasses.replace(grid, scales_per_octave=3, square=False)
+        grids["suggested_3_per_octave"] = anchor_clusters.suggest(boxes, finer)
+    return {
+        name: {
+            **dataclasses.asdict(each),
+            "coverage": dataclasses.asdict(anchor_clusters.Coverage.of(each.best_anchors(boxes).iou)),
+        }
+        for name, each in grids.items()
+    }
+
+
+def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
+    """Give the quantiles by percent; no values give none."""
+    if not len(values):
+        return {}
+    return {
+        str(percent): round(float(value), 2)
+        for percent, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)
+    }
+
+
+def _box_of_mask(annotation: coco_json.Annotation, height: int, width: int, path: str) -> coco_json.Box:
+    where = f"{path}: annotation {annotation.id}"
+    cleaned, _ = rasterize.clean_segmentation(annotation.segmentation, height, width, where)
+    return rasterize.tight_box(rasterize.rasterize(cleaned, height, width))
+
+
+def _count_sizes(sizes: Mapping[int, tuple[int, int]]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for height, width in sizes.values():
+        name = f"{height}x{width}"
+        counted[name] = counted.get(name, 0) + 1
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return dict(ordered[:20])
+
+
+def _count_areas(areas: NDArray[np.float64]) -> dict[str, int]:
+    small, large = areas < SMALL_AREA, areas >= LARGE_AREA
+    return {
+        "small": int(small.sum()),
+        "medium": int((~small & ~large).sum()),
+        "large": int(large.sum()),
+    }
+
+
+def _describe_classes(
+    source: coco_json.CocoJson, objects: Objects, iou: NDArray[np.float64]
+) -> list[ClassRow]:
+    counts = {category_id: [0, 0, 0] for category_id in source.categories.ids}
+    for listed in source.annotations.values():
+        for annotation in listed:
+            counts[annotation.category_id][2 if annotation.is_crowd else 0] += 1
+        for category_id in {annotation.category_id for annotation in listed}:
+            counts[category_id][1] += 1
+    rows = []
+    for number, category_id in enumerate(source.categories.ids, start=1):
+        instances, images, crowds = counts[category_id]
+        coverage = anchor_clusters.Coverage.of(iou[objects.classes == number])
+        name = source.categories.names[number - 1]
+        rows.append(ClassRow(category_id, name, instances, images, crowds, coverage))
+    return rows
