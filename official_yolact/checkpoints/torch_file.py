@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,14 @@ class TorchFile:
       tensors: read-only arrays [shape of the tensor] in the order of the file; bfloat16 as float32.
       wrapper: the entry that held the state dict, None if the file held nothing else.
       ignored: the other entries beside the wrapper.
+      release: gives pages of the file that were read back to the system; tensors stay usable.
     """
 
     form: str
     tensors: dict[str, npt.NDArray[Any]]
     wrapper: str | None
     ignored: list[str]
+    release: Callable[[], None]
 
 
 def read_torch_file(path: str) -> dict[str, npt.NDArray[Any]]:
@@ -94,7 +97,7 @@ def open_torch_file(path: str) -> TorchFile:
     _check_total(source, state)
     arrays = {key: _make_array(source, tensor, positions) for key, tensor in state.items()}
     ignored = [] if wrapper is None else [str(key) for key in value if key != wrapper]
-    return TorchFile(form, arrays, wrapper, ignored)
+    return TorchFile(form, arrays, wrapper, ignored, source.release)
 
 
 def _name_other(source: torch_source.TorchSource) -> str:

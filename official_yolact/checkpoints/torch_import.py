@@ -84,6 +84,7 @@ def import_torch(
     _check_keys(path, tensors, places)
     for key, place in places.items():
         place.variable.assign(place.convert(_check_values(path, key, tensors[key])))
+        opened.release()
     os.makedirs(output, exist_ok=True)
     checkpoint = restore.save_model(model, output, modules)
     if categories is not None and modules == "all":

@@ -60,6 +60,11 @@ class TorchSource:
             self.data = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
         self._allowance = _ALLOWANCE_BYTES + _ALLOWANCE_PER_FILE_BYTE * self.size
 
+    def release(self) -> None:
+        """Give the pages that were read back to the system; arrays over them stay usable."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.data.madvise(mmap.MADV_DONTNEED)
+
     def refuse(self, reason: str) -> TorchFileError:
         """Make the error that says why this file is refused."""
         return TorchFileError(self.path, reason)
