@@ -160,6 +160,7 @@ _DATA_RULES: list[_Rule] = [
     ("global_batch_size", *_POSITIVE),
     ("shuffle_buffer_size", *_POSITIVE),
     ("max_bad_fraction", *_FRACTION),
+    ("verify", lambda value: value in yolact.VERIFY_LEVELS, f"one of {', '.join(yolact.VERIFY_LEVELS)}"),
     ("parser.max_num_instances", *_POSITIVE),
     (
         "parser.empty_images",

@@ -15,6 +15,7 @@ from official.vision.configs import common
 
 AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
+VERIFY_LEVELS = ("none", "sizes", "records", "sha256")
 DEFAULT_MIN_NEGATIVES = 8
 
 
@@ -262,12 +263,15 @@ class DataConfig(cfg.DataConfig):
 
     Attributes:
       max_bad_fraction: stop when more than this part of the records read cannot be used.
+      verify: what is compared with the manifest at the start: `none`, the `sizes` of the shards,
+        also the framing of their `records` (one short read for each), or also their `sha256`.
     """
 
     shuffle_buffer_size: int = 1000
     drop_remainder: bool = False
     parser: Parser = dataclasses.field(default_factory=Parser)
     max_bad_fraction: float = 0.001
+    verify: str = "records"
 
 
 @dataclasses.dataclass

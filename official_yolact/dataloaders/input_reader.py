@@ -6,9 +6,12 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import reader
+from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.dataloaders import unusable
 from official_yolact.dataloaders import yolact_input
 
 
@@ -33,18 +36,33 @@ def _check(config: configs.DataConfig) -> None:
         raise ValueError("cache=true would freeze the augmentation: leave it out, the system caches files")
     if config.tfds_name:
         raise ValueError(f"tfds_name={config.tfds_name!r}: give TFRecords as input_path")
-    if config.enable_tf_data_service:
-        raise ValueError("enable_tf_data_service=true: not supported, the order of examples would be lost")
+    if config.enable_tf_data_service and not config.is_training:
+        raise ValueError(
+            "enable_tf_data_service=true: evaluation needs every record once; leave it out there"
+        )
+    if config.enable_tf_data_service and not config.tf_data_service_address:
+        raise ValueError("enable_tf_data_service=true: name the dispatcher in tf_data_service_address")
 
 
-def _parse_all(records: Any, parser: yolact_input.Parser, deterministic: bool) -> Any:
+def _parse_all(
+    records: Any,
+    parser: yolact_input.Parser,
+    deterministic: bool,
+    found: unusable.UnusableRecords | None,
+) -> Any:
     """Parse in parallel; a record that cannot be used gives a blank example in its place."""
     # Nothing in it is Python control flow: autograph would only make tracing slower.
     parse = tf.autograph.experimental.do_not_convert(parser.parse)
 
-    def parse_one(position: Any, serialized: Any) -> Any:
+    def report(position: Any, number: Any) -> Any:
+        number = tf.numpy_function(found.add, [number], tf.int64) if found else number
+        with tf.control_dependencies([number]):
+            return parser.blank(tf.identity(position))
+
+    def parse_one(position: Any, number: Any, serialized: Any) -> Any:
         one = tf.data.Dataset.from_tensors((serialized, position))
-        spare = tf.data.Dataset.from_tensors(position).map(parser.blank)
+        spare = tf.data.Dataset.from_tensors((position, number))
+        spare = spare.map(tf.autograph.experimental.do_not_convert(report))
         return one.map(parse).ignore_errors(log_warning=True).concatenate(spare).take(1)
 
     return records.interleave(
@@ -62,6 +80,7 @@ def build_dataset(
     seed: int,
     input_context: Any = None,
     start_position: int = 0,
+    found: unusable.UnusableRecords | None = None,
 ) -> Any:
     """Build the dataset of (image, labels) batches of a replica.
 
@@ -70,12 +89,17 @@ def build_dataset(
     Evaluation gives every record once; batches are filled up with blank examples, so that all
     are full and every pipeline has the same number of them.
 
+    With tf.data service, which only training may use, each worker reads whole epochs of its own and
+    batches come in whatever order they are ready: the example at a position is still the same, but
+    a restart does not continue where the run stopped.
+
     Args:
       data_config: section of the data.
       model_config: section of the model.
       seed: of order and augmentation; `data_config.seed` goes before it.
       input_context: `tf.distribute.InputContext`, or None for one replica.
       start_position: first position of the training: steps done times the global batch.
+      found: is told which records could not be used; not through tf.data service.
 
     Returns:
       `tf.data.Dataset` of (float32 [B, height, width, 3], `schema.Labels`), B the global batch
@@ -83,32 +107,56 @@ def build_dataset(
 
     Raises:
       ValueError: the batch does not divide, or data and model do not fit together.
-      OSError: files that are not there, or cut short.
+      OSError: files that are not there, cut short, or not what their manifest says.
     """
     _check(data_config)
     batch, pipelines, pipeline = _divide_batch(data_config.global_batch_size, input_context)
-    shards = reader.find_shards(data_config.input_path, model_config.num_classes)
+    shards = shards_lib.find_shards(data_config.input_path, model_config.num_classes, data_config.verify)
+    if found is not None:
+        found.watch(shards)
     seed = seed if data_config.seed is None else data_config.seed
-    is_training = bool(data_config.is_training)
+    is_training, is_service = bool(data_config.is_training), bool(data_config.enable_tf_data_service)
     parser = yolact_input.Parser(data_config.parser, model_config, is_training, seed)
-    if is_training:
-        records = reader.read_shuffled(
-            shards,
-            seed,
-            data_config.shuffle_buffer_size,
-            start_position,
-            data_config.cycle_length or 8,
-            data_config.block_length,
-        )
-    else:
-        records = reader.read_in_order(shards)
-    if pipelines > 1:
-        records = records.filter(lambda position, _: position % pipelines == pipeline)
-    examples = _parse_all(records, parser, deterministic=data_config.deterministic is not False)
+    records = _read(data_config, shards, seed, start_position)
+    if pipelines > 1 and not is_service:
+        records = records.filter(lambda position, *_: position % pipelines == pipeline)
+    deterministic = data_config.deterministic is not False
+    examples = _parse_all(records, parser, deterministic, None if is_service else found)
     if not is_training:
         steps = -(-shards.num_records // data_config.global_batch_size)
         blanks = tf.data.Dataset.range(shards.num_records, 2**62).map(parser.blank)
         share = steps * data_config.global_batch_size // pipelines
         examples = examples.concatenate(blanks).take(share)
     examples = examples.batch(batch, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    if is_service:
+        examples = _distribute(examples, data_config)
     return examples.prefetch(data_config.prefetch_buffer_size or tf.data.AUTOTUNE)
+
+
+def _read(config: configs.DataConfig, shards: shards_lib.Shards, seed: int, start_position: int) -> Any:
+    if not config.is_training:
+        return reader.read_in_order(shards)
+    return reader.read_shuffled(
+        shards,
+        seed,
+        config.shuffle_buffer_size,
+        start_position,
+        config.cycle_length or 8,
+        config.block_length,
+    )
+
+
+def _distribute(batches: Any, config: configs.DataConfig) -> Any:
+    """Let the workers of tf.data service make the batches, each from whole epochs of its own."""
+    logging.warning(
+        "tf.data service at %s makes the training batches: their order is not repeatable, and a restart does "
+        "not continue where the run stopped",
+        config.tf_data_service_address,
+    )
+    return batches.apply(
+        tf.data.experimental.service.distribute(
+            processing_mode=tf.data.experimental.service.ShardingPolicy.DYNAMIC,
+            service=config.tf_data_service_address,
+            job_name=config.tf_data_service_job_name,
+        )
+    )

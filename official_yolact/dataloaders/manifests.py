@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
-from official_yolact.dataloaders import reader
+from official_yolact.dataloaders import shards as shards_lib
 
 _CURE = "convert the data with `yolact data convert`, which writes it"
 
@@ -24,9 +24,9 @@ def find_manifest(input_path: str | Sequence[str]) -> tuple[str, dict[str, Any]]
     Raises:
       OSError: there are no shards, or none of the manifests beside them lists one.
     """
-    files = reader.list_files(input_path)
+    files = shards_lib.list_files(input_path)
     names = {os.path.basename(file) for file in files}
-    for path, manifest in reader.read_manifests(files):
+    for path, manifest in shards_lib.read_manifests(files):
         if names & {shard["file"] for shard in manifest.get("shards", [])}:
             return path, manifest
     raise FileNotFoundError(f"{os.path.dirname(files[0])}: no manifest-*.json lists {files[0]}: {_CURE}")

@@ -16,6 +16,7 @@ from official_yolact.checkpoints import transfer
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
 from official_yolact.dataloaders import manifests
+from official_yolact.dataloaders import unusable
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
@@ -44,6 +45,8 @@ class YolactTask(base_task.Task):
         self._generator = factory.build_detection_generator(params.model)
         self._evaluator: coco_evaluator.CocoEvaluator | None = None
         self.start_position = 0
+        # By `is_training`: the records that the pipelines of this process could not use.
+        self.unusable = {True: unusable.UnusableRecords(), False: unusable.UnusableRecords()}
 
     def build_model(self) -> tf_keras.Model:
         """Build the network with initial weights that depend on the config's seed alone."""
@@ -73,6 +76,7 @@ class YolactTask(base_task.Task):
             self.task_config.seed,
             input_context,
             start_position=self.start_position if params.is_training else 0,
+            found=self.unusable[bool(params.is_training)],
         )
 
     def build_losses(

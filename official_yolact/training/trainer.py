@@ -60,11 +60,32 @@ class YolactTrainer(base_trainer.Trainer):
         num_examples = (step - before) * self.config.task.train_data.global_batch_size
         for message in (
             self._mask_watch.update(step, float(logs["mask_loss"])),
-            self._bad_records.update(num_examples, float(logs["unusable_records"])),
+            self._bad_records.update(
+                num_examples,
+                float(logs["unusable_records"]),
+                self._take_faults(is_training=True),
+                self.task.unusable[True].num_records,
+            ),
         ):
             if message:
                 logging.warning("%s", message)
         return logs
+
+    def eval_end(self, aggregated_outputs: Any = None) -> Any:
+        """Compute the numbers of an evaluation; name the records that it could not use."""
+        faults = self._take_faults(is_training=False)
+        if faults:
+            logging.error(
+                "%d of %d validation records could not be used and count as images without detections:%s",
+                len(faults),
+                self.task.unusable[False].num_records,
+                bad_records.list_faults(faults),
+            )
+        return super().eval_end(aggregated_outputs)
+
+    def _take_faults(self, is_training: bool) -> list[Any]:
+        faults: list[Any] = self.task.unusable[is_training].take(self.config.task.model.num_classes)
+        return faults
 
 
 def create_slots(optimizer: Any, variables: list[tf.Variable]) -> None:

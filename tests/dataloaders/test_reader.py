@@ -7,20 +7,22 @@ from collections.abc import Callable
 import pytest
 import tensorflow as tf
 
+from official_yolact.dataloaders import framing
 from official_yolact.dataloaders import reader
+from official_yolact.dataloaders import shards as shards_lib
 
 
 @pytest.fixture
-def shards(write_shards: Callable[..., str]) -> reader.Shards:
+def shards(write_shards: Callable[..., str]) -> shards_lib.Shards:
     numbers = [[str(10 * shard + i).encode() for i in range(count)] for shard, count in enumerate((5, 3, 7))]
-    return reader.find_shards(write_shards(*numbers))
+    return shards_lib.find_shards(write_shards(*numbers))
 
 
 def _take(dataset: tf.data.Dataset, count: int) -> list[tuple[int, int]]:
-    return [(int(position), int(record)) for position, record in dataset.take(count).as_numpy_iterator()]
+    return [(int(position), int(record)) for position, _, record in dataset.take(count).as_numpy_iterator()]
 
 
-def test_records_are_counted_by_their_framing(shards: reader.Shards) -> None:
+def test_records_are_counted_by_their_framing(shards: shards_lib.Shards) -> None:
     assert shards.records == (5, 3, 7)
     assert shards.num_records == 15
 
@@ -28,18 +30,23 @@ def test_records_are_counted_by_their_framing(shards: reader.Shards) -> None:
 def test_the_counts_of_a_manifest_are_taken(write_shards: Callable[..., str], tmp_path: pathlib.Path) -> None:
     pattern = write_shards([b"a"] * 3)
     (file,) = tmp_path.glob("train-*.tfrecord")
-    entry = {"file": file.name, "records": 2, "bytes": file.stat().st_size}
+    entry = {"file": file.name, "records": 3, "bytes": file.stat().st_size}
     manifest = {"shards": [entry], "categories": [{"id": 1, "name": "nut"}]}
     (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
-    assert reader.find_shards(pattern, num_classes=2).records == (2,)
+    assert shards_lib.find_shards(pattern, num_classes=2).records == (3,)
     with pytest.raises(
         ValueError, match=r"num_classes=81.*manifest-train.json lists 1 categories.*set it to 2"
     ):
-        reader.find_shards(pattern, num_classes=81)
-    entry["bytes"] = 7
+        shards_lib.find_shards(pattern, num_classes=81)
+    entry["records"] = 2
     (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
-    with pytest.raises(OSError, match=r"manifest-train.json says 7"):
-        reader.find_shards(pattern)
+    with pytest.raises(OSError, match=r"train-00000-of-00001.tfrecord: 3 records, but .*train.json says 2"):
+        shards_lib.find_shards(pattern)
+    assert shards_lib.find_shards(pattern, verify="sizes").records == (2,)
+    entry["bytes"] = 70
+    (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
+    with pytest.raises(OSError, match=r"manifest-train.json says 70"):
+        shards_lib.find_shards(pattern)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 16, 20])
@@ -50,42 +57,43 @@ def test_a_file_that_was_cut_is_named_with_the_place(
     (file,) = tmp_path.glob("train-*.tfrecord")
     file.write_bytes(file.read_bytes()[:-cut])
     with pytest.raises(OSError, match=r"train-00000-of-00001.tfrecord: the record at byte 21 "):
-        reader.find_shards(pattern)
+        shards_lib.find_shards(pattern)
 
 
 def test_a_length_beyond_the_file_is_refused(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "train.tfrecord"
-    file.write_bytes((40 << 30).to_bytes(8, "little") + bytes(100))
+    length = (40 << 30).to_bytes(8, "little")
+    file.write_bytes(length + framing.masked_crc(length).to_bytes(4, "little") + bytes(100))
     with pytest.raises(OSError, match="at byte 0 does not fit"):
-        reader.count_records(str(file))
+        framing.index_records(str(file))
 
 
-def test_paths_come_as_globs_commas_and_lists(shards: reader.Shards) -> None:
+def test_paths_come_as_globs_commas_and_lists(shards: shards_lib.Shards) -> None:
     first, second, third = shards.files
-    assert reader.list_files(f"{second}, {first}") == [first, second]
-    assert reader.list_files([first, f"{third},{first}"]) == [first, third]
+    assert shards_lib.list_files(f"{second}, {first}") == [first, second]
+    assert shards_lib.list_files([first, f"{third},{first}"]) == [first, third]
 
 
 def test_paths_without_records_are_named_with_the_cure(
     write_shards: Callable[..., str], tmp_path: pathlib.Path
 ) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing-\*'.*yolact data convert"):
-        reader.find_shards(str(tmp_path / "nothing-*"))
+        shards_lib.find_shards(str(tmp_path / "nothing-*"))
     with pytest.raises(ValueError, match=r"is a folder.*yolact data convert"):
-        reader.find_shards(str(tmp_path))
+        shards_lib.find_shards(str(tmp_path))
     with pytest.raises(ValueError, match=r"input_path is empty.*yolact data convert"):
-        reader.find_shards("")
+        shards_lib.find_shards("")
     with pytest.raises(ValueError, match=r"empty-\*.tfrecord.*without a record.*yolact data convert"):
-        reader.find_shards(write_shards([], [], name="empty"))
+        shards_lib.find_shards(write_shards([], [], name="empty"))
 
 
-def test_reading_in_order_gives_every_record_once(shards: reader.Shards) -> None:
+def test_reading_in_order_gives_every_record_once(shards: shards_lib.Shards) -> None:
     expected = [0, 1, 2, 3, 4, 10, 11, 12, 20, 21, 22, 23, 24, 25, 26]
     assert _take(reader.read_in_order(shards), 100) == list(enumerate(expected))
 
 
 @pytest.mark.parametrize("buffer_size", [1, 4, 100])
-def test_every_epoch_holds_every_record_in_another_order(shards: reader.Shards, buffer_size: int) -> None:
+def test_every_epoch_holds_every_record_in_another_order(shards: shards_lib.Shards, buffer_size: int) -> None:
     read = _take(reader.read_shuffled(shards, 3, buffer_size), 60)
     assert [position for position, _ in read] == list(range(60))
     epochs = [[record for _, record in read[15 * e : 15 * e + 15]] for e in range(4)]
@@ -96,18 +104,18 @@ def test_every_epoch_holds_every_record_in_another_order(shards: reader.Shards, 
 
 @pytest.mark.parametrize("start", [1, 14, 15, 16, 37])
 def test_a_start_position_gives_the_same_records_as_reading_up_to_it(
-    shards: reader.Shards, start: int
+    shards: shards_lib.Shards, start: int
 ) -> None:
     whole = _take(reader.read_shuffled(shards, 3, 4), start + 20)
     assert _take(reader.read_shuffled(shards, 3, 4, start_position=start), 20) == whole[start:]
 
 
-def test_a_far_start_is_reached_at_once(shards: reader.Shards) -> None:
+def test_a_far_start_is_reached_at_once(shards: shards_lib.Shards) -> None:
     ((position, _),) = _take(reader.read_shuffled(shards, 3, 4, start_position=10**9), 1)
     assert position == 10**9
 
 
-def test_the_order_depends_on_the_seed_and_not_on_the_global_one(shards: reader.Shards) -> None:
+def test_the_order_depends_on_the_seed_and_not_on_the_global_one(shards: shards_lib.Shards) -> None:
     first = _take(reader.read_shuffled(shards, 3, 4), 30)
     assert first != _take(reader.read_shuffled(shards, 4, 4), 30)
     tf.random.set_seed(99)
