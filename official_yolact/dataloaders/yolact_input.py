@@ -55,6 +55,7 @@ class Parser:
         self._input_size = (height, width)
         self._mask_size = grids.prototype_size(self._input_size, model.min_level)
         self._semantic_size = grids.level_size(self._input_size, model.min_level)
+        self._grids = (self._mask_size, self._semantic_size)
         self._seed = seed
 
     def parse(self, serialized: Tensor, position: Tensor) -> Example:
@@ -86,7 +87,7 @@ class Parser:
         boxes = windows.transform_boxes(boxes_px, window, mirror, flip)
         rows = self._choose_rows(boxes, real & augment.centers_inside(boxes_px, window), record["is_crowd"])
         classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
-        masks, semantic_masks = self._show_masks(tf.gather(record["masks"], rows), size, transpose, window)
+        masks, semantic_masks = self._show_masks(record, rows, transpose, window)
         semantic_masks = self._unite_masks(semantic_masks, classes, is_crowd)
         labels = schema.Labels(
             boxes=self._pad(tf.gather(boxes, rows)),
@@ -181,41 +182,49 @@ class Parser:
         return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))
 
     def _show_masks(
-        self, encoded: Tensor, size: Tensor, transpose: Tensor, window: Tensor
+        self, record: decoder.Record, rows: Tensor, transpose: Tensor, window: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Decode and sample masks: bool [M, h, w] and bool [M, h3, w3], not yet flipped.
 
         Large ones go one at a time, which bounds memory, and are cut to their content. For small
         ones all that would cost more than the pixels it saves.
         """
+        size = tf.shape(record["image"])[:2]
+        stored_size = tf.where(transpose, size[::-1], size)
+        plans = [windows.plan_grid(window, self._input_size, grid) for grid in self._grids]
+        masks, cuts, corners = (tf.gather(record[key], rows) for key in ("masks", "cuts", "corners"))
 
-        def decode(one: Tensor) -> Tensor:
-            stored_size = tf.where(transpose, size[::-1], size)
-            return _exchange_axes(decoder.decode_mask(one, stored_size), transpose)
+        def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, ...]:
+            return tuple(windows.sample_planned(contents, corner, plan) for plan in plans)
 
-        def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-            return (
-                windows.sample_masks(contents, corner, window, self._input_size, self._mask_size),
-                windows.sample_masks(contents, corner, window, self._input_size, self._semantic_size),
+        def decode(mask: Tensor) -> Tensor:
+            return _exchange_axes(decoder.decode_mask(mask, stored_size), transpose)
+
+        def cut_stored(cut: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
+            content = _exchange_axes(decoder.decode_cut(cut, corner, stored_size), transpose)
+            return windows.frame_mask(content, tf.where(transpose, corner[::-1], corner))
+
+        def show_one(one: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+            mask, cut, corner = one
+            stored = tf.strings.length(cut) > 0
+            content, corner = tf.cond(
+                stored, lambda: cut_stored(cut, corner), lambda: windows.cut_mask(decode(mask))
             )
+            return tuple(shown[0] for shown in sample(content[tf.newaxis], corner))
 
-        def show_one(one: Tensor) -> tuple[Tensor, Tensor]:
-            content, corner = windows.cut_mask(decode(one))
-            mask, semantic_mask = sample(content[tf.newaxis], corner)
-            return mask[0], semantic_mask[0]
+        def show_each() -> tuple[Tensor, ...]:
+            signature = tuple(tf.TensorSpec(grid, tf.bool) for grid in self._grids)
+            shown: tuple[Tensor, ...] = tf.map_fn(
+                show_one, (masks, cuts, corners), fn_output_signature=signature
+            )
+            return shown
 
-        def show_each() -> tuple[Tensor, Tensor]:
-            signature = (tf.TensorSpec(self._mask_size, tf.bool), tf.TensorSpec(self._semantic_size, tf.bool))
-            masks: tuple[Tensor, Tensor] = tf.map_fn(show_one, encoded, fn_output_signature=signature)
-            return masks
-
-        def show_together() -> tuple[Tensor, Tensor]:
-            signature = tf.TensorSpec([None, None], tf.uint8)
-            decoded = tf.map_fn(decode, encoded, fn_output_signature=signature)
+        def show_together() -> tuple[Tensor, ...]:
+            decoded = tf.map_fn(decode, masks, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
             decoded = tf.reshape(decoded, tf.concat([[-1], size], axis=0))
             return sample(*windows.frame_masks(decoded))
 
-        small = (tf.reduce_prod(size) <= _SMALL_PIXELS) & (tf.size(encoded) > 0)
+        small = (tf.reduce_prod(size) <= _SMALL_PIXELS) & (tf.size(rows) > 0)
         shown: tuple[Tensor, Tensor] = tf.cond(small, show_together, show_each)
         return shown
 

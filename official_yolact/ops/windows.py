@@ -6,6 +6,7 @@ A window is int32 [4] (top, left, bottom, right) in pixels of the image and may 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -137,8 +138,20 @@ def cut_mask(mask: Tensor) -> tuple[Tensor, Tensor]:
     top, bottom = _bounds(mask, 0)
     band = mask[top:bottom]
     left, right = _bounds(band, 1)
-    content = tf.minimum(band[:, left:right], 1)
-    return tf.pad(content, [[1, 1], [1, 1]]), tf.stack([top, left]) - 1
+    return frame_mask(band[:, left:right], tf.stack([top, left]))
+
+
+def frame_mask(content: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
+    """Put one zero around a cut mask.
+
+    Args:
+      content: uint8 [h, w], 0 or anything else.
+      corner: int32 [2], its row and column in the image.
+
+    Returns:
+      uint8 [h + 2, w + 2] of 0 and 1, and its corner, -1 at least.
+    """
+    return tf.pad(tf.minimum(content, 1), [[1, 1], [1, 1]]), corner - 1
 
 
 def frame_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,29 +174,90 @@ def _interpolation(index: Tensor, in_size: Tensor, out_size: int) -> tuple[Tenso
     return tf.maximum(low, 0), tf.minimum(low + 1, in_size - 1), source - floor
 
 
-def _axis(
-    content: tuple[Tensor, Tensor], window: tuple[Tensor, Tensor], input_size: int, grid_size: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Plan the sampling of one axis.
+class _AxisPlan(NamedTuple):
+    """Where the G cells of one axis of a grid look.
 
-    Only the cells that the content can reach are sampled. Gives the first cell, the weights
-    between the two input pixels of each cell, and for those input pixels (all lower, then all
-    upper ones) the two mask indices, relative to the cut mask, and the weights between these.
+    Each cell looks at two input pixels, a low and a high one, and each of these at two of the image.
     """
-    corner, count = content
-    first, last = window
-    extent = last - first
-    per_pixel = tf.cast(grid_size, tf.float32) / tf.cast(extent, tf.float32)
+
+    taps: Tensor  # int32 [4, G] of the image: lower of low, lower of high, upper of low, upper of high
+    weights: Tensor  # float32 [3, G]: of upper in low, of upper in high, of high in the cell
+
+
+class GridPlan(NamedTuple):
+    """How a window is sampled on a grid; the same for every mask of an image."""
+
+    rows: _AxisPlan
+    columns: _AxisPlan
+    window: Tensor  # int32 [4]
+    grid_size: tuple[int, int]
+
+
+def _plan_axis(first: Tensor, last: Tensor, input_size: int, grid_size: int) -> _AxisPlan:
+    low, high, cell_weight = _interpolation(tf.range(grid_size), tf.constant(input_size), grid_size)
+    lower, upper, weight = _interpolation(tf.concat([low, high], axis=0), last - first, input_size)
+    return _AxisPlan(
+        tf.reshape(tf.concat([lower, upper], axis=0) + first, [4, grid_size]),
+        tf.reshape(tf.concat([weight, cell_weight], axis=0), [3, grid_size]),
+    )
+
+
+def plan_grid(window: Tensor, input_size: Sequence[int], grid_size: Sequence[int]) -> GridPlan:
+    """Plan the sampling of a window's masks on a grid, by way of the network input.
+
+    Args:
+      window: int32 [4] in pixels of the image.
+      input_size: (height, width) of the network input.
+      grid_size: (height, width) of the grid.
+
+    Returns:
+      What `sample_planned` needs.
+    """
+    rows = _plan_axis(window[0], window[2], input_size[0], grid_size[0])
+    columns = _plan_axis(window[1], window[3], input_size[1], grid_size[1])
+    return GridPlan(rows, columns, window, (grid_size[0], grid_size[1]))
+
+
+def _reach(plan: GridPlan, corner: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """First and one past the last row and column of cells that a content can touch, int32 [2] each."""
+    first, grid = plan.window[:2], tf.constant(plan.grid_size)
+    per_pixel = tf.cast(grid, tf.float32) / tf.cast(plan.window[2:] - first, tf.float32)
     start = tf.cast(tf.floor(tf.cast(corner - first - 1, tf.float32) * per_pixel), tf.int32) - 2
     stop = tf.cast(tf.math.ceil(tf.cast(corner + count - first + 1, tf.float32) * per_pixel), tf.int32) + 2
-    start = tf.clip_by_value(start, 0, grid_size)
-    stop = tf.clip_by_value(stop, start, grid_size)
-    low, high, cell_weight = _interpolation(tf.range(start, stop), tf.constant(input_size), grid_size)
-    lower, upper, weight = _interpolation(tf.concat([low, high], axis=0), extent, input_size)
-    offset = first - corner
-    lower = tf.clip_by_value(lower + offset, 0, count - 1)
-    upper = tf.clip_by_value(upper + offset, 0, count - 1)
-    return start, cell_weight, lower, upper, weight
+    start = tf.clip_by_value(start, 0, grid)
+    return start, tf.clip_by_value(stop, start, grid)
+
+
+def _taps(axis: _AxisPlan, start: Tensor, stop: Tensor, corner: Tensor, count: Tensor) -> Tensor:
+    """Indices into a content that the cells from `start` to `stop` look at, int32 [4 (stop - start)]."""
+    return tf.clip_by_value(tf.reshape(axis.taps[:, start:stop], [-1]) - corner, 0, count - 1)
+
+
+def _mix(values: Tensor, weight: Tensor, axis: int) -> Tensor:
+    """Interpolate between the first and the second half of an axis."""
+    near, far = tf.split(values, 2, axis=axis)
+    return near + (far - near) * weight
+
+
+def sample_planned(contents: Tensor, corner: Tensor, plan: GridPlan) -> Tensor:
+    """Show masks as `sample_masks` does, by a plan: uint8 [M, h, w] to bool [M, grid h, grid w]."""
+    count = tf.shape(contents)[1:]
+    start, stop = _reach(plan, corner, count)
+    (top, left), (bottom, right) = tf.unstack(start, num=2), tf.unstack(stop, num=2)
+    row_taps = _taps(plan.rows, top, bottom, corner[0], count[0])
+    column_taps = _taps(plan.columns, left, right, corner[1], count[1])
+    row_weights, column_weights = plan.rows.weights[:, top:bottom], plan.columns.weights[:, left:right]
+    # Columns are gathered as rows of the transpose: whole rows are copied, single bytes are slow.
+    lines = tf.transpose(tf.gather(contents, row_taps, axis=1), [0, 2, 1])
+    values = tf.cast(tf.gather(lines, column_taps, axis=1), tf.float32)
+    values = _mix(values, tf.reshape(column_weights[:2], [-1, 1]), axis=1)
+    values = _mix(values, tf.reshape(row_weights[:2], [-1]), axis=2)
+    pixels = tf.cast(values >= 0.5, tf.float32)
+    cells = _mix(_mix(pixels, column_weights[2][:, tf.newaxis], axis=1), row_weights[2], axis=2)
+    cells = tf.transpose(cells > 0.5, [0, 2, 1])
+    height, width = plan.grid_size
+    cells = tf.pad(cells, [[0, 0], [top, height - bottom], [left, width - right]])
+    return tf.ensure_shape(cells, [None, height, width])
 
 
 def sample_masks(
@@ -207,24 +281,4 @@ def sample_masks(
     Source: the original resizes masks with the image (halves round up) and again in its loss
       (strictly above 0.5).
     """
-    count = tf.shape(contents)[1:]
-    row, row_weight, top, bottom, y_weight = _axis(
-        (corner[0], count[0]), (window[0], window[2]), input_size[0], grid_size[0]
-    )
-    column, column_weight, left, right, x_weight = _axis(
-        (corner[1], count[1]), (window[1], window[3]), input_size[1], grid_size[1]
-    )
-    # Columns are gathered as rows of the transpose: whole rows are copied, single bytes are slow.
-    rows = tf.gather(contents, tf.concat([top, bottom], axis=0), axis=1)
-    lines = tf.transpose(rows, [0, 2, 1])
-    near = tf.cast(tf.gather(lines, left, axis=1), tf.float32)
-    far = tf.cast(tf.gather(lines, right, axis=1), tf.float32)
-    near, far = tf.split(near + (far - near) * x_weight[:, tf.newaxis], 2, axis=2)
-    pixels = tf.cast(near + (far - near) * y_weight >= 0.5, tf.float32)
-    near, far = tf.split(pixels, 2, axis=1)
-    near, far = tf.split(near + (far - near) * column_weight[:, tf.newaxis], 2, axis=2)
-    cells = tf.transpose(near + (far - near) * row_weight > 0.5, [0, 2, 1])
-    shape = tf.shape(cells)
-    below, beyond = grid_size[0] - row - shape[1], grid_size[1] - column - shape[2]
-    cells = tf.pad(cells, [[0, 0], [row, below], [column, beyond]])
-    return tf.ensure_shape(cells, [None, *grid_size])
+    return sample_planned(contents, corner, plan_grid(window, input_size, grid_size))
