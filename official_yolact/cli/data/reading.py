@@ -1,0 +1,50 @@
+"""What the commands that read another format have in common."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import time
+from typing import Any
+
+from official_yolact.cli import progress
+
+
+def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
+    """Add the options of every such command.
+
+    Args:
+      parser: of the command.
+      classes: what the class list is for, and what happens without it.
+    """
+    parser.add_argument("--output", required=True, metavar="FILE.json", help="COCO file to write")
+    parser.add_argument(
+        "--classes", metavar="FILE", help=f"names, text with one on each line or YAML: {classes}"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
+
+
+def report(args: argparse.Namespace, summary: Any, started: float) -> int:
+    """Say what was written and what comes next.
+
+    Args:
+      args: of the command.
+      summary: a `Summary` of `data.formats`.
+      started: `time.monotonic()` at the start.
+
+    Returns:
+      The exit code.
+    """
+    progress.say(
+        f"{summary.images} images, {summary.instances} instances of {summary.classes} classes in"
+        f" {args.output} ({time.monotonic() - started:.1f} s)"
+    )
+    for reason, count in summary.skipped.items():
+        progress.say(f"left out: {count} {reason.replace('_', ' ')}")
+    paths = shlex.join([args.output, "--images", summary.images_dir])
+    progress.say(f"next: yolact data convert {paths} --output DIR --split NAME")
+    if args.json:
+        print(json.dumps({"output": args.output, **dataclasses.asdict(summary)}))
+    return 0

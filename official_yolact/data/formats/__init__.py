@@ -1,0 +1,1 @@
+"""Other tools' annotations into COCO JSON; each module reads one format."""

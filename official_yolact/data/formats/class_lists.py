@@ -1,0 +1,93 @@
+"""Lists of class names that the user gives: text or YAML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from official_yolact.data import coco_json
+
+_YAML = (".yaml", ".yml")
+
+
+def read(path: str, first: int) -> dict[int, str]:
+    """Read class names.
+
+    Args:
+      path: text with a name on each line, or YAML with a list of names, a mapping of numbers to names,
+        or either under `names`.
+      first: number of the first name, where the file does not number them.
+
+    Returns:
+      Number to name.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: names the file, what is wrong in it and the cure.
+    """
+    if path.lower().endswith(_YAML):
+        content = read_yaml(path)
+        return check(path, content.get("names", content) if isinstance(content, dict) else content, first)
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not text in UTF-8: give a class name on each line") from error
+    # Lines count from the top, so only those at the end may be empty.
+    while lines and not lines[-1]:
+        lines.pop()
+    return check(path, lines, first)
+
+
+def read_yaml(path: str) -> Any:
+    """Read plain YAML: no tag of it makes an object.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is not YAML.
+    """
+    with open(path, "rb") as file:
+        try:
+            return yaml.safe_load(file)
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: not YAML: {reason}") from error
+
+
+def check(path: str, names: Any, first: int) -> dict[int, str]:
+    """Check a list or mapping of class names.
+
+    Args:
+      path: begins each error message.
+      names: as the file has them.
+      first: number of the first name of a list.
+
+    Returns:
+      Number to name.
+
+    Raises:
+      ValueError: there are no names, a name is not text or occurs twice, or a number is none.
+    """
+    if isinstance(names, list):
+        names = dict(enumerate(names, start=first))
+    if not isinstance(names, dict) or not names:
+        raise ValueError(
+            f"{path}: the classes are {coco_json.shorten(names)}: give a list of names, or numbers with names"
+        )
+    result: dict[int, str] = {}
+    for key, name in names.items():
+        number = coco_json.parse_int(path, "number of a class", key)
+        if number < 0:
+            raise ValueError(f"{path}: class {number} ({coco_json.shorten(name)}): numbers start at 0")
+        if not isinstance(name, (str, int)) or isinstance(name, bool) or not str(name).strip():
+            raise ValueError(f"{path}: class {number} is {coco_json.shorten(name)}: give its name")
+        if str(name) in result.values():
+            raise ValueError(f"{path}: class {number}: the name {name!r} occurs twice: give each its own")
+        result[number] = str(name)
+    return result
+
+
+def describe(names: dict[int, str]) -> str:
+    """Show a few names in an error message."""
+    return coco_json.shorten([names[number] for number in sorted(names)])

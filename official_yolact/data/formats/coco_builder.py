@@ -1,0 +1,99 @@
+"""Collects images and instances of another format and writes them as COCO JSON."""
+
+from __future__ import annotations
+
+import collections
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from official_yolact.data import manifest as manifest_lib
+from official_yolact.data import rasterize
+from official_yolact.data.formats import summary as summary_lib
+
+
+class CocoBuilder:
+    """A COCO instances file in the making; images and annotations are numbered from 1 as they come.
+
+    Attributes:
+      skipped: what was left out, by reason.
+    """
+
+    def __init__(self) -> None:
+        """Start without images."""
+        self.skipped: collections.Counter[str] = collections.Counter()
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+
+    def add_image(self, file_name: str, height: int, width: int) -> None:
+        """Add an image; the instances that follow belong to it."""
+        self._images.append(
+            {"id": len(self._images) + 1, "file_name": file_name, "height": height, "width": width}
+        )
+
+    def add_polygons(self, category_id: int, polygons: rasterize.Polygons) -> None:
+        """Add an instance that is the union of checked polygons in pixels of the image."""
+        image = self._images[-1]
+        self._add(category_id, rasterize.rasterize(polygons, image["height"], image["width"]), polygons, 0)
+
+    def add_mask(self, category_id: int, mask: npt.NDArray[Any], is_crowd: bool = False) -> None:
+        """Add an instance that is where a mask [height, width] of the image's size is not 0."""
+        pixels = np.asfortranarray(mask != 0, dtype=np.uint8)
+        code = coco_mask.encode(pixels)
+        segmentation = {"size": list(pixels.shape), "counts": code["counts"].decode("ascii")}
+        self._add(category_id, pixels, segmentation, int(is_crowd))
+
+    def renumber(self, ids: dict[int, int]) -> None:
+        """Give the categories other ids: old id to new id."""
+        for annotation in self._annotations:
+            annotation["category_id"] = ids[annotation["category_id"]]
+
+    def write(self, output: str, names: dict[int, str], images_dir: str) -> summary_lib.Summary:
+        """Write the file.
+
+        Args:
+          output: JSON file; appears when it is complete. Its folder is made.
+          names: of the classes, by category id.
+          images_dir: folder that the file names are relative to.
+
+        Returns:
+          What was written.
+
+        Raises:
+          OSError: the file cannot be written.
+          ValueError: there is no instance.
+        """
+        if not self._annotations:
+            left_out = f"; left out: {dict(self.skipped)}" if self.skipped else ""
+            raise ValueError(
+                f"{images_dir}: none of its {len(self._images)} images has an object with a mask{left_out}"
+            )
+        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
+        categories = [
+            {"id": number, "name": names[number], "supercategory": "object"} for number in sorted(names)
+        ]
+        content = {"info": {}, "images": self._images, "annotations": self._annotations}
+        manifest_lib.write_json(output, {**content, "categories": categories})
+        return summary_lib.Summary(
+            len(self._images), len(self._annotations), len(names), images_dir, dict(self.skipped)
+        )
+
+    def _add(self, category_id: int, mask: rasterize.Mask, segmentation: Any, is_crowd: int) -> None:
+        area = int(mask.sum())
+        if not area:
+            self.skipped["mask_without_area"] += 1
+            return
+        self._annotations.append(
+            {
+                "id": len(self._annotations) + 1,
+                "image_id": self._images[-1]["id"],
+                "category_id": category_id,
+                "segmentation": segmentation,
+                "area": area,
+                "bbox": list(rasterize.tight_box(mask)),
+                "iscrowd": is_crowd,
+            }
+        )

@@ -1,0 +1,229 @@
+"""Folders of mask PNGs into COCO JSON.
+
+The masks of the image `a.jpg` are one of
+- `a.png`, a label map: 0 is the background, each other value is an object;
+- `a_*.png` or `a/*.png`, a binary mask for each object: 0, and one other value.
+With a suffix for masks there are label maps only, and files without it are passed over.
+Without classes every object is of one class. With classes the values of label maps are class × 1000 +
+number of the object, as in Cityscapes' instance ids; a value below 1000 is a class without separate
+objects and becomes a crowd.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from official_yolact.data.formats import class_lists
+from official_yolact.data.formats import coco_builder
+from official_yolact.data.formats import image_headers
+from official_yolact.data.formats import summary
+from official_yolact.data.formats import value_maps
+
+CLASS_STEP = 1000
+"""A value of a label map with classes is class × 1000 + number of the object."""
+
+MAX_OBJECTS = 5000
+"""A label map with more values is a picture."""
+
+_ONLY_CLASS = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """An image and the paths of its masks, perhaps none."""
+
+    file_name: str
+    path: str
+    masks: list[str]
+    is_label_map: bool
+
+
+def write_coco(
+    images_dir: str,
+    masks_dir: str,
+    output: str,
+    *,
+    classes_file: str | None = None,
+    class_name: str = "object",
+    image_suffix: str = "",
+    mask_suffix: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> summary.Summary:
+    """Write a COCO instances file of images and the PNGs of their masks.
+
+    Images are numbered from 1 by their sorted file names. Images without masks, and masks without an
+    image, are left out and counted; an image without objects has a label map of zeros or an empty folder.
+
+    Args:
+      images_dir: images, also in folders.
+      masks_dir: masks, in the same folders.
+      output: JSON file; appears when it is complete.
+      classes_file: text or YAML with the class names by number, from 1. None: there is one class.
+      class_name: of the one class.
+      image_suffix: end of the images' names that the masks' do not have, `_leftImg8bit`.
+      mask_suffix: end of the label maps' names that the images' do not have, `_gtFine_instanceIds`.
+      progress: is called with the images done and their total.
+
+    Returns:
+      What was written.
+
+    Raises:
+      OSError: a file cannot be read or written.
+      ValueError: names the file, its value and the cure.
+    """
+    names = class_lists.read(classes_file, 1) if classes_file else {_ONLY_CLASS: class_name}
+    if 0 in names:
+        raise ValueError(f"{classes_file}: class 0 is {names[0]!r}, but the value 0 is the background")
+    images = _index_images(images_dir, image_suffix)
+    builder = coco_builder.CocoBuilder()
+    masks = _match_masks(masks_dir, mask_suffix, images, builder)
+    for done, (key, image) in enumerate(images.items(), start=1):
+        if key in masks:
+            files = [os.path.join(masks_dir, path) for path in masks[key]]
+            is_label_map = [_form(path, key, mask_suffix) for path in masks[key]] == ["label map"]
+            item = _Image(image, os.path.join(images_dir, image), files, is_label_map)
+            _add_image(builder, item, names, classes_file)
+        else:
+            builder.skipped["image_without_masks"] += 1
+        if progress:
+            progress(done, len(images))
+    if not masks:
+        raise ValueError(
+            f"{masks_dir}: no mask of one of the {len(images)} images in {images_dir}: the masks of a.jpg"
+            " are a.png, a_*.png or a/*.png; endings are named with --image-suffix and --mask-suffix"
+        )
+    return builder.write(output, names, images_dir)
+
+
+def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
+    """Map what masks are named after to the image's path; in the order of paths."""
+    result: dict[str, str] = {}
+    for path in image_headers.find_files(images_dir):
+        key = os.path.splitext(path)[0]
+        if not key.endswith(suffix) or len(key) == len(suffix):
+            continue
+        key = key[: len(key) - len(suffix)]
+        if key in result:
+            raise ValueError(
+                f"{images_dir}: {result[key]} and {path} would have the same masks: rename one of them"
+            )
+        result[key] = path
+    if not result:
+        ending = f" whose name ends in {suffix}" if suffix else ""
+        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_headers.SUFFIXES)}")
+    return result
+
+
+def _match_masks(
+    masks_dir: str, suffix: str, images: dict[str, str], builder: coco_builder.CocoBuilder
+) -> dict[str, list[str]]:
+    """Map images' keys to the paths of their masks."""
+    result: dict[str, list[str]] = {}
+    for path in image_headers.find_files(masks_dir, (f"{suffix.lower()}.png",)):
+        key = _find_key(os.path.splitext(path)[0], suffix, images)
+        if key is None:
+            builder.skipped["mask_without_image"] += 1
+        else:
+            result.setdefault(key, []).append(path)
+    for key in images:
+        if not suffix and key not in result and os.path.isdir(os.path.join(masks_dir, key)):
+            result[key] = []
+    for key, paths in result.items():
+        if len({_form(path, key, suffix) for path in paths}) > 1:
+            raise ValueError(
+                f"{masks_dir}: {paths[0]} and {paths[-1]} are both masks of {images[key]}: keep the label map"
+                " or the binary masks"
+            )
+    return result
+
+
+def _find_key(stem: str, suffix: str, images: dict[str, str]) -> str | None:
+    if stem.endswith(suffix) and stem[: len(stem) - len(suffix)] in images:
+        return stem[: len(stem) - len(suffix)]
+    if suffix:
+        return None
+    folder, name = os.path.split(stem)
+    if folder in images:
+        return folder
+    while "_" in name:
+        name = name[: name.rindex("_")]
+        key = f"{folder}/{name}" if folder else name
+        if key in images:
+            return key
+    return None
+
+
+def _form(path: str, key: str, suffix: str) -> str:
+    stem = os.path.splitext(path)[0]
+    if stem == key + suffix:
+        return "label map"
+    return "folder" if os.path.dirname(stem) == key else "binary"
+
+
+def _read(path: str, sizes: tuple[image_headers.Size, ...]) -> npt.NDArray[np.int64]:
+    try:
+        return value_maps.read(path, *sizes)
+    except image_headers.FAULTS as error:
+        reason = str(error).replace("\n", " ")
+        raise ValueError(f"{path}: cannot be used as a mask ({reason}): save it anew") from error
+
+
+def _add_image(
+    builder: coco_builder.CocoBuilder, image: _Image, names: dict[int, str], classes_file: str | None
+) -> None:
+    # A mask fits the image as it is stored or as it is to be shown; the first decides for all.
+    sizes = image_headers.read_sizes(image.path)
+    if not image.masks:
+        builder.add_image(image.file_name, *sizes[1])
+    for at, path in enumerate(image.masks):
+        values = _read(path, sizes)
+        if not at:
+            sizes = (values.shape[0], values.shape[1]), (values.shape[0], values.shape[1])
+            builder.add_image(image.file_name, *sizes[0])
+        if image.is_label_map:
+            _add_label_map(builder, values, path, names if classes_file else None)
+        else:
+            _add_binary(builder, values, path, names)
+
+
+def _add_label_map(
+    builder: coco_builder.CocoBuilder,
+    values: npt.NDArray[np.int64],
+    path: str,
+    names: dict[int, str] | None,
+) -> None:
+    objects = [int(value) for value in np.unique(values) if value]
+    if len(objects) > MAX_OBJECTS:
+        raise ValueError(
+            f"{path}: {len(objects)} values, more than {MAX_OBJECTS} objects: give each object one value"
+        )
+    for value in objects:
+        if names is None:
+            builder.add_mask(_ONLY_CLASS, values == value)
+            continue
+        number = value if value < CLASS_STEP else value // CLASS_STEP
+        if number in names:
+            builder.add_mask(number, values == value, is_crowd=value < CLASS_STEP)
+        else:
+            builder.skipped["value_of_no_listed_class"] += 1
+
+
+def _add_binary(
+    builder: coco_builder.CocoBuilder, values: npt.NDArray[np.int64], path: str, names: dict[int, str]
+) -> None:
+    if len(names) > 1:
+        raise ValueError(
+            f"{path}: a binary mask does not say which of the {len(names)} classes it has: use label maps"
+        )
+    found = np.unique(values)
+    if len(found) > 2 or (len(found) == 2 and found[0]):
+        raise ValueError(
+            f"{path}: {len(found)} values from {found[0]} to {found[-1]}: a binary mask has 0 and one other"
+            " value; a label map has the name of its image"
+        )
+    builder.add_mask(next(iter(names)), values)

@@ -1,0 +1,44 @@
+"""Images whose pixels are numbers, not colours: masks and label maps."""
+
+from __future__ import annotations
+
+import os
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from official_yolact.data import image_files
+
+_SINGLE = ("1", "L", "P", "I;16", "I;16B", "I")
+_COLOURED = ("LA", "RGB", "RGBA")
+
+
+def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Read the value of each pixel; of a palette image that is the index.
+
+    Args:
+      file: PNG, path or open file.
+      *sizes: (height, width) that are allowed; its header is judged before it is decoded.
+
+    Returns:
+      int64 [height, width].
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError: it has another size or colours. Pillow raises others of `image_headers.FAULTS`.
+    """
+    with PIL.Image.open(file, formats=["PNG"]) as picture:
+        size = picture.height, picture.width
+        if size not in sizes or size[0] * size[1] > image_files.MAX_PIXELS:
+            wanted = " or ".join(f"{height}x{width}" for height, width in sizes)
+            raise ValueError(f"it has {size[0]}x{size[1]} pixels (height x width), expected are {wanted}")
+        if picture.mode in _SINGLE:
+            return np.asarray(picture).astype(np.int64)
+        if picture.mode not in _COLOURED:
+            raise ValueError(f"its mode is {picture.mode}: one channel of 8 or 16 bits is expected")
+        channels = np.asarray(picture)[..., : 1 if picture.mode == "LA" else 3]
+    if (channels != channels[..., :1]).any():
+        raise ValueError("it has colours: save it with one channel, where a pixel's value is its object")
+    return channels[..., 0].astype(np.int64)

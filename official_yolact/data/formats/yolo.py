@@ -1,0 +1,260 @@
+"""Text files of YOLO segmentation, one beside each image, into COCO JSON.
+
+Each line is a class and the points of one polygon as fractions of the image: `0 x1 y1 x2 y2 x3 y3 ...`.
+A line of five numbers is a class and a box, which has no mask.
+
+Source: the format is that of https://docs.ultralytics.com/datasets/segment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from official_yolact.data import coco_json
+from official_yolact.data import rasterize
+from official_yolact.data.formats import class_lists
+from official_yolact.data.formats import coco_builder
+from official_yolact.data.formats import image_headers
+from official_yolact.data.formats import summary
+
+BOXES = ("skip", "fill")
+"""What becomes of a box without a mask: it is left out, or its inside is the mask."""
+
+_YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
+_CLASS_FILES = ("classes.txt", "labels/classes.txt")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
+_NUMBERS_OF_BOX = 4
+_MIN_NUMBERS_OF_POLYGON = 6
+_OVERHANG = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """Where things are: images relative to the root, class names from 0."""
+
+    root: str
+    images: list[str]
+    names: dict[int, str]
+    named_in: str
+
+
+def write_coco(
+    source: str,
+    output: str,
+    *,
+    split: str | None = None,
+    root: str | None = None,
+    classes_file: str | None = None,
+    boxes: str = "skip",
+    progress: Callable[[int, int], None] | None = None,
+) -> summary.Summary:
+    """Write a COCO instances file of one split of a YOLO segmentation data set.
+
+    The labels of `images/a.jpg` are in `labels/a.txt`; of an image in no folder `images`, beside it.
+    An image without labels has no objects. Class n has category id n + 1. Images are numbered from 1
+    by their sorted file names.
+
+    Args:
+      source: data.yaml, or the folder with it, or a folder with classes.txt.
+      output: JSON file; appears when it is complete.
+      split: a key of data.yaml (without one: train), or a folder of that name.
+      root: folder that the paths in data.yaml are relative to. None: what it says itself.
+      classes_file: text or YAML with the class names. None: data.yaml or classes.txt.
+      boxes: one of `BOXES`.
+      progress: is called with the images done and their total.
+
+    Returns:
+      What was written; `images_dir` is the root.
+
+    Raises:
+      OSError: a file cannot be read or written.
+      ValueError: names the file, the line, its value and the cure.
+    """
+    if boxes not in BOXES:
+        raise ValueError(f"boxes is {boxes!r}: one of {', '.join(BOXES)}")
+    layout = _find_layout(source, split, root, classes_file)
+    builder = coco_builder.CocoBuilder()
+    found = 0
+    for done, name in enumerate(layout.images, start=1):
+        _, (height, width) = image_headers.read_sizes(os.path.join(layout.root, name))
+        builder.add_image(name, height, width)
+        labels = os.path.join(layout.root, label_path(name))
+        if os.path.isfile(labels):
+            found += 1
+            _add_labels(builder, labels, height, width, layout, boxes)
+        if progress:
+            progress(done, len(layout.images))
+    if not found:
+        raise FileNotFoundError(
+            f"{os.path.join(layout.root, label_path(layout.images[0]))}: no such file, nor labels of another"
+            f" of the {len(layout.images)} images: labels are expected in a folder `labels` beside `images`"
+        )
+    return builder.write(output, {number + 1: name for number, name in layout.names.items()}, layout.root)
+
+
+def label_path(image: str) -> str:
+    """Give the path of an image's labels: the last folder `images` of its path becomes `labels`."""
+    *folders, name = image.split("/")
+    if "images" in folders:
+        folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
+    return "/".join([*folders, f"{os.path.splitext(name)[0]}.txt"])
+
+
+def _find_layout(source: str, split: str | None, root: str | None, classes_file: str | None) -> _Layout:
+    yaml_path = source
+    if os.path.isdir(source):
+        there = [name for name in _YAML_NAMES if os.path.isfile(os.path.join(source, name))]
+        if not there:
+            return _find_in_folder(source, split, classes_file)
+        yaml_path = os.path.join(source, there[0])
+    elif not os.path.isfile(source):
+        raise FileNotFoundError(f"{source}: no such data.yaml or folder")
+    content = class_lists.read_yaml(yaml_path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{yaml_path}: {coco_json.shorten(content)}: give train, val and names")
+    split = split or "train"
+    names = (
+        class_lists.read(classes_file, 0)
+        if classes_file
+        else class_lists.check(yaml_path, content.get("names"), 0)
+    )
+    root = root or _find_root(yaml_path, content)
+    entries = content.get(split)
+    entries = entries if isinstance(entries, list) else [entries]
+    if not entries or not all(isinstance(entry, str) and entry for entry in entries):
+        raise ValueError(f"{yaml_path}: {split} is {coco_json.shorten(content.get(split))}: name its folder")
+    images = sorted({name for entry in entries for name in _list_images(yaml_path, split, root, entry)})
+    return _Layout(root, _refuse_none(images, f"{yaml_path}: {split}"), names, classes_file or yaml_path)
+
+
+def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
+    folder = os.path.dirname(yaml_path) or "."
+    stated = content.get("path")
+    if stated is None:
+        return folder
+    if not isinstance(stated, str) or "\0" in stated:
+        raise ValueError(f"{yaml_path}: path is {coco_json.shorten(stated)}: name a folder")
+    root = os.path.join(folder, stated)
+    if not image_headers.is_inside(root, folder):
+        raise ValueError(
+            f"{yaml_path}: path is {stated!r}, which leads out of {folder}: name that folder with --root"
+        )
+    return os.path.normpath(root)
+
+
+def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]:
+    """List the images that an entry of data.yaml names: a folder, or a text file of paths."""
+    where = f"{yaml_path}: {split}"
+    path = os.path.join(root, entry)
+    if not os.path.exists(path) or not image_headers.is_inside(path, root):
+        # Some exports write ../train/images for a folder that lies beside data.yaml.
+        path = os.path.join(root, re.sub(r"^(\.\./)+", "", entry))
+    if "\0" in entry or not image_headers.is_inside(path, root):
+        raise ValueError(f"{where} is {entry!r}, which leads out of {root}: name the folder with --root")
+    if os.path.isdir(path):
+        return [_relative(os.path.join(path, name), root) for name in image_headers.find_files(path)]
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
+    result = []
+    for number, line in lines:
+        image = os.path.join(root, line)
+        if "\0" in line or not image_headers.is_inside(image, root):
+            raise ValueError(f"{path}: line {number} is {coco_json.shorten(line)}, which leads out of {root}")
+        result.append(_relative(image, root))
+    return result
+
+
+def _find_in_folder(folder: str, split: str | None, classes_file: str | None) -> _Layout:
+    """Find things by the names of folders, where there is no data.yaml."""
+    there = [name for name in _CLASS_FILES if os.path.isfile(os.path.join(folder, name))]
+    if not classes_file and not there:
+        raise FileNotFoundError(
+            f"{folder}: neither {_YAML_NAMES[0]} nor {_CLASS_FILES[0]}: name the classes with --classes FILE"
+        )
+    named_in = classes_file or os.path.join(folder, there[0])
+    tried = [f"images/{split}", f"{split}/images", split] if split else ["images", ""]
+    for name in tried:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and image_headers.is_inside(path, folder):
+            images = [
+                _relative(os.path.join(path, image), folder) for image in image_headers.find_files(path)
+            ]
+            return _Layout(folder, _refuse_none(images, path), class_lists.read(named_in, 0), named_in)
+    raise NotADirectoryError(
+        f"{folder}: split is {split!r}, but there is no folder {' or '.join(tried)} in it"
+    )
+
+
+def _relative(path: str, root: str) -> str:
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def _refuse_none(images: list[str], where: str) -> list[str]:
+    if not images:
+        raise ValueError(f"{where}: no image there; known are {', '.join(image_headers.SUFFIXES)}")
+    return images
+
+
+def _add_labels(
+    builder: coco_builder.CocoBuilder, path: str, height: int, width: int, layout: _Layout, boxes: str
+) -> None:
+    # What is not text fails as a number, with its line.
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            words = line.split()
+            if not words:
+                continue
+            where = f"{path}: line {number}"
+            label = _parse_class(where, words[0], layout)
+            points = _parse_points(where, words[1:])
+            if len(points) == _NUMBERS_OF_BOX:
+                points = _box_to_polygon(where, points)
+                if boxes == "skip":
+                    builder.skipped["box_without_mask"] += 1
+                    continue
+            pixels = [
+                value * side for value, side in zip(points, [width, height] * (len(points) // 2), strict=True)
+            ]
+            polygons, _ = rasterize.clean_segmentation([pixels], height, width, where)
+            assert isinstance(polygons, list)
+            builder.add_polygons(label + 1, polygons)
+
+
+def _parse_class(where: str, word: str, layout: _Layout) -> int:
+    # Some tools write the class as 0.0.
+    match = re.fullmatch(r"([0-9]{1,9})(\.0*)?", word)
+    if not match:
+        raise ValueError(f"{where}: class is {coco_json.shorten(word)}: give its number, from 0")
+    if int(match[1]) not in layout.names:
+        raise ValueError(
+            f"{where}: class is {match[1]}, but {layout.named_in} has {len(layout.names)} classes, numbered"
+            f" {min(layout.names)} to {max(layout.names)}: add the class or correct the number"
+        )
+    return int(match[1])
+
+
+def _parse_points(where: str, words: list[str]) -> list[float]:
+    if len(words) != _NUMBERS_OF_BOX and (len(words) < _MIN_NUMBERS_OF_POLYGON or len(words) % 2):
+        raise ValueError(
+            f"{where}: {len(words)} numbers after the class: a polygon has x and y of 3 points or more"
+        )
+    for at, word in enumerate(words, start=1):
+        if not _NUMBER.fullmatch(word) or not -_OVERHANG <= float(word) <= 1 + _OVERHANG:
+            raise ValueError(
+                f"{where}: number {at} is {coco_json.shorten(word)}: give fractions of the image, 0 to 1"
+            )
+    return [float(word) for word in words]
+
+
+def _box_to_polygon(where: str, box: list[float]) -> list[float]:
+    x, y, width, height = box
+    if width <= 0 or height <= 0:
+        raise ValueError(f"{where}: the box is {width} wide and {height} high: give a box with an inside")
+    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return [left, top, right, top, right, bottom, left, bottom]
