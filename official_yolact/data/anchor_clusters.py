@@ -117,7 +117,7 @@ def _spread(sizes: Floats, number: int, rng: np.random.Generator) -> Floats:
         if distance.sum() <= 0:
             break
         centres = np.concatenate([centres, sizes[[rng.choice(len(sizes), p=distance / distance.sum())]]])
-    return centres
+    return np.asarray(centres, np.float64)
 
 
 def _shape_iou(sizes: Floats, centres: Floats) -> Floats:

@@ -48,14 +48,15 @@ def _choose_anchors(args: argparse.Namespace) -> Any:
     from official_yolact.data import anchor_grid
 
     if args.config:
-        return _read_anchors(args.config)
+        return read_anchors(args.config)
     height, width = args.input_size or (anchor_grid.PAPER_SIDE, anchor_grid.PAPER_SIDE)
     if min(height, width) < 1:
         raise ValueError(f"input-size is {height} {width}: give the height and width in pixels")
     return anchor_grid.AnchorGrid.of_size(height, width)
 
 
-def _read_anchors(config: str) -> Any:
+def read_anchors(config: str) -> Any:
+    """Read the input size and the anchors of a configuration as an `AnchorGrid`."""
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
     from official_yolact.data import anchor_grid

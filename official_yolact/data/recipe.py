@@ -1,0 +1,293 @@
+"""The numbers of a training recipe, decided from a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact import categories as categories_lib
+from official_yolact.data import anchor_clusters
+from official_yolact.data import anchor_grid
+from official_yolact.data import coco_json
+from official_yolact.data import statistics
+
+FEW_IMAGES = 1_000
+"""Fewer training photos than this are trained as a small set: Adam, strong averaging, many epochs."""
+
+SMALL_MODEL = "yolact_mobilenetv2_coco"
+LARGE_MODEL = "yolact_resnet50_coco"
+ADAM_MODELS = (SMALL_MODEL, "yolact_tiny_shapes")
+"""Experiments without a published schedule."""
+
+DEFAULT_GRIDS = {
+    SMALL_MODEL: anchor_grid.AnchorGrid((352, 480), 3, (28.0, 56.0, 112.0), 3, (1.0, 0.5, 2.0), False),
+    LARGE_MODEL: anchor_grid.AnchorGrid(),
+}
+"""Where the two models of our own choosing start from; the small one as its recipe has it."""
+
+MIN_GAIN = 0.02
+MIN_GAIN_WHOLE_MODEL = 0.10
+"""Anchors change when so much more of the objects are covered; from a whole model they cost its head."""
+
+_SIDE_MULTIPLE = 32
+_MAX_SMALL_AREA = 550 * 550
+_LEAST_SIDE = 16.0
+_ADAM_RATE, _ADAM_BATCH = 5e-4, 4
+_SGD_RATE, _SGD_BATCH = 1e-3, 8
+_DECAYS = (0.35, 0.75, 0.875, 0.9375)
+"""The paper divides the rate at 280k, 600k, 700k and 750k of 800k steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a YAML file of a data set says. Sizes are in pixels of the network input.
+
+    Attributes:
+      experiment: registered name that the file builds on.
+      categories: the classes.
+      images: of training.
+      val_images: of validation.
+      objects: of training, crowds apart.
+      few: whether it is trained as a small set.
+      adam: Adam with cosine decay, or the paper's descent with its steps.
+      gpus: devices; 0 is the CPU.
+      bfloat16: whether the network computes in it.
+      grid: input size and anchors.
+      new_anchors: whether the anchors are fitted to the data.
+      coverage_before: of the experiment's anchors.
+      coverage: of `grid`.
+      max_num_instances: padding.
+      padding: what it was decided from.
+      batch: of all devices.
+      epochs: over the training photos.
+      steps: of training.
+      learning_rate: for the batch.
+      boundaries: steps at which the rate is divided by 10; empty with Adam.
+      init_checkpoint: where weights come from; empty: random.
+      init_modules: `all` or `backbone`.
+      size_reason: why the input has its size.
+      records: folder of the TFRecords.
+    """
+
+    experiment: str
+    categories: categories_lib.Categories
+    images: int
+    val_images: int
+    objects: int
+    few: bool
+    adam: bool
+    gpus: int
+    bfloat16: bool
+    grid: anchor_grid.AnchorGrid
+    new_anchors: bool
+    coverage_before: anchor_clusters.Coverage
+    coverage: anchor_clusters.Coverage
+    max_num_instances: int
+    padding: statistics.Padding
+    batch: int
+    epochs: int
+    steps: int
+    learning_rate: float
+    boundaries: tuple[int, ...]
+    init_checkpoint: str
+    init_modules: str
+    size_reason: str
+    records: str
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that show each training photo once."""
+        return max(1, math.ceil(self.images / self.batch))
+
+
+def decide(
+    train: coco_json.CocoJson,
+    val: coco_json.CocoJson,
+    *,
+    records: str,
+    train_images: str | None = None,
+    val_images: str | None = None,
+    experiment: str | None = None,
+    base: anchor_grid.AnchorGrid | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    gpus: int = 0,
+    bfloat16: bool = False,
+    init_checkpoint: str = "",
+) -> Recipe:
+    """Decide every number.
+
+    Args:
+      train: annotations of training.
+      val: annotations of validation, of the same classes.
+      records: folder of the TFRecords.
+      train_images: where sizes are read that the annotations do not state.
+      val_images: the same for validation.
+      experiment: registered name; None: MobileNetV2 for fewer than 1,000 photos or without a GPU, otherwise
+        ResNet-50.
+      base: input size and anchors of the experiment; needed with one that is not of the two.
+      epochs: None: so many that few photos are seen often, and many as often as in the paper.
+      batch: of all devices; None: 4 on a CPU, 8 on each GPU, or all images where there are fewer.
+      gpus: number of GPUs.
+      bfloat16: whether the hardware is fast in it.
+      init_checkpoint: directory of a model or of a backbone; empty: none.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: the classes of train and val differ, or an option is out of range.
+    """
+    _check(train, val, epochs, batch, gpus)
+    images = len(train.images)
+    few = images < FEW_IMAGES
+    name = experiment or (SMALL_MODEL if few or not gpus else LARGE_MODEL)
+    if name in DEFAULT_GRIDS:
+        base = DEFAULT_GRIDS[name]
+    assert base is not None
+    sizes = statistics.read_image_sizes(train, train_images)
+    statistics.read_image_sizes(val, val_images)
+    objects = statistics.collect_objects(train, sizes)
+    shapes = np.array([sizes[image.id] for image in train.images], np.float64)
+    sized, reason = _choose_size(base, shapes, objects, may_grow=name == SMALL_MODEL)
+    if name == SMALL_MODEL:
+        sized = _choose_levels(sized, objects)
+    modules = "backbone" if not _is_model(init_checkpoint) else "all"
+    grid, before, after = _choose_anchors(sized, objects, whole=bool(init_checkpoint) and modules == "all")
+    adam = few or name in ADAM_MODELS
+    batch = batch or min(images, 8 * gpus if gpus else 4)
+    epochs = epochs or _choose_epochs(images, adam)
+    steps = math.ceil(images * epochs / batch)
+    counts = [len(listed) for source in (train, val) for listed in source.annotations.values()]
+    padding = statistics.propose_padding(np.array(counts))
+    return Recipe(
+        experiment=name,
+        categories=train.categories,
+        images=images,
+        val_images=len(val.images),
+        objects=len(objects.classes),
+        few=few,
+        adam=adam,
+        gpus=gpus,
+        bfloat16=bfloat16 and name == SMALL_MODEL,
+        grid=grid,
+        new_anchors=grid != sized,
+        coverage_before=before,
+        coverage=after,
+        max_num_instances=padding.max_num_instances,
+        padding=padding,
+        batch=batch,
+        epochs=epochs,
+        steps=steps,
+        learning_rate=choose_learning_rate(batch, adam),
+        boundaries=() if adam else tuple(max(1, round(part * steps)) for part in _DECAYS),
+        init_checkpoint=init_checkpoint,
+        init_modules=modules,
+        size_reason=reason,
+        records=records,
+    )
+
+
+def choose_learning_rate(batch: int, adam: bool) -> float:
+    """Scale the learning rate of a known recipe to a batch.
+
+    Descent scales with the batch, as the original does; Adam, whose steps do not grow with the gradient,
+    with its root.
+
+    Source: Adam: S. Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms",
+    2022. Two digits are kept.
+    """
+    rate = _ADAM_RATE * math.sqrt(batch / _ADAM_BATCH) if adam else _SGD_RATE * batch / _SGD_BATCH
+    return float(f"{rate:.1e}")
+
+
+def _check(
+    train: coco_json.CocoJson, val: coco_json.CocoJson, epochs: int | None, batch: int | None, gpus: int
+) -> None:
+    if train.categories != val.categories:
+        raise ValueError(
+            f"{val.path}: categories are {coco_json.shorten(list(val.categories.names))} with ids"
+            f" {coco_json.shorten(list(val.categories.ids))}, but {train.path} has"
+            f" {coco_json.shorten(list(train.categories.names))} with"
+            f" {coco_json.shorten(list(train.categories.ids))}: give both the same list"
+        )
+    for option, value, least in (("epochs", epochs, 1), ("batch", batch, 1), ("gpus", gpus, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"{option} is {value}: at least {least}")
+
+
+def _is_model(checkpoint: str) -> bool:
+    """Tell a whole model from a backbone: only the former has a configuration beside its weights."""
+    folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint)
+    return bool(checkpoint) and os.path.isfile(os.path.join(folder, "params.yaml"))
+
+
+def _choose_epochs(images: int, adam: bool) -> int:
+    """Show few photos often.
+
+    Source: `yolact_mobilenetv2_finetune.yaml` was measured with 300 epochs of 13 photos; the paper has 54
+    epochs of COCO and 113 of SBD.
+    """
+    if adam:
+        return min(max(round(20_000 / images), 30), 300)
+    return min(max(round(960_000 / images), 54), 160)
+
+
+def _choose_size(
+    base: anchor_grid.AnchorGrid,
+    shapes: NDArray[np.float64],
+    objects: statistics.Objects,
+    may_grow: bool,
+) -> tuple[anchor_grid.AnchorGrid, str]:
+    """Give the input the photos' proportions where they share them, and small objects more pixels."""
+    height, width = base.input_size
+    area = float(height * width)
+    grown = ""
+    if may_grow and len(objects.boxes):
+        side = math.sqrt(area)
+        small = float(np.percentile(np.sqrt((objects.boxes[:, 2:] - objects.boxes[:, :2]).prod(axis=1)), 10))
+        limit = min(_MAX_SMALL_AREA, max(area, float(np.median(shapes.prod(axis=1)))))
+        wanted = min(area * max(1.0, _LEAST_SIDE / (small * side)) ** 2, limit)
+        if wanted > area:
+            grown, area = "; enlarged for small objects", wanted
+    ratios = np.log(shapes[:, 1] / shapes[:, 0])
+    middle = float(np.median(ratios))
+    alike = float(np.mean(np.abs(ratios - middle) <= 0.1)) >= 0.9
+    wanted_ratio = middle if alike else 0.0
+    if not grown and abs(wanted_ratio - math.log(width / height)) <= 0.1:
+        reason = "as the photos are" if alike else "square, since photos differ in their proportions"
+        return base, f"{reason}; the size of the recipe"
+    sides = math.sqrt(area) * np.exp(np.array([-0.5, 0.5]) * wanted_ratio)
+    size = tuple(max(_SIDE_MULTIPLE, round(side / _SIDE_MULTIPLE) * _SIDE_MULTIPLE) for side in sides)
+    reason = (
+        f"the photos are about {math.exp(middle):.2f} times as wide as high"
+        if alike
+        else "square, since photos differ in their proportions"
+    )
+    return dataclasses.replace(base, input_size=(size[0], size[1])), reason + grown
+
+
+def _choose_levels(base: anchor_grid.AnchorGrid, objects: statistics.Objects) -> anchor_grid.AnchorGrid:
+    """Add levels, each with twice the scale, until the anchors reach the large objects."""
+    sides = np.sqrt(anchor_grid.scale_sizes(objects.boxes, base.input_size).prod(axis=1))
+    large = float(np.percentile(sides, 95)) if len(sides) else 0.0
+    scales: Sequence[float] = base.scales
+    while scales[-1] * 2 ** (2 / 3) < large and base.min_level + len(scales) - 1 < 7:
+        scales = (*scales, scales[-1] * 2)
+    return dataclasses.replace(base, scales=tuple(scales))
+
+
+def _choose_anchors(
+    base: anchor_grid.AnchorGrid, objects: statistics.Objects, whole: bool
+) -> tuple[anchor_grid.AnchorGrid, anchor_clusters.Coverage, anchor_clusters.Coverage]:
+    suggested = anchor_clusters.suggest(objects.boxes, base)
+    before, after = (
+        anchor_clusters.Coverage.of(grid.best_anchors(objects.boxes).iou) for grid in (base, suggested)
+    )
+    least = MIN_GAIN_WHOLE_MODEL if whole else MIN_GAIN
+    return (suggested, before, after) if after.at_50 - before.at_50 >= least else (base, before, before)
