@@ -1,46 +1,100 @@
-"""`yolact data show`: draw what the network sees."""
+"""`yolact data show`: draw what is stored, or what the network sees."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from official_yolact.cli import progress
+
+_SHEET_SIDE = 640
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "show",
-        help="draw a batch as the network sees it",
-        description="Draw a batch after augmentation with its boxes and masks: 000.png, 001.png, ... and"
-        " sheet.png. Masks must sit on objects.",
+        help="draw annotations, or a batch as the network sees it",
+        description="Draw photos with their annotations (ANNOTATIONS.json --images DIR), or a batch of a"
+        " configuration after augmentation, with boxes and masks: 000.png, 001.png, ... and sheet.png. Masks"
+        " must sit on objects.",
     )
-    parser.add_argument("config", metavar="CONFIG", help="YAML file or name of an experiment")
+    parser.add_argument(
+        "config",
+        metavar="ANNOTATIONS.json|CONFIG",
+        help="COCO instances file; or YAML file or name of an experiment",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides of the config")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
     parser.add_argument("--count", type=int, default=16, metavar="N", help="images (%(default)s)")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images that annotations name")
     parser.add_argument(
-        "--data", choices=("train", "validation"), default="train", help="which data (%(default)s)"
+        "--ids", metavar="ID,...", help="images of the annotations to draw (default: spread over the file)"
+    )
+    parser.add_argument(
+        "--data",
+        choices=("train", "validation"),
+        default="train",
+        help="which data of a config (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the list of files as one line of JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw a batch as the network sees it."""
-    import cv2
+    """Draw what is stored, or a batch as the network sees it."""
+    if args.count < 1:
+        raise ValueError(f"count is {args.count}: at least 1")
+    stored = args.config.endswith(".json")
+    if stored and not args.images:
+        raise ValueError(f"{args.config} holds annotations: name the folder of their images with --images")
+    if not stored and (args.images or args.ids):
+        raise ValueError(f"--images and --ids go with ANNOTATIONS.json; {args.config} is a configuration")
+    pictures = _draw_stored(args) if stored else _draw_batch(args)
+    return _write(pictures, args)
 
+
+def _draw_stored(args: argparse.Namespace) -> list[Any]:
+    from official_yolact.data import coco_json
+    from official_yolact.serving import stored
+
+    if args.overrides:
+        raise ValueError(f"{args.overrides[0]!r} overrides a configuration, but {args.config} is annotations")
+    source = coco_json.read(args.config)
+    pictures, problems = [], []
+    for image in _choose_images(source.images, args.ids, args.count):
+        drawn = stored.draw_stored(source, image, args.images)
+        pictures.append(drawn.picture)
+        problems += drawn.problems
+    for problem in problems[:10]:
+        progress.say(f"no mask: {problem}")
+    if len(problems) > 10:
+        progress.say(f"no mask: {len(problems) - 10} more annotations")
+    return pictures
+
+
+def _choose_images(images: Sequence[Any], ids: str | None, count: int) -> list[Any]:
+    """Take the images of the ids, or some from all over the file."""
+    if ids is None:
+        number = min(count, len(images))
+        return [images[at * len(images) // number] for at in range(number)]
+    by_id = {str(image.id): image for image in images}
+    wanted = [name.strip() for name in ids.split(",")]
+    for name in wanted:
+        if name not in by_id:
+            raise ValueError(f"ids names image {name!r}, which the annotations do not list")
+    return [by_id[name] for name in wanted]
+
+
+def _draw_batch(args: argparse.Namespace) -> list[Any]:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
     from official_yolact.dataloaders import input_reader
     from official_yolact.serving import examples
-    from official_yolact.serving import visualization
 
-    if args.count < 1:
-        raise ValueError(f"count is {args.count}: at least 1")
     params = loading.load_config(args.config, args.overrides)
     task = params.task
     data = task.train_data if args.data == "train" else task.validation_data
@@ -49,21 +103,42 @@ def run(args: argparse.Namespace) -> int:
     data.override({"global_batch_size": args.count})
     images, labels = next(iter(input_reader.build_dataset(data, task.model, task.seed)))
     names = _class_names(data.input_path, task.model.num_classes)
-    os.makedirs(args.output, exist_ok=True)
-    pictures, paths = [], []
+    pictures = []
     for row in range(args.count):
         if int(labels["image_id"][row]) < 0:
             continue
         one: Any = {key: value[row].numpy() for key, value in labels.items()}
         pictures.append(examples.draw_example(images[row].numpy(), one, task.model.normalization, names))
-        paths.append(os.path.join(args.output, f"{row:03d}.png"))
-        cv2.imwrite(paths[-1], pictures[-1][..., ::-1])
+    return pictures
+
+
+def _write(pictures: list[Any], args: argparse.Namespace) -> int:
+    import cv2
+
+    from official_yolact.serving import visualization
+
+    os.makedirs(args.output, exist_ok=True)
+    paths = [os.path.join(args.output, f"{number:03d}.png") for number in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        cv2.imwrite(path, picture[..., ::-1])
+    small = [_shrink(picture) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
-    cv2.imwrite(paths[-1], visualization.tile(pictures, columns=4)[..., ::-1])
+    cv2.imwrite(paths[-1], visualization.tile(small, columns=4)[..., ::-1])
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     if args.json:
         print(json.dumps({"pictures": paths[:-1], "sheet": paths[-1]}))
     return 0
+
+
+def _shrink(picture: Any) -> Any:
+    """Bring a picture to what a sheet has room for."""
+    import cv2
+
+    factor = _SHEET_SIDE / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _class_names(input_path: str, num_classes: int) -> list[str]:

@@ -1,0 +1,116 @@
+"""Pictures of what a COCO file stores: photos with their annotations, before any training step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact import categories as categories_lib
+from official_yolact.data import coco_json
+from official_yolact.data import image_files
+from official_yolact.data import rasterize
+from official_yolact.serving import visualization
+
+MIN_SIDE = 384
+"""Smaller photos are enlarged by a whole factor to about this."""
+
+_STRIPES = 40
+"""Stripes of a crowd's hatching along the photo's shorter side."""
+
+
+class StoredPicture(NamedTuple):
+    """A drawn photo.
+
+    Attributes:
+      picture: uint8 RGB.
+      problems: annotations without a usable mask, which have their box only, or nothing.
+    """
+
+    picture: visualization.Picture
+    problems: list[str]
+
+
+def draw_stored(source: coco_json.CocoJson, image: coco_json.Image, images_dir: str) -> StoredPicture:
+    """Draw a photo with its annotations as the file has them.
+
+    Masks are tinted, crowds hatched and named as such. What has no usable mask keeps its box, with
+    `no mask` behind its name.
+
+    Args:
+      source: the annotations.
+      image: one of its images.
+      images_dir: folder of the files.
+
+    Returns:
+      The picture, at the size of the upright photo or a multiple of it.
+
+    Raises:
+      ValueError: the file is missing, no image, or of another size than the annotations state.
+    """
+    where = f"{source.path}: image {image.id}"
+    path = image_files.locate(image, images_dir, where)
+    encoded = image_files.read(path, image.height, image.width, where)
+    # The bytes are upright already; OpenCV would turn what a stated size keeps as it is stored.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    photo = cv2.imdecode(np.frombuffer(encoded.data, np.uint8), flags)
+    if photo is None:
+        raise ValueError(f"{where}: {path} cannot be decoded: replace the file or remove the image")
+    return _draw(photo[..., ::-1], source.annotations[image.id], source.categories, source.path)
+
+
+def _draw(
+    photo: visualization.Picture,
+    annotations: Sequence[coco_json.Annotation],
+    categories: categories_lib.Categories,
+    path: str,
+) -> StoredPicture:
+    height, width = photo.shape[:2]
+    class_of = categories.class_of()
+    hatching = _hatch(height, width)
+    boxes, masks, classes, names, problems = [], [], [], [], []
+    for annotation in annotations:
+        number = class_of[annotation.category_id]
+        name = categories.names[number - 1]
+        mask, problem = _read_mask(annotation, height, width, path)
+        if problem:
+            problems.append(problem)
+            name += " (no mask)"
+        if annotation.is_crowd:
+            mask = mask & hatching
+            name += " (crowd)"
+        x, y, w, h = annotation.box or rasterize.tight_box(mask.astype(np.uint8))
+        boxes.append((y, x, y + h, x + w))
+        masks.append(mask)
+        classes.append(number)
+        names.append(name)
+    picture = visualization.draw_instances(
+        np.ascontiguousarray(photo),
+        np.asarray(boxes, np.float64).reshape(-1, 4),
+        classes,
+        names,
+        masks=np.asarray(masks, np.bool_).reshape(-1, height, width),
+        zoom=max(1, round(MIN_SIDE / min(height, width))),
+    )
+    return StoredPicture(picture, problems)
+
+
+def _read_mask(
+    annotation: coco_json.Annotation, height: int, width: int, path: str
+) -> tuple[NDArray[np.bool_], str]:
+    where = f"{path}: annotation {annotation.id}"
+    try:
+        cleaned, _ = rasterize.clean_segmentation(annotation.segmentation, height, width, where)
+    except ValueError as error:
+        return np.zeros((height, width), np.bool_), str(error)
+    mask = rasterize.rasterize(cleaned, height, width).astype(np.bool_)
+    return mask, "" if mask.any() else f"{where}: segmentation is empty on the image"
+
+
+def _hatch(height: int, width: int) -> NDArray[np.bool_]:
+    step = max(2, min(height, width) // _STRIPES)
+    rows, columns = np.ogrid[:height, :width]
+    return np.asarray((rows + columns) // step % 2 == 0, np.bool_)
