@@ -1,0 +1,106 @@
+"""`yolact data check`: what is wrong with a COCO JSON and its images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from official_yolact.cli import progress
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "check",
+        help="find what is wrong with annotations and images",
+        description="Read a COCO instances file in any dialect and report what is wrong, what it does to"
+        " training, and what repairs it. Exit code: 0 no errors or warnings, 1 findings, 2 unusable; with"
+        " --fix, of the repaired file. Nothing is changed but the file of --output.",
+    )
+    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--images", metavar="DIR", help="folder of the images")
+    where.add_argument("--no-images", action="store_true", help="do not look at image files")
+    parser.add_argument(
+        "--headers", action="store_true", help="read headers of images only: faster, finds less"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="threads for images (%(default)s)"
+    )
+    parser.add_argument("--against", metavar="OTHER.json", help="another split: names, ids, the same photos")
+    parser.add_argument("--against-images", metavar="DIR", help="folder of its images (that of --images)")
+    parser.add_argument(
+        "--input-size",
+        type=int,
+        nargs=2,
+        default=[550, 550],
+        metavar=("H", "W"),
+        help="of the network (550 550)",
+    )
+    parser.add_argument(
+        "--max-instances", type=int, default=100, metavar="N", help="padding of the labels (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as one line of JSON")
+    parser.add_argument("--html", metavar="FILE", help="write a page with pictures of examples")
+    parser.add_argument("--fix", action="store_true", help="write repaired annotations to --output")
+    parser.add_argument("-o", "--output", metavar="FILE.json", help="where --fix writes")
+    parser.add_argument(
+        "--leave", default="", metavar="CODES", help="codes that --fix leaves as they are: D03,D07"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check a data set."""
+    from official_yolact.data.checking import check
+    from official_yolact.data.checking import meaning
+    from official_yolact.data.checking import repair
+    from official_yolact.data.checking import report
+
+    if args.fix != bool(args.output):
+        raise ValueError("--fix and --output belong together: name the file to write")
+    leave = repair.parse_codes(args.leave)
+    if args.output:
+        repair.refuse_inputs(args.output, [args.annotations, args.against])
+    options = check.Options(
+        images_dir=args.images,
+        against=args.against,
+        against_images_dir=args.against_images,
+        target=meaning.Target((args.input_size[0], args.input_size[1]), args.max_instances),
+        decode=not args.headers,
+        workers=args.workers,
+    )
+    checked = check.check_file(args.annotations, options, progress.Progress("images"))
+    rows = report.to_rows(checked.found, checked.view)
+    _show(report.format_table(rows, args.annotations), args.json)
+    result = {
+        "annotations": args.annotations,
+        "sha256": checked.sha256,
+        "images": len(checked.view.images),
+        "instances": len(checked.view.annotations),
+        "categories": len(checked.view.categories),
+        "severities": report.count_severities(rows),
+        "findings": rows,
+    }
+    if args.html:
+        from official_yolact.data.checking import page
+
+        page.write(args.html, checked, rows, args.images)
+    if args.fix:
+        repaired = repair.repair(checked, options.target, leave)
+        repair.write(args.output, repaired.view.content)
+        left = report.to_rows(repaired.found, repaired.view)
+        _show(repair.format_summary(repaired, args.output, left), args.json)
+        result["fixed"] = {"output": args.output, "repaired": repaired.counts, "findings": left}
+        rows = left
+    if args.json:
+        print(json.dumps(result))
+    return int(report.has_faults(rows))
+
+
+def _show(text: str, as_json: bool) -> None:
+    if as_json:
+        progress.say(text)
+    else:
+        print(text)

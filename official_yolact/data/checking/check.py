@@ -1,0 +1,100 @@
+"""Checks an annotation file: reads it, looks at its images, runs every check."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from official_yolact.data.checking import checks
+from official_yolact.data.checking import file_facts
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import meaning
+from official_yolact.data.checking import view as view_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to check.
+
+    Attributes:
+      images_dir: folder of the images, or None: files are not looked at.
+      against: JSON of another split, or None.
+      against_images_dir: folder of its images, None: the same folder.
+      target: what the data is meant for.
+      decode: decode every image, which finds damage; otherwise headers only.
+      workers: threads that look at files.
+    """
+
+    images_dir: str | None = None
+    against: str | None = None
+    against_images_dir: str | None = None
+    target: meaning.Target = dataclasses.field(default_factory=meaning.Target)
+    decode: bool = True
+    workers: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """A checked file.
+
+    Attributes:
+      view: its content.
+      sha256: of its bytes.
+      found: findings by code.
+      other: the other split, or None.
+    """
+
+    view: view_lib.View
+    sha256: str
+    found: list[findings.Finding]
+    other: view_lib.View | None
+
+
+def check_file(path: str, options: Options, progress: file_facts.Progress | None = None) -> Checked:
+    """Check a file.
+
+    Args:
+      path: COCO instances JSON.
+      options: how.
+      progress: is called after each image file.
+
+    Returns:
+      What was found.
+
+    Raises:
+      OSError: the file or a folder cannot be read.
+      ValueError: it is no COCO JSON, or an option is out of range.
+    """
+    if min(options.target.input_size) < 1 or options.target.max_instances < 1:
+        raise ValueError(f"input size and number of instances are {options.target}: at least 1")
+    content, sha256 = view_lib.load(path)
+    other = None
+    if options.against:
+        # The other file's content goes as soon as its arrays are made.
+        folder = options.against_images_dir or options.images_dir
+        other = _look(options.against, view_lib.load(options.against)[0], folder, options, progress)
+    view = _look(path, content, options.images_dir, options, progress)
+    return Checked(view, sha256, checks.run_all(view, options.target, other), other)
+
+
+def _look(
+    path: str,
+    content: dict[str, object],
+    images_dir: str | None,
+    options: Options,
+    progress: file_facts.Progress | None,
+) -> view_lib.View:
+    view = view_lib.View(path, content)
+    if images_dir is None:
+        return view
+    folder = file_facts.ImageFolder(images_dir)
+    facts = file_facts.inspect(
+        view.file_names,
+        folder,
+        decode=options.decode,
+        hashes=options.against is not None,
+        workers=options.workers,
+        progress=progress,
+    )
+    unlisted = folder.unlisted({os.path.normpath(fact.name) for fact in facts if fact.name})
+    return view_lib.View(path, content, facts, unlisted)

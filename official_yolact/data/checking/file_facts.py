@@ -1,0 +1,289 @@
+"""What the image files of a data set are: found, opened, decoded, hashed; nothing is trusted or written."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import io
+import os
+import struct
+import urllib.parse
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import PIL.Image
+
+from official_yolact.data import image_files
+
+MAX_FILE_BYTES = 1_000_000_000
+
+FOUND = "found"
+MISSING = "missing"
+OUTSIDE = "outside"
+UNREADABLE = "unreadable"
+TRUNCATED = "truncated"
+TOO_LARGE = "too_large"
+
+Progress = Callable[[int, int], None]
+
+_ORIENTATION_TAG = 0x0112
+_KEPT = {"JPEG", "MPO", "PNG"}
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_FORMAT_OF_SUFFIX = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP",
+    ".tif": "TIFF", ".tiff": "TIFF",
+}  # fmt: skip
+_MIN_CONTRAST = 4.0
+_DHASH_SIDE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class FileFacts:
+    """One image file.
+
+    Attributes:
+      state: `found`, or why it cannot be used: `missing`, `outside`, `unreadable`, `truncated`,
+        `too_large`.
+      name: relative to the folder, with /; empty where nothing was found.
+      rule: how the name was found: empty (as it is), or the rule.
+      reason: why it cannot be used.
+      format: Pillow's name of the true format.
+      mode: Pillow's mode.
+      stored: (height, width) of the pixels as stored, (0, 0) unknown.
+      orientation: EXIF's, 1 upright.
+      sha256: of the bytes.
+      dhash: 64 signs of horizontal differences as an int; None where not made or without contrast.
+    """
+
+    state: str
+    name: str = ""
+    rule: str = ""
+    reason: str = ""
+    format: str = ""
+    mode: str = ""
+    stored: tuple[int, int] = (0, 0)
+    orientation: int = 1
+    sha256: str = ""
+    dhash: int | None = None
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(height, width) after turning by the orientation."""
+        height, width = self.stored
+        return (width, height) if self.orientation in range(5, 9) else (height, width)
+
+    @property
+    def lying_suffix(self) -> bool:
+        """Whether the name promises another format."""
+        expected = _FORMAT_OF_SUFFIX.get(os.path.splitext(self.name)[1].lower())
+        true = "JPEG" if self.format == "MPO" else self.format
+        return expected is not None and bool(true) and expected != true
+
+    @property
+    def is_transcoded(self) -> bool:
+        """Whether conversion has to encode it anew for its format."""
+        return bool(self.format) and self.format not in _KEPT
+
+
+class ImageFolder:
+    """Finds names inside one folder, exactly or by rules."""
+
+    def __init__(self, folder: str) -> None:
+        """Take an existing folder.
+
+        Raises:
+          NotADirectoryError: there is none.
+        """
+        if not os.path.isdir(folder):
+            raise NotADirectoryError(f"{folder}: no such image folder")
+        self.folder = folder
+        self._root = os.path.realpath(folder)
+
+    def locate(self, name: str) -> FileFacts:
+        """Find a name.
+
+        Args:
+          name: as the JSON has it.
+
+        Returns:
+          State `found` with name and rule, `missing` or `outside`.
+        """
+        if "\0" in name or not name:
+            return FileFacts(MISSING, reason="not a file name")
+        try:
+            outside = self._leads_out(name)
+            if not outside and os.path.isfile(os.path.join(self.folder, name)):
+                return FileFacts(FOUND, name)
+            for rule, candidate in _candidates(name):
+                if not self._leads_out(candidate) and os.path.isfile(os.path.join(self.folder, candidate)):
+                    return FileFacts(FOUND, candidate, rule)
+            folded = self._by_folded_name
+            for rule, candidate in (("", name), *_candidates(name)):
+                real = folded.get(_fold(candidate))
+                if real is not None and not self._leads_out(real):
+                    return FileFacts(FOUND, real, f"{rule} and case" if rule else "case")
+        except (OSError, ValueError) as error:  # a name that no file system takes
+            return FileFacts(MISSING, reason=str(error))
+        return FileFacts(OUTSIDE if outside else MISSING)
+
+    def unlisted(self, names: set[str]) -> list[str]:
+        """List photos of the folder that are not among `names`."""
+        return sorted(
+            name
+            for name in self._all_names
+            if name not in names and os.path.splitext(name)[1].lower() in _IMAGE_SUFFIXES
+        )
+
+    def _leads_out(self, name: str) -> bool:
+        real = os.path.realpath(os.path.join(self.folder, name))
+        return os.path.isabs(name) or os.path.commonpath([self._root, real]) != self._root
+
+    @functools.cached_property
+    def _all_names(self) -> list[str]:
+        found = []
+        for parent, folders, files in os.walk(self.folder):
+            folders.sort()
+            relative = os.path.relpath(parent, self.folder)
+            found += [file if relative == "." else os.path.join(relative, file) for file in sorted(files)]
+        return found
+
+    @functools.cached_property
+    def _by_folded_name(self) -> dict[str, str | None]:
+        """Lower-case name to name, None where several fold to it."""
+        result: dict[str, str | None] = {}
+        for name in self._all_names:
+            folded = _fold(name)
+            result[folded] = None if folded in result else name
+        return result
+
+
+def _fold(name: str) -> str:
+    return os.path.normpath(name).casefold()
+
+
+def _candidates(name: str) -> list[tuple[str, str]]:
+    """List other names to try, each with the rule that made it."""
+    found: list[tuple[str, str]] = []
+    for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
+        plain = start.partition("?d=")[2] or start
+        slashed = plain.replace("\\", "/")
+        rules = [rule] if rule and start != name else []
+        rules += ["query"] if plain != start else []
+        rules += ["backslashes"] if slashed != plain else []
+        if rules:
+            found.append((", ".join(rules), slashed))
+        parts = [part for part in slashed.split("/") if part not in ("", ".")]
+        for first in range(1, len(parts)):
+            tail = "/".join(parts[first:])
+            how = "basename" if first == len(parts) - 1 else "without the leading folders"
+            found.append((", ".join([*rules, how]), tail))
+        if len(parts) == 1 and parts[0] != slashed:
+            found.append((", ".join([*rules, "basename"]), parts[0]))
+    return [(rule, candidate) for rule, candidate in found if candidate and candidate != name]
+
+
+def inspect(
+    names: Sequence[str],
+    folder: ImageFolder,
+    *,
+    decode: bool = True,
+    hashes: bool = False,
+    max_pixels: int = image_files.MAX_PIXELS,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> list[FileFacts]:
+    """Look at the files of names.
+
+    Args:
+      names: as the JSON has them; empty where there is none.
+      folder: that they are relative to.
+      decode: decode the pixels; otherwise headers only.
+      hashes: make dHashes, which needs `decode`.
+      max_pixels: larger ones are not decoded.
+      workers: threads.
+      progress: is called after each file.
+
+    Returns:
+      Facts for each name.
+    """
+
+    def look(name: str) -> FileFacts:
+        located = folder.locate(name)
+        if located.state != FOUND:
+            return located
+        return _look(os.path.join(folder.folder, located.name), located, decode, hashes, max_pixels)
+
+    results = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with concurrent.futures.ThreadPoolExecutor(max(1, workers)) as pool:
+            for done, facts in enumerate(pool.map(look, names), start=1):
+                results.append(facts)
+                if progress:
+                    progress(done, len(names))
+    return results
+
+
+def _look(path: str, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int) -> FileFacts:
+    try:
+        if os.path.getsize(path) > MAX_FILE_BYTES:
+            return dataclasses.replace(facts, state=TOO_LARGE, reason=f"more than {MAX_FILE_BYTES} bytes")
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        return dataclasses.replace(facts, state=UNREADABLE, reason=error.strerror or str(error))
+    facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
+    if not data:
+        return dataclasses.replace(facts, state=UNREADABLE, reason="empty file")
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            return _describe(picture, facts, decode, hashes, max_pixels)
+    except PIL.Image.DecompressionBombError:
+        return dataclasses.replace(facts, state=TOO_LARGE, reason="its header claims a decompression bomb")
+    except PIL.UnidentifiedImageError:
+        reason = f"no known image format; it begins with {data[:8]!r}"
+        return dataclasses.replace(facts, state=UNREADABLE, reason=reason)
+    except Exception as error:  # Pillow's plug-ins raise whatever their format meets
+        return dataclasses.replace(facts, state=UNREADABLE, reason=_one_line(error))
+
+
+def _describe(
+    picture: PIL.Image.Image, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int
+) -> FileFacts:
+    facts = dataclasses.replace(
+        facts, format=picture.format or "", mode=picture.mode, stored=(picture.height, picture.width)
+    )
+    if picture.width * picture.height > max_pixels:
+        reason = f"{picture.width}x{picture.height} pixels are more than {max_pixels}"
+        return dataclasses.replace(facts, state=TOO_LARGE, reason=reason)
+    try:
+        if decode:
+            picture.load()
+        orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        cut = "truncated" in str(error) or isinstance(error, EOFError)
+        return dataclasses.replace(facts, state=TRUNCATED if cut else UNREADABLE, reason=_one_line(error))
+    known = orientation if isinstance(orientation, int) and orientation in range(1, 9) else 1
+    dhash = make_dhash(picture) if decode and hashes else None
+    return dataclasses.replace(facts, orientation=known, dhash=dhash)
+
+
+def make_dhash(picture: PIL.Image.Image) -> int | None:
+    """Hash a picture by the signs of differences between neighbours in 9 by 8 grey pixels.
+
+    Returns:
+      64 bits, or None for a picture without contrast, whose hash says nothing.
+    """
+    size = (_DHASH_SIDE + 1, _DHASH_SIDE)
+    grey = np.asarray(picture.convert("RGB").convert("L").resize(size, PIL.Image.Resampling.BOX), np.float64)
+    if grey.std() < _MIN_CONTRAST:
+        return None
+    bits = np.packbits(grey[:, 1:] > grey[:, :-1])
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

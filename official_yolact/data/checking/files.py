@@ -1,0 +1,154 @@
+"""Checks of file names, sizes and, where they were looked at, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact.data import image_files
+from official_yolact.data.checking import columns
+from official_yolact.data.checking import file_facts
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import view as view_lib
+
+Findings = Iterator[findings.Finding]
+
+_CODE_OF_STATE = {
+    file_facts.MISSING: "D40",
+    file_facts.OUTSIDE: "D42",
+    file_facts.UNREADABLE: "D43",
+    file_facts.TRUNCATED: "D44",
+    file_facts.TOO_LARGE: "D47",
+}
+
+
+def check_names(view: view_lib.View) -> Findings:
+    """Find file names that are missing or unusable, and names that lead elsewhere by themselves."""
+    unusable = np.array([not name for name in view.file_names], np.bool_)
+    yield from findings.where("D52", "images", unusable, "file_name")
+    if view.facts is None:
+        outside = np.array([_climbs(name) for name in view.file_names], np.bool_)
+        yield from findings.where("D42", "images", outside, "file_name", "judged by the name alone")
+
+
+def check_stated_sizes(view: view_lib.View) -> Findings:
+    """Find sizes that are absent, unusable, need a cast, or are too large."""
+    sides, states = view.sides
+    yield from findings.where("D50", "images", (states == columns.ABSENT).any(axis=1), "file_name")
+    for column, field in enumerate(("height", "width")):
+        yield from findings.where("D51", "images", states[:, column] == columns.BAD, field)
+        yield from findings.where("D23", "images", states[:, column] == columns.CAST, field)
+    large = sides[:, 0] * sides[:, 1] > image_files.MAX_PIXELS
+    if view.facts:
+        large &= _mark(view.facts, lambda facts: facts.state != file_facts.TOO_LARGE)
+    detail = f"stated; more than {image_files.MAX_PIXELS} pixels"
+    yield from findings.where("D47", "images", large, "height", detail)
+
+
+def check_files(view: view_lib.View) -> Findings:
+    """Find files that are not there or cannot be used, and names found by a rule only."""
+    facts = view.facts or []
+    named = np.array([bool(name) for name in view.file_names], np.bool_)
+    for state, code in _CODE_OF_STATE.items():
+        marked = named & _mark(facts, lambda f, state=state: f.state == state) if facts else named & False
+        reasons = tuple(facts[at].reason for at in np.flatnonzero(marked)[:5])
+        yield from _noted(code, marked, "file_name", reasons)
+    rules = sorted({f.rule for f in facts if f.rule})
+    by_rule = _mark(facts, lambda f: bool(f.rule)) if facts else named & False
+    found = tuple(f"{facts[at].name} by {facts[at].rule}" for at in np.flatnonzero(by_rule)[:5])
+    yield from _noted("D41", by_rule, "file_name", found, "rules: " + "; ".join(rules) if rules else "")
+
+
+def check_formats(view: view_lib.View) -> Findings:
+    """Find formats that the name hides, or that conversion encodes anew."""
+    facts = view.facts or []
+    lying = _mark(facts, lambda f: f.state == file_facts.FOUND and f.lying_suffix)
+    yield from _noted(
+        "D45", lying, "file_name", tuple(f"is {facts[at].format}" for at in np.flatnonzero(lying)[:5])
+    )
+    other = _mark(facts, lambda f: f.state == file_facts.FOUND and f.is_transcoded)
+    kinds = sorted({facts[at].format for at in np.flatnonzero(other)})
+    yield from findings.where("D48", "images", other, "file_name", ", ".join(kinds))
+
+
+def check_sizes(view: view_lib.View) -> Findings:
+    """Find sizes that are not the file's, and EXIF orientation."""
+    if view.facts is None:
+        return
+    wrong, as_stored, turned = (np.zeros(len(view.images), np.bool_) for _ in range(3))
+    notes: list[str] = []
+    for at, (facts, sides) in enumerate(zip(view.facts, view.drawn_sides, strict=True)):
+        if facts.state != file_facts.FOUND or min(facts.stored) < 1:
+            continue
+        stated = tuple(
+            side if not np.isnan(side) else own for side, own in zip(sides, facts.upright, strict=True)
+        )
+        if stated == facts.upright:
+            turned[at] = facts.orientation != 1
+        elif stated == facts.stored:
+            as_stored[at] = True
+        else:
+            wrong[at] = True
+            notes.append(_compare(stated, facts))
+    swapped = sum(note.endswith("swapped") for note in notes)
+    yield from _noted("D04", wrong, "height", tuple(notes[:5]), f"{swapped} are swapped" if swapped else "")
+    yield from findings.where("D46", "images", as_stored, "file_name")
+    yield from findings.where("D49", "images", turned, "file_name")
+
+
+def check_same_file(view: view_lib.View) -> Findings:
+    """Find files that several image ids name, and photos that lie under several names."""
+    found = [f.name if f.state != file_facts.MISSING else "" for f in view.facts] if view.facts else None
+    names = np.array([os.path.normpath(n) if n else "" for n in found or view.file_names], dtype=np.str_)
+    ids = view.image_ids.values
+    twice = (names != "") & _recurs(names)
+    for name in np.unique(names[twice]):
+        at = np.flatnonzero(names == name)
+        twice[at] &= np.unique(ids[at]).size > 1
+    yield from findings.where("D22", "images", twice, "file_name")
+    if view.facts:
+        hashes = np.array([f.sha256 for f in view.facts], dtype=np.str_)
+        same = (hashes != "") & _recurs(hashes) & ~(_recurs(names) & (names != ""))
+        yield from findings.where("D14", "images", same, "file_name")
+
+
+def check_unlisted(view: view_lib.View) -> Findings:
+    """Find photos of the folder that no image names."""
+    if view.unlisted:
+        count = len(view.unlisted)
+        yield findings.Finding("D53", "images", np.arange(count), notes=tuple(view.unlisted[:5]))
+
+
+def _mark(
+    facts: list[file_facts.FileFacts], test: Callable[[file_facts.FileFacts], bool]
+) -> NDArray[np.bool_]:
+    return np.array([test(fact) for fact in facts], np.bool_)
+
+
+def _noted(
+    code: str, marked: NDArray[np.bool_], field: str, notes: tuple[str, ...], detail: str = ""
+) -> Findings:
+    positions = np.flatnonzero(marked)
+    if positions.size:
+        yield findings.Finding(code, "images", positions, field, detail, notes)
+
+
+def _climbs(name: str) -> bool:
+    return os.path.isabs(name) or os.path.normpath(name.replace("\\", "/")).split("/")[0] == ".."
+
+
+def _compare(stated: tuple[float, ...], facts: file_facts.FileFacts) -> str:
+    text = (
+        f"stated {stated[0]:.0f}x{stated[1]:.0f}, file {facts.upright[0]}x{facts.upright[1]} (height x width)"
+    )
+    return f"{text}, swapped" if tuple(stated)[::-1] == facts.upright else text
+
+
+def _recurs(values: NDArray[np.str_]) -> NDArray[np.bool_]:
+    if not values.size:
+        return np.zeros(0, np.bool_)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] > 1)

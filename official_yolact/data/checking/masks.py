@@ -1,0 +1,59 @@
+"""Masks of single annotations, drawn only after every number of them has been checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from official_yolact.data import coco_json
+from official_yolact.data import image_files
+from official_yolact.data import rasterize
+from official_yolact.data.checking import outlines
+from official_yolact.ops import run_lengths
+
+_MAX_OUTLINE = 1_000_000
+
+
+def count_pixels(segmentation: Any, height: int, width: int) -> int | None:
+    """Count the pixels of a mask; None where it cannot be drawn."""
+    measured = _encode(segmentation, height, width)
+    return None if measured is None else int(measured[0])
+
+
+def measure(segmentation: Any, height: int, width: int) -> tuple[float, coco_json.Box] | None:
+    """Measure a mask.
+
+    Args:
+      segmentation: as the JSON has it.
+      height: of the image.
+      width: of the image.
+
+    Returns:
+      Its area in pixels and its tight box (x, y, width, height); None where it cannot be drawn or has
+      no pixel.
+    """
+    measured = _encode(segmentation, height, width)
+    if measured is None or not measured[0]:
+        return None
+    x, y, box_width, box_height = measured[1]
+    return float(measured[0]), (x, y, box_width, box_height)
+
+
+def _encode(segmentation: Any, height: int, width: int) -> tuple[int, Any] | None:
+    if not 0 < height * width <= image_files.MAX_PIXELS:
+        return None
+    shape = outlines.measure([segmentation])
+    try:
+        clean, _ = rasterize.clean_segmentation(segmentation, height, width, "")
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(clean, dict):
+        if isinstance(clean["counts"], str):
+            clean = {"size": clean["size"], "counts": run_lengths.decompress(clean["counts"]).tolist()}
+        code = coco_mask.frPyObjects(clean, height, width)
+    elif not clean or shape.outline[0] > _MAX_OUTLINE:
+        return (0, ()) if not clean else None
+    else:
+        code = coco_mask.merge(coco_mask.frPyObjects(clean, height, width))
+    return int(coco_mask.area(code)), coco_mask.toBbox(code).tolist()

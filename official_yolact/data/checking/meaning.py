@@ -1,0 +1,169 @@
+"""Checks of what a model could learn from the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact.data import anchor_grid
+from official_yolact.data.checking import columns
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import geometry
+from official_yolact.data.checking import view as view_lib
+
+Findings = Iterator[findings.Finding]
+
+CROWD_SHARE = 0.1
+MIN_BOX_SIDE = 4.0
+"""Input pixels: boxes not wider or not higher are dropped by the augmentation preset `default`."""
+RARE = 10
+IMBALANCE = 1000
+COVERED_SHARE = 0.7
+COVERED_IOU = 0.5
+_HISTOGRAM = (10, 20, 50, 100, 200, 500)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What the data is meant for.
+
+    Attributes:
+      input_size: (height, width) of the network input.
+      max_instances: rows of the padded labels.
+    """
+
+    input_size: tuple[int, int] = (anchor_grid.PAPER_SIDE, anchor_grid.PAPER_SIDE)
+    max_instances: int = 100
+
+
+def check_empty(view: view_lib.View, _: Target) -> Findings:
+    """Find a set without images, annotations or categories, or whose annotations have no image."""
+    for section in view_lib.SECTIONS:
+        if not view.entries(section):
+            yield findings.Finding("D00", section, np.zeros(1, np.int64), notes=(f"{section} is empty",))
+    if view.annotations and view.images and not (view.image_of >= 0).any():
+        note = f"none of {len(view.annotations)} annotations belongs to one of {len(view.images)} images"
+        yield findings.Finding("D00", "annotations", np.zeros(1, np.int64), notes=(note,))
+
+
+def check_crowds(view: view_lib.View, _: Target) -> Findings:
+    """Find sets whose single objects are marked as crowd."""
+    crowd = view.crowds == 1
+    if crowd.sum() >= max(1.0, CROWD_SHARE * crowd.size):
+        detail = (
+            f"{crowd.sum()} of {crowd.size} annotations are crowd; real COCO has about 1 %."
+            " CVAT export? Convert with --crowd=as-instance"
+        )
+        yield from findings.where("D07", "annotations", crowd, "iscrowd", detail)
+
+
+def check_padding(view: view_lib.View, target: Target) -> Findings:
+    """Find images with more objects than are kept."""
+    counts = _count_per_image(view)
+    over = counts > target.max_instances
+    if over.any():
+        bounds = [0, *_HISTOGRAM, np.inf]
+        numbers = np.histogram(counts, bounds)[0]
+        rows = [
+            f"{low:.0f}-{high - 1:.0f}: {n}"
+            for low, high, n in zip(bounds, bounds[1:], numbers, strict=False)
+        ]
+        rows[-1] = f"{_HISTOGRAM[-1]} and more: {numbers[-1]}"
+        lost = int((counts - target.max_instances).clip(0).sum())
+        detail = (
+            f"{lost} objects beyond {target.max_instances}, at most {counts.max()} in one image;"
+            f" images by objects: {', '.join(rows)}"
+        )
+        yield from findings.where("D10", "images", over, "file_name", detail)
+
+
+def check_small(view: view_lib.View, target: Target) -> Findings:
+    """Find objects that are lost at the input size."""
+    sides = _input_sides(view, target)
+    with np.errstate(invalid="ignore"):
+        small = (sides <= MIN_BOX_SIDE).any(axis=1) & ~geometry.empty_boxes(view)
+    height, width = target.input_size
+    detail = f"{small.mean():.1%} of all objects at {height}x{width}" if small.size else ""
+    yield from findings.where("D11", "annotations", small, "bbox", detail)
+
+
+def check_classes(view: view_lib.View, _: Target) -> Findings:
+    """Find dead, rare and synthetic classes."""
+    usable = view.category_ids.usable
+    counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
+    root = root_categories(view)
+    later = np.zeros(usable.size, np.bool_)
+    _, first = np.unique(view.category_ids.values, return_index=True)
+    later[np.delete(np.arange(usable.size), first)] = True
+    listed = usable & ~root & ~later
+    yield from findings.where("D18", "categories", root, "name")
+    if counts.sum():
+        yield from findings.where("D16", "categories", listed & (counts == 0), "name")
+    rare = listed & (counts > 0) & ((counts < RARE) | (counts * IMBALANCE < counts.max(initial=0)))
+    notes = tuple(f"{counts[at]} objects" for at in np.flatnonzero(rare)[:5])
+    for found in findings.where(
+        "D15", "categories", rare, "name", f"the most frequent has {counts.max(initial=0)}"
+    ):
+        yield dataclasses.replace(found, notes=notes)
+
+
+def check_coverage(view: view_lib.View, target: Target) -> Findings:
+    """Find classes whose boxes the default anchors do not reach."""
+    boxes, kept = _boxes_norm(view)
+    if not kept.any():
+        return
+    iou = anchor_grid.AnchorGrid.of_size(*target.input_size).best_anchors(boxes[kept]).iou
+    classes = view.category_of[kept]
+    total = np.bincount(classes, minlength=len(view.categories))
+    covered = np.bincount(classes[iou >= COVERED_IOU], minlength=len(view.categories))
+    badly = (total >= RARE) & (covered < COVERED_SHARE * total)
+    notes = tuple(f"{covered[at] / total[at]:.0%} of {total[at]}" for at in np.flatnonzero(badly)[:5])
+    for found in findings.where(
+        "D17", "categories", badly, "name", f"{np.mean(iou >= COVERED_IOU):.0%} over all classes"
+    ):
+        yield dataclasses.replace(found, notes=notes)
+
+
+def check_background(view: view_lib.View, _: Target) -> Findings:
+    """Find images without objects."""
+    empty = (_count_per_image(view) == 0) & view.image_ids.usable
+    if view.annotations:
+        yield from findings.where("D19", "images", empty, "file_name", f"of {empty.size} images")
+
+
+def root_categories(view: view_lib.View) -> NDArray[np.bool_]:
+    """Mark categories without objects that are only the supercategory of others."""
+    parents = view.values("categories", "supercategory")
+    counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
+    return np.array(
+        [
+            bool(name)
+            and counts[at] == 0
+            and any(parent == name for other, parent in enumerate(parents) if other != at)
+            for at, name in enumerate(view.names)
+        ],
+        np.bool_,
+    )
+
+
+def _count_per_image(view: view_lib.View) -> NDArray[np.int64]:
+    return np.bincount(view.image_of[view.image_of >= 0], minlength=len(view.images))
+
+
+def _boxes_norm(view: view_lib.View) -> tuple[columns.Floats, NDArray[np.bool_]]:
+    """Give boxes [N, 4] yxyx_norm, cut to the image, and which of them count."""
+    canvas = np.concatenate([view.canvas] * 2, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        boxes = np.clip(geometry.corners(view)[:, [1, 0, 3, 2]] / canvas, 0.0, 1.0)
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (view.category_of >= 0) & (view.crowds != 1)
+    return boxes, kept & ~geometry.far_boxes(view)
+
+
+def _input_sides(view: view_lib.View, target: Target) -> columns.Floats:
+    """Give height and width [N, 2] of the boxes in input pixels, NaN for what does not count."""
+    boxes, kept = _boxes_norm(view)
+    sides = (boxes[:, 2:] - boxes[:, :2]) * np.asarray(target.input_size, np.float64)
+    return np.where(kept[:, np.newaxis], sides, np.nan)

@@ -1,0 +1,319 @@
+"""One repair for each code that has one: an entry in, the repaired entry out, None to remove it."""
+
+# ruff: noqa: ARG001  all repairs are called alike
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from official_yolact.data import coco_json
+from official_yolact.data import rasterize
+from official_yolact.data.checking import columns
+from official_yolact.data.checking import file_facts
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import geometry
+from official_yolact.data.checking import masks
+from official_yolact.data.checking import outlines
+from official_yolact.data.checking import view as view_lib
+
+Entry = dict[str, Any]
+Mend = Callable[["Mender", findings.Finding, int, Entry], Entry | None]
+
+_MAX_ID = 2**63 - 1
+
+
+class Mender:
+    """What repairs of one round share.
+
+    Attributes:
+      view: the content that was checked.
+      other_ids: category id to that of the other split.
+      joined: section to ids that are given up, with the ids that take their place.
+    """
+
+    def __init__(self, view: view_lib.View, other_ids: dict[int, int]) -> None:
+        """Take the content and the ids of the other split."""
+        self.view, self.other_ids = view, other_ids
+        self.joined: dict[str, dict[int, int]] = {"images": {}, "categories": {}}
+        self._used: set[int] | None = None
+        self._spare = 1
+
+    def new_annotation_id(self) -> int:
+        """Give an id that no annotation has."""
+        if self._used is None:
+            self._used = set(self.view.annotation_ids.values.tolist())
+            self._spare = max([0, *(i for i in self._used if i < _MAX_ID)]) + 1
+            if self._spare + len(self._used) > _MAX_ID:
+                self._spare = 1
+        while self._spare in self._used:
+            self._spare += 1
+        self._used.add(self._spare)
+        return self._spare
+
+    def mask(self, at: int, entry: Entry) -> tuple[float, coco_json.Box] | None:
+        """Measure the mask of an annotation."""
+        canvas = self.view.canvas[at]
+        if np.isnan(canvas).any():
+            return None
+        return masks.measure(entry.get("segmentation"), int(canvas[0]), int(canvas[1]))
+
+
+def _remove(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> None:
+
+
+def _renumber(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    return {**entry, "id": mender.new_annotation_id()}
+
+
+def _number_or_remove(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    return _renumber(mender, finding, at, entry) if finding.section == "annotations" else None
+
+
+def _cast(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    view, field = mender.view, finding.field
+    if field == "id":
+        value = view.ids(finding.section).values[at]
+    elif field in ("height", "width"):
+        value = view.sides[0][at, ("height", "width").index(field)]
+    else:
+        value = (view.image_refs if field == "image_id" else view.category_refs).values[at]
+    return {**entry, field: int(value)}
+
+
+def _number_text(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    number = int(mender.view.ids(finding.section).values[at])
+    if finding.section in mender.joined:
+        mender.joined[finding.section][number] = number
+    return {**entry, "id": number}
+
+
+def _join_images(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Keep the first entry of a file; the annotations of the others go to it."""
+    view = mender.view
+    found = (
+        [f.name or n for f, n in zip(view.facts, view.file_names, strict=True)]
+        if view.facts
+        else view.file_names
+    )
+    name = os.path.normpath(found[at])
+    same = [other for other in finding.positions.tolist() if os.path.normpath(found[other]) == name]
+    first = same[0]
+    ids = view.image_ids.values
+    if (
+        at == first
+        or not view.image_ids.usable[[at, first]].all()
+        or _occurs_twice(view.image_ids, [at, first])
+    ):
+        return entry
+    mender.joined["images"][int(ids[at])] = int(ids[first])
+    return None
+
+
+def _join_categories(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Keep the first category of a name; the annotations of the others go to it."""
+    view = mender.view
+    first = view.names.index(view.names[at])
+    ids = view.category_ids
+    if at == first or not ids.usable[[at, first]].all() or _occurs_twice(ids, [at, first]):
+        return entry
+    mender.joined["categories"][int(ids.values[at])] = int(ids.values[first])
+    return None
+
+
+def _tell_images_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Keep the first of entries that say the same; remove all that share an id but name other files."""
+    names = [mender.view.file_names[other] for other in _sharing(mender.view.image_ids, at)]
+    if len(set(names)) > 1:
+        return None
+    return entry if _sharing(mender.view.image_ids, at)[0] == at else None
+
+
+def _tell_categories_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    sharing = _sharing(mender.view.category_ids, at)
+    same = len({mender.view.names[other] for other in sharing}) == 1
+    return None if same and sharing[0] != at else entry
+
+
+def _take_other_id(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    number = int(mender.view.category_ids.values[at])
+    if number not in mender.other_ids:
+        return entry
+    mender.joined["categories"][number] = mender.other_ids[number]
+    return {**entry, "id": mender.other_ids[number]}
+
+
+def _take_file_size(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    """Write the file's size, of a wrong size only where the annotations fit in it."""
+    facts = mender.view.facts
+    if facts is None or facts[at].state != file_facts.FOUND or min(facts[at].upright) < 1:
+        return _forget_size(entry) if finding.code == "D51" and facts is None else entry
+    height, width = facts[at].upright
+    if finding.code == "D04" and not _fits(mender.view, at, height, width):
+        return entry
+    return {**entry, "height": height, "width": width}
+
+
+def _forget_size(entry: Entry) -> Entry:
+    return {key: value for key, value in entry.items() if key not in ("height", "width")}
+
+
+def _take_found_name(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    facts = mender.view.facts
+    return {**entry, "file_name": facts[at].name} if facts is not None else entry
+
+
+def _name_category(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    if not mender.view.category_ids.usable[at]:
+        return entry
+    return {**entry, "name": f"category_{mender.view.category_ids.values[at]}"}
+
+
+def _no_crowd(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    return {**entry, "iscrowd": 0}
+
+
+def _keep_good_parts(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Keep the polygons that enclose something, are finite and near the image."""
+    value = entry.get("segmentation")
+    if not isinstance(value, list):
+        return None
+    parts = value if any(isinstance(part, list) for part in value) else [value]
+    canvas = mender.view.canvas[at]
+    good = [part for part in parts if _is_good(part, canvas)]
+    return {**entry, "segmentation": good} if good else None
+
+
+def _write_as_coco(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    value = entry["segmentation"]
+    if mender.view.outlines.pairs[at]:
+        value = [number for point in value for number in point]
+    return {**entry, "segmentation": [value]}
+
+
+def _take_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Take the box of the mask; of a box that nothing can be taken for, the field goes."""
+    measured = mender.mask(at, entry)
+    if measured is not None:
+        return {**entry, "bbox": list(measured[1])}
+    return entry if finding.code in ("D71", "D73") else _without(entry, "bbox")
+
+
+def _take_area(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    measured = mender.mask(at, entry)
+    if measured is not None:
+        return {**entry, "area": measured[0]}
+    return entry if finding.code == "D75" else _without(entry, "area")
+
+
+def _clip_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    corners = geometry.corners(mender.view)[at]
+    height, width = mender.view.canvas[at]
+    x0, y0 = max(corners[0], 0.0), max(corners[1], 0.0)
+    x1, y1 = min(corners[2], width), min(corners[3], height)
+    if not (x0 < x1 and y0 < y1):
+        return entry
+    # A sum of floats may be a digit more than the side.
+    box_width, box_height = x1 - x0, y1 - y0
+    while x0 + box_width > width:
+        box_width = float(np.nextafter(box_width, 0))
+    while y0 + box_height > height:
+        box_height = float(np.nextafter(box_height, 0))
+    return {**entry, "bbox": [float(v) for v in (x0, y0, box_width, box_height)]}
+
+
+def _mend_numbers(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    mends = {"segmentation": _keep_good_parts, "bbox": _take_box, "area": _take_area}
+    return mends[finding.field](mender, finding, at, entry)
+
+
+def _is_good(part: Any, canvas: columns.Floats) -> bool:
+    if not outlines.is_part(part) or len(part) < outlines.MIN_NUMBERS:
+        return False
+    numbers = columns.as_floats(part)
+    if not np.isfinite(numbers).all():
+        return False
+    if np.isnan(canvas).any():
+        return True
+    sides = np.tile(canvas[::-1], len(part) // 2)
+    reach = rasterize.MAX_OVERHANG
+    return bool(((numbers >= -reach * sides) & (numbers <= (reach + 1) * sides)).all())
+
+
+def _without(entry: Entry, field: str) -> Entry:
+    return {key: value for key, value in entry.items() if key != field}
+
+
+def _sharing(ids: view_lib.Ids, at: int) -> list[int]:
+    found: list[int] = np.flatnonzero(ids.usable & (ids.values == ids.values[at])).tolist()
+    return found
+
+
+def _occurs_twice(ids: view_lib.Ids, positions: list[int]) -> bool:
+    return any(len(_sharing(ids, at)) > 1 for at in positions)
+
+
+def _fits(view: view_lib.View, image: int, height: int, width: int) -> bool:
+    """Tell whether the annotations of an image lie inside a size, but for rounding."""
+    own = view.image_of == image
+    reach = np.concatenate([view.outlines.box[own, 2:], geometry.corners(view)[own, 2:]])
+    codes = view.outlines.size[own & (view.outlines.kind == outlines.RLE)]
+    limit = np.array([width, height]) + geometry.SMALL_OVERHANG
+    with np.errstate(invalid="ignore"):
+        return not (reach > limit).any() and bool((codes == (height, width)).all())
+
+
+MENDS: dict[str, Mend] = {
+    "D01": _renumber,
+    "D02": _remove,
+    "D03": _remove,
+    "D04": _take_file_size,
+    "D05": _remove,
+    "D07": _no_crowd,
+    "D18": _remove,
+    "D20": _tell_images_apart,
+    "D21": _tell_categories_apart,
+    "D22": _join_images,
+    "D23": _cast,
+    "D24": _number_or_remove,
+    "D25": _take_other_id,
+    "D29": _join_categories,
+    "D30": _name_category,
+    "D32": _remove,
+    "D33": _no_crowd,
+    "D34": _no_crowd,
+    "D36": _renumber,
+    "D37": _number_text,
+    "D40": _remove,
+    "D41": _take_found_name,
+    "D42": _remove,
+    "D43": _remove,
+    "D44": _remove,
+    "D47": _remove,
+    "D50": _take_file_size,
+    "D51": _take_file_size,
+    "D52": _remove,
+    "D60": _keep_good_parts,
+    "D61": _mend_numbers,
+    "D62": _mend_numbers,
+    "D63": _clip_box,
+    "D64": _remove,
+    "D65": _keep_good_parts,
+    "D66": _write_as_coco,
+    "D67": _remove,
+    "D68": _remove,
+    "D69": _remove,
+    "D70": _take_box,
+    "D71": _take_box,
+    "D72": _take_box,
+    "D73": _take_box,
+    "D74": _take_area,
+    "D75": _take_area,
+    "D76": _take_area,
+    "D77": _remove,
+    "D78": _clip_box,
+}
+"""Code to repair; the others need a decision."""

@@ -1,0 +1,183 @@
+"""Repairs what findings name, into a new file; the input and the images are never touched.
+
+After a round of repairs the result is checked again, until nothing is left that can be repaired: a
+repair may uncover or cause another finding.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from official_yolact.data.checking import check
+from official_yolact.data.checking import checks
+from official_yolact.data.checking import codes
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import meaning
+from official_yolact.data.checking import mending
+from official_yolact.data.checking import splits
+from official_yolact.data.checking import view as view_lib
+
+_MAX_ROUNDS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Repaired:
+    """A repaired data set.
+
+    Attributes:
+      view: its content.
+      found: what remains.
+      counts: code to number of repaired entries.
+      removed: section to number of entries that are gone.
+    """
+
+    view: view_lib.View
+    found: list[findings.Finding]
+    counts: dict[str, int]
+    removed: dict[str, int]
+
+
+def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] = ()) -> Repaired:
+    """Repair what can be repaired.
+
+    Args:
+      checked: a checked file.
+      target: what it is meant for.
+      leave: codes that are not repaired.
+
+    Returns:
+      The repaired content, checked.
+
+    Raises:
+      ValueError: no image or no annotation would be left.
+    """
+    view, found = checked.view, checked.found
+    before = {section: len(view.content[section]) for section in view_lib.SECTIONS}
+    counts: collections.Counter[str] = collections.Counter()
+    allowed = set(codes.CODES) - set(leave)
+    for _ in range(_MAX_ROUNDS):
+        repaired = _repair_round(view, found, checked.other, allowed)
+        if not repaired[1]:
+            break
+        view = repaired[0]
+        counts.update(repaired[1])
+        found = checks.run_all(view, target, checked.other)
+    after = {section: len(view.entries(section)) for section in view_lib.SECTIONS}
+    if not (after["images"] and after["annotations"] and after["categories"]):
+        raise ValueError(
+            f"{view.path}: the repair would leave {after['images']} images,"
+            f" {after['annotations']} annotations and {after['categories']} categories of {before['images']}, {before['annotations']} and"
+            f" {before['categories']}: nothing is written;"
+            " check the images' folder, or leave codes with --leave"
+        )
+    removed = {section: before[section] - after[section] for section in view_lib.SECTIONS}
+    return Repaired(view, found, dict(sorted(counts.items())), removed)
+
+
+def parse_codes(text: str) -> tuple[str, ...]:
+    """Split a list of codes.
+
+    Raises:
+      ValueError: one of them does not exist.
+    """
+    listed = tuple(code.strip() for code in text.split(",") if code.strip())
+    for code in listed:
+        if code not in codes.CODES:
+            raise ValueError(f"leave is {text!r}: there is no code {code!r}; docs/data.md lists them")
+    return listed
+
+
+def refuse_inputs(output: str, inputs: Iterable[str | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+      ValueError: the output is one of the inputs.
+    """
+    for path in filter(None, inputs):
+        if os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
+            raise ValueError(f"{output}: is the file that is read: name another for --output")
+
+
+def write(path: str, content: dict[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    temporary = f"{path}.incomplete"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
+def format_summary(repaired: Repaired, path: str, left: list[dict[str, Any]]) -> str:
+    """Say what was repaired and what is left."""
+    lines = [f"{path}:"]
+    lines += [
+        f"  repaired {code}: {count}  {codes.CODES[code].title}" for code, count in repaired.counts.items()
+    ]
+    lines += [f"  removed: {count} {section}" for section, count in repaired.removed.items() if count]
+    rest = [row for row in left if row["severity"] != codes.INFO]
+    lines += [f"  left: {row['code']} {row['count']}  {row['title']}: {row['cure']}" for row in rest]
+    if not rest:
+        lines.append("  no errors or warnings are left")
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+
+
+def _repair_round(
+    view: view_lib.View, found: list[findings.Finding], other: view_lib.View | None, allowed: set[str]
+) -> tuple[view_lib.View, collections.Counter[str]]:
+    """Apply each repair once; an entry that becomes None is removed."""
+    counts: collections.Counter[str] = collections.Counter()
+    entries: dict[str, list[Any]] = {name: list(view.entries(name)) for name in view_lib.SECTIONS}
+    mender = mending.Mender(view, splits.other_ids(view, other) if other is not None else {})
+    for finding in found:
+        mend = mending.MENDS.get(finding.code)
+        if finding.code not in allowed:
+            continue
+        if finding.code == "D31":
+            counts["D31"] += finding.count
+        elif mend is not None:
+            section = entries[finding.section]
+            for at in finding.positions.tolist():
+                old = section[at] if at < len(section) else None
+                if old is None:
+                    continue
+                section[at] = mend(mender, finding, at, old)
+                counts[finding.code] += section[at] is not old
+    joined = {
+        "image_id": mender.joined["images"],
+        "category_id": mender.joined["categories"],
+    }
+    for field, ids in joined.items():
+        if ids:
+            _rewrite(entries["annotations"], view, field, ids)
+    facts = view.facts
+    if facts is not None:
+        facts = [fact for fact, entry in zip(facts, entries["images"], strict=True) if entry is not None]
+        facts = [dataclasses.replace(fact, rule="") for fact in facts] if "D41" in counts else facts
+    content = {
+        **view.content,
+        **{name: [entry for entry in listed if entry is not None] for name, listed in entries.items()},
+    }
+    return view_lib.View(view.path, content, facts, view.unlisted), +counts
+
+
+def _rewrite(annotations: list[Any], view: view_lib.View, field: str, ids: dict[int, int]) -> None:
+    """Let annotations refer to other ids."""
+    refs = view.image_refs if field == "image_id" else view.category_refs
+    marked = refs.usable & np.isin(refs.values, np.fromiter(ids, np.int64, len(ids)))
+    for at in np.flatnonzero(marked):
+        if annotations[at] is not None:
+            annotations[at] = {**annotations[at], field: ids[int(refs.values[at])]}

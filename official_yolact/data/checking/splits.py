@@ -1,0 +1,111 @@
+"""Checks of one split against another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import view as view_lib
+
+Findings = Iterator[findings.Finding]
+
+NEAR_BITS = 2
+"""dHashes of 64 bits that differ in so many are taken for the same photo."""
+
+_CHUNK = 2048
+
+
+def check_names(view: view_lib.View, other: view_lib.View) -> Findings:
+    """Find class names that only one split has, and equal names with other ids."""
+    ours, theirs = set(filter(None, view.names)), set(filter(None, other.names))
+    if ours != theirs:
+        here = np.array([bool(name) and name not in theirs for name in view.names], np.bool_)
+        missing = sorted(theirs - ours)
+        detail = f"only in {other.path}: {_list(missing)}" if missing else ""
+        positions = np.flatnonzero(here)
+        yield findings.Finding(
+            "D06", "categories", positions if positions.size else np.zeros(1, np.int64), "name", detail
+        )
+    moved = np.array([_id_differs(view, at, other) for at in range(len(view.categories))], np.bool_)
+    yield from findings.where("D25", "categories", moved, "name")
+
+
+def check_photos(view: view_lib.View, other: view_lib.View) -> Findings:
+    """Find photos that both splits have."""
+    if view.facts is None or other.facts is None:
+        return
+    theirs: dict[str, str] = {}
+    for facts in other.facts:
+        if facts.sha256:
+            theirs.setdefault(facts.sha256, facts.name)
+    same = np.array([bool(f.sha256) and f.sha256 in theirs for f in view.facts], np.bool_)
+    yield from _pairs("D12", view, same, [theirs.get(f.sha256, "") for f in view.facts])
+    near = _find_near(_hashes(view), _hashes(other))
+    near[same] = -1
+    yield from _pairs("D13", view, near >= 0, [other.facts[at].name if at >= 0 else "" for at in near])
+
+
+def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
+    """Map the category ids of a view to those that the other has for the same names.
+
+    Returns:
+      The map; empty where the names are not the same, each once, in both.
+    """
+    names = view.names
+    if sorted(names) != sorted(other.names) or len(set(names)) != len(names) or not all(names):
+        return {}
+    if not (view.category_ids.usable.all() and other.category_ids.usable.all()):
+        return {}
+    theirs = dict(zip(other.names, other.category_ids.values.tolist(), strict=True))
+    return {own: theirs[name] for own, name in zip(view.category_ids.values.tolist(), names, strict=True)}
+
+
+def _id_differs(view: view_lib.View, at: int, other: view_lib.View) -> bool:
+    name = view.names[at]
+    if not name or name not in other.names or not view.category_ids.usable[at]:
+        return False
+    ids = {other.category_ids.values[i] for i, theirs in enumerate(other.names) if theirs == name}
+    return view.category_ids.values[at] not in ids
+
+
+def _pairs(code: str, view: view_lib.View, marked: NDArray[np.bool_], partners: list[str]) -> Findings:
+    positions = np.flatnonzero(marked)
+    if positions.size:
+        notes = tuple(f"is {partners[at]} there" for at in positions[:5])
+        detail = f"{positions.size} of {len(view.images)} images"
+        yield findings.Finding(code, "images", positions, "file_name", detail, notes)
+
+
+def _hashes(view: view_lib.View) -> list[int | None]:
+    return [facts.dhash for facts in view.facts or []]
+
+
+def _find_near(ours: list[int | None], theirs: list[int | None]) -> NDArray[np.int64]:
+    """Find, for each hash, one of the others that is near; -1 without."""
+    found = np.full(len(ours), -1, np.int64)
+    mine = np.array([at for at, value in enumerate(ours) if value is not None], np.int64)
+    other = np.array([at for at, value in enumerate(theirs) if value is not None], np.int64)
+    if not mine.size or not other.size:
+        return found
+    right = _signs([theirs[at] for at in other])
+    for start in range(0, mine.size, _CHUNK):
+        rows = mine[start : start + _CHUNK]
+        distance = (64 - _signs([ours[at] for at in rows]) @ right.T) / 2
+        best = distance.argmin(axis=1)
+        near = distance[np.arange(rows.size), best] <= NEAR_BITS
+        found[rows[near]] = other[best[near]]
+    return found
+
+
+def _signs(hashes: list[int | None]) -> NDArray[np.float32]:
+    """Lay hashes out as rows of 64 signs."""
+    raw = b"".join((value or 0).to_bytes(8, "big") for value in hashes)
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8).reshape(-1, 8), axis=1)
+    return np.asarray(bits, np.float32) * 2 - 1
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,134 @@
+"""Checks of entries, ids and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact.data.checking import columns
+from official_yolact.data.checking import findings
+from official_yolact.data.checking import view as view_lib
+
+Findings = Iterator[findings.Finding]
+
+
+def check_entries(view: view_lib.View) -> Findings:
+    """Find entries that are no objects."""
+    for section, foreign in view.foreign.items():
+        if foreign:
+            listed = view.content[section]
+            yield findings.Finding(
+                "D31",
+                section,
+                np.asarray(foreign, np.int64),
+                notes=tuple(f"{section}[{at}] is a {type(listed[at]).__name__}" for at in foreign[:5]),
+            )
+
+
+def check_ids(view: view_lib.View) -> Findings:
+    """Find ids that are missing, unusable, text, or that need a cast."""
+    for section in view_lib.SECTIONS:
+        ids = view.ids(section)
+        yield from findings.where("D24", section, ~ids.usable, "id")
+        yield from findings.where("D37", section, ids.states == columns.TEXT, "id")
+        yield from findings.where("D23", section, ids.states == columns.CAST, "id")
+    zero = view.annotation_ids.usable & (view.annotation_ids.values == 0)
+    yield from findings.where("D36", "annotations", zero, "id")
+
+
+def check_duplicate_ids(view: view_lib.View) -> Findings:
+    """Find ids that occur more than once; annotations are marked from their second occurrence on."""
+    yield from findings.where("D01", "annotations", _later(view.annotation_ids), "id")
+    for code, section, field in (("D20", "images", "file_name"), ("D21", "categories", "name")):
+        ids = view.ids(section)
+        later = _later(ids)
+        if later.any():
+            marked = ids.usable & np.isin(ids.values, ids.values[later])
+            yield from findings.where(code, section, marked, field)
+
+
+def check_references(view: view_lib.View) -> Findings:
+    """Find annotations whose image or category is missing, unusable or not listed."""
+    for field, refs in (("image_id", view.image_refs), ("category_id", view.category_refs)):
+        text = np.array([isinstance(v, str) and bool(v) for v in view.values("annotations", field)], np.bool_)
+        lost = ~refs.usable & text if _has_texts(view, field) else np.zeros(len(text), np.bool_)
+        yield from findings.where("D32", "annotations", ~refs.usable & ~lost, field)
+        yield from findings.where("D23", "annotations", refs.states == columns.CAST, field)
+        yield from findings.where("D02" if field == "image_id" else "D05", "annotations", lost, field)
+    orphan = view.image_refs.usable & (view.image_of < 0)
+    yield from findings.where("D02", "annotations", orphan, "image_id")
+    unlisted = view.category_refs.usable & (view.category_of < 0)
+    yield from findings.where("D05", "annotations", unlisted, "category_id", _list_unknown(view, unlisted))
+
+
+def check_crowd_field(view: view_lib.View) -> Findings:
+    """Find `iscrowd` that is absent or is neither 0 nor 1."""
+    yield from findings.where("D33", "annotations", view.crowds == -1, "iscrowd")
+    yield from findings.where("D34", "annotations", view.crowds == -2, "iscrowd")
+
+
+def check_category_names(view: view_lib.View) -> Findings:
+    """Find names that are missing, or that several ids have."""
+    names = np.array(view.names, dtype=np.str_)
+    yield from findings.where("D30", "categories", names == "", "name")
+    if names.size:
+        _, inverse, counts = np.unique(names, return_inverse=True, return_counts=True)
+        twice = (counts[inverse] > 1) & (names != "")
+        distinct = np.zeros(names.size, np.bool_)
+        for name in np.unique(names[twice]):
+            at = np.flatnonzero(names == name)
+            distinct[at] = np.unique(view.category_ids.values[at]).size > 1
+        yield from findings.where("D29", "categories", twice & distinct, "name")
+
+
+def check_category_order(view: view_lib.View) -> Findings:
+    """Find numberings that other tools stumble over."""
+    ids = view.category_ids
+    values = ids.values[ids.usable]
+    if not values.size:
+        return
+    yield from findings.where("D26", "categories", ids.usable & (ids.values == 0), "id")
+    unique = np.unique(values)
+    if unique[-1] - unique[0] != unique.size - 1:
+        yield from findings.where(
+            "D27", "categories", ids.usable & (ids.values == unique[-1]), "id",
+            f"{unique.size} ids from {unique[0]} to {unique[-1]}",
+        )  # fmt: skip
+    falls = np.zeros(ids.values.size, np.bool_)
+    at = np.flatnonzero(ids.usable)
+    falls[at[1:]] = np.diff(values) < 0
+    yield from findings.where("D28", "categories", falls, "id")
+
+
+def check_annotation_order(view: view_lib.View) -> Findings:
+    """Find annotations that do not follow the order of the images, when images recur."""
+    image = view.image_of[view.image_of >= 0]
+    if image.size:
+        starts = np.flatnonzero(np.concatenate([[True], image[1:] != image[:-1]]))
+        again = starts.size - np.unique(image[starts]).size
+        if again:
+            recurs = np.zeros(len(view.annotations), np.bool_)
+            at = np.flatnonzero(view.image_of >= 0)[starts]
+            _, first = np.unique(view.image_of[at], return_index=True)
+            recurs[np.delete(at, first)] = True
+            yield from findings.where("D35", "annotations", recurs, "image_id")
+
+
+def _later(ids: view_lib.Ids) -> NDArray[np.bool_]:
+    """Mark the second and later occurrences."""
+    later = np.zeros(ids.values.size, np.bool_)
+    at = np.flatnonzero(ids.usable)
+    _, first = np.unique(ids.values[at], return_index=True)
+    later[np.delete(at, first)] = True
+    return later
+
+
+def _has_texts(view: view_lib.View, field: str) -> bool:
+    return bool((view.image_ids if field == "image_id" else view.category_ids).texts)
+
+
+def _list_unknown(view: view_lib.View, unlisted: NDArray[np.bool_]) -> str:
+    unknown = np.unique(view.category_refs.values[unlisted])
+    return f"unknown ids: {', '.join(map(str, unknown[:5]))}" if unknown.size else ""

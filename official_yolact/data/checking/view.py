@@ -1,0 +1,240 @@
+"""A COCO JSON as flat arrays beside its raw entries: tolerant of everything, so that checks are short."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gc
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact.data.checking import columns
+from official_yolact.data.checking import file_facts
+from official_yolact.data.checking import outlines as outlines_lib
+
+Entry = dict[str, Any]
+SECTIONS = ("images", "annotations", "categories")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ids:
+    """The ids of a section: values int64 [N] and states uint8 [N] of `columns`."""
+
+    values: columns.Ints
+    states: columns.States
+    texts: dict[str, int]
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which entries have an id, after a cast perhaps."""
+        return np.asarray((self.states != columns.ABSENT) & (self.states != columns.BAD))
+
+
+class View:
+    """A parsed file; entries that are no objects are left out and counted in `foreign`.
+
+    Attributes:
+      path: for messages.
+      content: the file as it is.
+      images: entries.
+      annotations: entries.
+      categories: entries.
+      foreign: section to positions, in the file, of what is no object.
+      facts: of the files of the images, None where files are not looked at.
+      unlisted: photos of the folder that no image names.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        content: dict[str, Any],
+        facts: list[file_facts.FileFacts] | None = None,
+        unlisted: list[str] | None = None,
+    ) -> None:
+        """Take what `load` returned, and facts for each entry of `images` that is an object."""
+        self.path, self.content = path, content
+        self.facts, self.unlisted = facts, unlisted or []
+        self.foreign: dict[str, list[int]] = {}
+        for section in SECTIONS:
+            listed = content.get(section)
+            entries = listed if isinstance(listed, list) else []
+            self.foreign[section] = [at for at, entry in enumerate(entries) if not isinstance(entry, dict)]
+            if self.foreign[section]:
+                entries = [entry for entry in entries if isinstance(entry, dict)]
+            setattr(self, section, entries)
+        self.images: list[Entry]
+        self.annotations: list[Entry]
+        self.categories: list[Entry]
+
+    def entries(self, section: str) -> list[Entry]:
+        """Give the entries of a section."""
+        found: list[Entry] = getattr(self, section)
+        return found
+
+    def ids(self, section: str) -> Ids:
+        """Give the ids of a section."""
+        found: Ids = getattr(self, f"{section[:-1] if section != 'categories' else 'category'}_ids")
+        return found
+
+    def values(self, section: str, field: str) -> list[Any]:
+        """Give a field of every entry, None where it is absent."""
+        return [entry.get(field) for entry in self.entries(section)]
+
+    @functools.cached_property
+    def image_ids(self) -> Ids:
+        """Ids of the images."""
+        return _read_ids(self.values("images", "id"))
+
+    @functools.cached_property
+    def annotation_ids(self) -> Ids:
+        """Ids of the annotations."""
+        return _read_ids(self.values("annotations", "id"))
+
+    @functools.cached_property
+    def category_ids(self) -> Ids:
+        """Ids of the categories."""
+        return _read_ids(self.values("categories", "id"))
+
+    @functools.cached_property
+    def image_refs(self) -> Ids:
+        """`image_id` of the annotations."""
+        return _read_refs(self.values("annotations", "image_id"), self.image_ids.texts)
+
+    @functools.cached_property
+    def category_refs(self) -> Ids:
+        """`category_id` of the annotations."""
+        return _read_refs(self.values("annotations", "category_id"), self.category_ids.texts)
+
+    @functools.cached_property
+    def image_of(self) -> columns.Ints:
+        """Position of each annotation's image, -1 without."""
+        found = columns.find(self.image_ids.values, self.image_ids.usable, self.image_refs.values)
+        return np.where(self.image_refs.usable, found, -1)
+
+    @functools.cached_property
+    def category_of(self) -> columns.Ints:
+        """Position of each annotation's category, -1 without."""
+        found = columns.find(self.category_ids.values, self.category_ids.usable, self.category_refs.values)
+        return np.where(self.category_refs.usable, found, -1)
+
+    @functools.cached_property
+    def sides(self) -> tuple[columns.Floats, columns.States]:
+        """Stated height and width of the images [N, 2], NaN without, and states [N, 2]."""
+        read = [columns.integers(self.values("images", field)) for field in ("height", "width")]
+        states = np.stack([states for _, states in read], axis=1)
+        values = np.stack([values for values, _ in read], axis=1).astype(np.float64)
+        states[(values < 1) & (states <= columns.CAST)] = columns.BAD
+        return np.where(states <= columns.CAST, values, np.nan), states
+
+    @functools.cached_property
+    def drawn_sides(self) -> columns.Floats:
+        """Height and width [N, 2] that the annotations of an image have: stated, else the file's."""
+        sides = self.sides[0].copy()
+        for at in np.flatnonzero(np.isnan(sides).any(axis=1)) if self.facts else ():
+            upright = np.asarray(self.facts[at].upright, np.float64) if self.facts else np.zeros(2)
+            if upright.min() > 0:
+                sides[at] = np.where(np.isnan(sides[at]), upright, sides[at])
+        return sides
+
+    @functools.cached_property
+    def canvas(self) -> columns.Floats:
+        """Height and width [N, 2] of each annotation's image, NaN where it is not known."""
+        if not len(self.images):
+            return np.full((len(self.annotations), 2), np.nan)
+        return np.where(self.image_of[:, np.newaxis] >= 0, self.drawn_sides[self.image_of], np.nan)
+
+    @functools.cached_property
+    def boxes(self) -> tuple[columns.Floats, columns.States]:
+        """Boxes of the annotations [N, 4] as x, y, width, height, and states [N]."""
+        return columns.boxes(self.values("annotations", "bbox"))
+
+    @functools.cached_property
+    def areas(self) -> tuple[columns.Floats, columns.States]:
+        """Areas of the annotations [N] and states [N]."""
+        return columns.floats(self.values("annotations", "area"))
+
+    @functools.cached_property
+    def crowds(self) -> columns.Ints:
+        """`iscrowd` of the annotations [N]: 0, 1, -1 absent, -2 neither."""
+        meanings = {0: 0, 1: 1, "0": 0, "1": 1}
+        values = self.values("annotations", "iscrowd")
+        return np.array(
+            [
+                -1 if v is None else meanings.get(v, -2) if isinstance(v, (int, float, str)) else -2
+                for v in values
+            ],
+            np.int64,
+        )
+
+    @functools.cached_property
+    def outlines(self) -> outlines_lib.Outlines:
+        """Measures of the segmentations."""
+        return outlines_lib.measure(self.values("annotations", "segmentation"))
+
+    @functools.cached_property
+    def file_names(self) -> list[str]:
+        """File names of the images, empty where there is none that can be used."""
+        values = self.values("images", "file_name")
+        return [value if isinstance(value, str) and "\0" not in value else "" for value in values]
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """Names of the categories, empty where there is none."""
+        return [name if isinstance(name, str) else "" for name in self.values("categories", "name")]
+
+
+def load(path: str) -> tuple[dict[str, Any], str]:
+    """Read a JSON file that might be COCO's.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Its content, in which `images`, `annotations` and `categories` are lists, and the sha256 of its
+      bytes.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no such JSON.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    sha256 = hashlib.sha256(data).hexdigest()
+    # A million small objects are made, none of them garbage.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{path}: not JSON: {error}: export the annotations again") from error
+    finally:
+        if collecting:
+            gc.enable()
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path}: a {type(content).__name__}, not an object with images, annotations, categories"
+        )
+    for section in SECTIONS:
+        if not isinstance(content.get(section), list):
+            raise ValueError(
+                f"{path}: {section} is a {type(content.get(section)).__name__}: a COCO instances file has a"
+                " list there; is this another kind of file?"
+            )
+    return content, sha256
+
+
+def _read_ids(values: list[Any]) -> Ids:
+    numbers, states = columns.integers(values)
+    texts = columns.texts_to_numbers(values, numbers, states)
+    columns.number_texts(values, numbers, states, texts)
+    return Ids(numbers, states, texts)
+
+
+def _read_refs(values: list[Any], texts: dict[str, int]) -> Ids:
+    numbers, states = columns.integers(values)
+    columns.number_texts(values, numbers, states, texts)
+    return Ids(numbers, states, texts)
