@@ -228,6 +228,7 @@ def inspect(
 
 
 def _look(path: str, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int) -> FileFacts:
+    """Read a file and describe it."""
     try:
         if os.path.getsize(path) > MAX_FILE_BYTES:
             return dataclasses.replace(facts, state=TOO_LARGE, reason=f"more than {MAX_FILE_BYTES} bytes")
@@ -236,15 +237,18 @@ def _look(path: str, facts: FileFacts, decode: bool, hashes: bool, max_pixels: i
     except OSError as error:
         return dataclasses.replace(facts, state=UNREADABLE, reason=error.strerror or str(error))
     facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
-    if not data:
-        return dataclasses.replace(facts, state=UNREADABLE, reason="empty file")
+    return _open(data, facts, decode, hashes, max_pixels)
+
+
+def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int) -> FileFacts:
+    """Tell from the header what a file is before it is decoded."""
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             return _describe(picture, facts, decode, hashes, max_pixels)
     except PIL.Image.DecompressionBombError:
         return dataclasses.replace(facts, state=TOO_LARGE, reason="its header claims a decompression bomb")
     except PIL.UnidentifiedImageError:
-        reason = f"no known image format; it begins with {data[:8]!r}"
+        reason = f"no known image format; it begins with {data[:8]!r}" if data else "empty file"
         return dataclasses.replace(facts, state=UNREADABLE, reason=reason)
     except Exception as error:  # Pillow's plug-ins raise whatever their format meets
         return dataclasses.replace(facts, state=UNREADABLE, reason=_one_line(error))

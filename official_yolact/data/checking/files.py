@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 
@@ -53,7 +54,7 @@ def check_files(view: view_lib.View) -> Findings:
     facts = view.facts or []
     named = np.array([bool(name) for name in view.file_names], np.bool_)
     for state, code in _CODE_OF_STATE.items():
-        marked = named & _mark(facts, lambda f, state=state: f.state == state) if facts else named & False
+        marked = named & _mark(facts, functools.partial(_has_state, state=state)) if facts else named & False
         reasons = tuple(facts[at].reason for at in np.flatnonzero(marked)[:5])
         yield from _noted(code, marked, "file_name", reasons)
     rules = sorted({f.rule for f in facts if f.rule})
@@ -120,6 +121,10 @@ def check_unlisted(view: view_lib.View) -> Findings:
     if view.unlisted:
         count = len(view.unlisted)
         yield findings.Finding("D53", "images", np.arange(count), notes=tuple(view.unlisted[:5]))
+
+
+def _has_state(facts: file_facts.FileFacts, state: str) -> bool:
+    return facts.state == state
 
 
 def _mark(

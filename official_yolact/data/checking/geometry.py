@@ -133,12 +133,12 @@ def drawable(view: view_lib.View) -> Marks:
     polygon = (shape.kind == outlines.POLYGON) & ~np.isnan(shape.box[:, 0]) & ~shape.nonfinite
     polygon &= ~far_outlines(view) & ~too_long(view) & (shape.bad_parts == 0)
     code = (shape.kind == outlines.RLE) & ~shape.bad_counts & (shape.size == view.canvas).all(axis=1)
-    return known & (polygon | code)
+    return np.asarray(known & (polygon | code))
 
 
 def far_outlines(view: view_lib.View) -> Marks:
     """Mark polygons whose points lie farther outside than is drawn."""
-    return (view.outlines.kind == outlines.POLYGON) & _far(view.outlines.box, view.canvas)
+    return np.asarray((view.outlines.kind == outlines.POLYGON) & _far(view.outlines.box, view.canvas))
 
 
 def far_boxes(view: view_lib.View) -> Marks:
@@ -159,7 +159,7 @@ def outside(view: view_lib.View) -> Marks:
     """Mark segmentations that do not touch the image."""
     box, canvas = view.outlines.box, view.canvas
     with np.errstate(invalid="ignore"):
-        return (box[:, 2:] <= 0).any(axis=1) | (box[:, :2] >= canvas[:, ::-1]).any(axis=1)
+        return np.asarray((box[:, 2:] <= 0).any(axis=1) | (box[:, :2] >= canvas[:, ::-1]).any(axis=1))
 
 
 def too_long(view: view_lib.View) -> Marks:
@@ -182,7 +182,8 @@ def _far(box: columns.Floats, canvas: columns.Floats) -> Marks:
 def _overhang(view: view_lib.View, box: columns.Floats) -> columns.Floats:
     """Measure by how many pixels boxes reach over the border; NaN where unknown."""
     with np.errstate(invalid="ignore"):
-        return np.maximum(-box[:, :2].min(axis=1), (box[:, 2:] - view.canvas[:, ::-1]).max(axis=1))
+        over = (box[:, 2:] - view.canvas[:, ::-1]).max(axis=1)
+        return np.asarray(np.maximum(-box[:, :2].min(axis=1), over))
 
 
 def _clip(box: columns.Floats, canvas: columns.Floats) -> columns.Floats:

@@ -96,7 +96,7 @@ def check_classes(view: view_lib.View, _: Target) -> Findings:
     counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
     root = root_categories(view)
     later = np.zeros(usable.size, np.bool_)
-    _, first = np.unique(view.category_ids.values, return_index=True)
+    first = np.unique(view.category_ids.values, return_index=True)[1]
     later[np.delete(np.arange(usable.size), first)] = True
     listed = usable & ~root & ~later
     yield from findings.where("D18", "categories", root, "name")

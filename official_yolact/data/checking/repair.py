@@ -74,7 +74,8 @@ def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] 
     if not (after["images"] and after["annotations"] and after["categories"]):
         raise ValueError(
             f"{view.path}: the repair would leave {after['images']} images,"
-            f" {after['annotations']} annotations and {after['categories']} categories of {before['images']}, {before['annotations']} and"
+            f" {after['annotations']} annotations and"
+            f" {after['categories']} categories of {before['images']}, {before['annotations']} and"
             f" {before['categories']}: nothing is written;"
             " check the images' folder, or leave codes with --leave"
         )
