@@ -5,7 +5,20 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-COMMANDS = ("shapes", "sbd", "labelme", "yolo", "masks", "check", "convert", "stats", "split", "init", "show")
+COMMANDS = (
+    "shapes",
+    "coco2017",
+    "sbd",
+    "labelme",
+    "yolo",
+    "masks",
+    "check",
+    "convert",
+    "stats",
+    "split",
+    "init",
+    "show",
+)
 """Modules; each has `add_parser(commands)`, and sets `run` on what it adds."""
 
 
