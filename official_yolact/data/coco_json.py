@@ -9,7 +9,7 @@ import json
 import re
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
@@ -88,17 +88,17 @@ def read(path: str) -> CocoJson:
       ValueError: names the file, the record, the field, its value and the cure.
     """
     content, sha256 = _load(path)
-    categories = _parse_categories(path, _list_of(path, content, "categories"))
-    images = [_parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
-    _refuse_twice(path, "images", [image.id for image in images])
+    categories = parse_categories(path, _list_of(path, content, "categories"))
+    images = [parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
+    refuse_twice(path, "images", [image.id for image in images])
     if not images:
         raise ValueError(f"{path}: images is empty: there is nothing to convert")
     known = set(categories.ids)
     annotations = [
-        _parse_annotation(path, at, entry, known)
+        parse_annotation(path, at, entry, known)
         for at, entry in enumerate(_list_of(path, content, "annotations"))
     ]
-    _refuse_twice(path, "annotations", [annotation.id for annotation in annotations])
+    refuse_twice(path, "annotations", [annotation.id for annotation in annotations])
     by_image: dict[int, list[Annotation]] = {image.id: [] for image in images}
     orphans = 0
     for annotation in annotations:
@@ -172,7 +172,12 @@ def _list_of(path: str, content: Mapping[str, Any], key: str) -> list[Any]:
     return value
 
 
-def _parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories:
+def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories:
+    """Check the list of categories.
+
+    Raises:
+      ValueError: it is empty, an entry lacks an id or a name, or an id occurs twice.
+    """
     if not entries:
         raise ValueError(f"{path}: categories is empty: list the classes as {{id, name}}")
     listed = []
@@ -181,11 +186,16 @@ def _parse_categories(path: str, entries: list[Any]) -> categories_lib.Categorie
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
             raise ValueError(f"{where} is {shorten(entry)}: give it an id and a name")
         listed.append({"id": parse_int(where, "id", entry.get("id")), "name": entry["name"]})
-    _refuse_twice(path, "categories", [category["id"] for category in listed])
+    refuse_twice(path, "categories", [category["id"] for category in listed])
     return categories_lib.Categories.from_coco(listed)
 
 
-def _parse_image(path: str, at: int, entry: Any) -> Image:
+def parse_image(path: str, at: int, entry: Any) -> Image:
+    """Check an entry of `images`, the one at the given place.
+
+    Raises:
+      ValueError: names the file, the record, the field and its value.
+    """
     where = f"{path}: images[{at}]"
     if not isinstance(entry, dict):
         raise ValueError(f"{where} is {shorten(entry)}: give an object with id and file_name")
@@ -203,18 +213,29 @@ def _parse_image(path: str, at: int, entry: Any) -> Image:
     return Image(image_id, file_name, sides[0], sides[1])
 
 
-def _parse_annotation(path: str, at: int, entry: Any, known: set[int]) -> Annotation:
+def parse_annotation(path: str, at: int, entry: Any, known: set[int] | None) -> Annotation:
+    """Check an entry of `annotations`, the one at the given place.
+
+    Args:
+      path: of the file.
+      at: place in the list.
+      entry: what is there.
+      known: the category ids, or None: not yet known.
+
+    Returns:
+      The annotation.
+
+    Raises:
+      ValueError: names the file, the record, the field and its value.
+    """
     where = f"{path}: annotations[{at}]"
     if not isinstance(entry, dict):
         raise ValueError(f"{where} is {shorten(entry)}: give an object")
     annotation_id = parse_int(where, "id", entry.get("id"))
     where = f"{path}: annotation {annotation_id}"
     category_id = parse_int(where, "category_id", entry.get("category_id"))
-    if category_id not in known:
-        raise ValueError(
-            f"{where}: category_id is {category_id}, which categories does not list"
-            f" (it has {shorten(sorted(known))}): add the category or correct the id"
-        )
+    if known is not None:
+        require_category(path, annotation_id, category_id, known)
     area = entry.get("area")
     return Annotation(
         id=annotation_id,
@@ -244,7 +265,17 @@ def _parse_crowd(where: str, value: Any) -> bool:
     raise ValueError(f"{where}: iscrowd is {shorten(value)}: give 0 or 1")
 
 
-def _refuse_twice(path: str, field: str, ids: list[int]) -> None:
+def require_category(path: str, annotation_id: int, category_id: int, known: set[int]) -> None:
+    """Refuse an annotation of a category that is not listed."""
+    if category_id not in known:
+        raise ValueError(
+            f"{path}: annotation {annotation_id}: category_id is {category_id}, which categories does not"
+            f" list (it has {shorten(sorted(known))}): add the category or correct the id"
+        )
+
+
+def refuse_twice(path: str, field: str, ids: Sequence[int]) -> None:
+    """Refuse a list of ids of which one occurs again."""
     if len(set(ids)) == len(ids):
         return
     twice = [i for i, count in collections.Counter(ids).items() if count > 1]

@@ -1,47 +1,41 @@
 """COCO JSON and its images into TFRecord shards, one image in memory at a time per worker.
 
-Everything is written under temporary names. When all of it is on the disk the shards are renamed, then
-`instances-NAME.json`, and the manifest last: a conversion that was stopped leaves no manifest.
+Everything is written in a work folder. When all of it is there the shards get their final names, then
+`instances-NAME.json`, and the manifest last. A conversion that was stopped, however it was, continues
+with the shards that are complete.
 """
 
 from __future__ import annotations
 
 import collections
-import concurrent.futures
-import contextlib
-import dataclasses
+import hashlib
+import json
 import math
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from official_yolact.data import coco_json
+from official_yolact import categories as categories_lib
+from official_yolact.data import coco_index
+from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import manifest as manifest_lib
-from official_yolact.data import records
+from official_yolact.data import shard_pool
+from official_yolact.data import shard_writer
+from official_yolact.data import tally as tally_lib
+from official_yolact.data import work_folder
 
 IMAGES_PER_SHARD = 500
-"""Shards of COCO then have about 80 MB; of small sets there is one."""
+"""Shards of COCO then have about 80 MB; of small sets there is one for each worker."""
+
+FORMAT = 1
+"""Is to be raised whenever equal input gives other bytes: shards of an earlier program are then not kept."""
 
 Progress = Callable[[int, int], None]
 """Is called with the images done and their total."""
 
-_SPLIT = re.compile(r"[A-Za-z0-9_.-]+")
-_TEMPORARY_SUFFIX = ".incomplete"
-_FRAMING_BYTES = 16
-
-
-@dataclasses.dataclass
-class _Part:
-    """What one shard contributes: COCO entries by position of the image, and counts."""
-
-    shard: manifest_lib.Shard
-    images: dict[int, dict[str, Any]]
-    annotations: dict[int, list[dict[str, Any]]]
-    skipped: collections.Counter[str]
-    changed: collections.Counter[str]
+_SPLIT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def convert_coco(
@@ -53,11 +47,14 @@ def convert_coco(
     num_shards: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,
+    options: convert_options.ConvertOptions | None = None,
 ) -> manifest_lib.Manifest:
     """Convert a COCO data set.
 
     Which image goes to which shard depends on the file and the number of shards only: the bytes are the
-    same for any number of workers.
+    same for any number of workers, and whether or not the conversion was stopped in between. With several
+    workers a program must start its work under `if __name__ == "__main__"`, as Python's
+    `multiprocessing` asks.
 
     Args:
       annotations: COCO instances JSON.
@@ -65,251 +62,211 @@ def convert_coco(
       output_dir: is made; shards of an earlier conversion of this split are replaced.
       split: name of the shards, `train` gives `train-00000-of-00004.tfrecord`.
       num_shards: None: one for each 500 images.
-      workers: shards that are written at a time, each in a thread.
-      progress: is called after each image.
+      workers: shards that are written at a time, each in a process; 1 works in this process.
+      progress: is called as images are done.
+      options: what to leave out, to change and to refuse; None: the defaults.
 
     Returns:
       The manifest, which is also in `output_dir`.
 
     Raises:
-      OSError: a file cannot be read or written.
+      OSError: a file cannot be read or written; the same call continues.
       ValueError: names the file, the record, the field, its value and the cure.
     """
-    _check_options(annotations, images_dir, split, num_shards, workers)
-    source = coco_json.read(annotations)
-    total = num_shards or max(1, math.ceil(len(source.images) / IMAGES_PER_SHARD))
-    if total > len(source.images):
-        raise ValueError(
-            f"shards is {total}, but {annotations} has {len(source.images)} images: ask for fewer"
-        )
-    paths = [image_files.locate(image, images_dir, _where(source, image)) for image in source.images]
+    options = options or convert_options.ConvertOptions()
+    _check(annotations, images_dir, split, num_shards, workers)
+    conversion = _Conversion(annotations, images_dir, output_dir, split, num_shards, options)
+    folder = work_folder.path_of(output_dir, split)
     os.makedirs(output_dir, exist_ok=True)
-    names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
-    stale = _find_earlier_shards(output_dir, split) - set(names)
-    writer = _ShardWriter(source, paths, output_dir, _Counter(len(paths), progress))
-    with _temporaries(output_dir, split):
-        parts = _write_all(writer, names, workers)
-        manifest = _describe(source, images_dir, split, parts)
-        _publish(output_dir, manifest, _to_coco(source, parts), stale)
+    with work_folder.hold(folder):
+        try:
+            manifest = conversion.run(workers, progress)
+        except BaseException:
+            work_folder.remove_if_empty(folder)
+            raise
+        work_folder.remove(folder)
     return manifest
 
 
-class _Counter:
-    """Counts images over threads."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._lock = threading.Lock()
-        self._done, self._total, self._progress = 0, total, progress
-
-    def __call__(self) -> None:
-        with self._lock:
-            self._done += 1
-            if self._progress:
-                self._progress(self._done, self._total)
-
-
-class _ShardWriter:
-    """Writes shards of one data set; images go round the shards in turn."""
+class _Conversion:
+    """What is known before the first image is opened."""
 
     def __init__(
-        self, source: coco_json.CocoJson, paths: list[str], output_dir: str, count: _Counter
+        self,
+        annotations: str,
+        images_dir: str,
+        output_dir: str,
+        split: str,
+        num_shards: int | None,
+        options: convert_options.ConvertOptions,
     ) -> None:
-        self._source, self._paths, self._output_dir, self._count = source, paths, output_dir, count
-        self._class_of = source.categories.class_of()
-        self._name_of = dict(zip(source.categories.ids, source.categories.names, strict=True))
-        self._spare_id = 1 + max(a.id for listed in source.annotations.values() for a in listed)
-        self.stop = threading.Event()
-
-    def write(self, index: int, names: list[str]) -> _Part:
-        """Write one shard under its temporary name."""
-        import tensorflow as tf  # noqa: PLC0415
-
-        path = _temporary(self._output_dir, names[index])
-        positions = range(index, len(self._paths), len(names))
-        part = _Part(
-            manifest_lib.Shard(names[index], 0, 0, ""), {}, {}, collections.Counter(), collections.Counter()
+        self._images_dir, self._output_dir, self._split, self._options = (
+            images_dir,
+            output_dir,
+            split,
+            options,
         )
-        expected = 0
-        try:
-            with tf.io.TFRecordWriter(path) as file:
-                for position in positions:
-                    if self.stop.is_set():
-                        break
-                    record = self._make_record(position, part)
-                    file.write(record)
-                    expected += len(record) + _FRAMING_BYTES
-                    self._count()
-        except tf.errors.OpError as error:
-            raise OSError(f"{path}: cannot be written: {error}") from error
-        part.shard = manifest_lib.describe_shard(path, names[index], len(part.images))
-        if part.shard.bytes != expected:
-            raise OSError(f"{path}: {part.shard.bytes} of {expected} bytes were written: is the disk full?")
-        return part
+        self._index = coco_index.read_index(annotations, skip_bad=options.bad_annotations == "skip")
+        count = len(self._index.images)
+        total = num_shards or max(1, math.ceil(count / IMAGES_PER_SHARD))
+        if total > count:
+            raise ValueError(f"shards is {total}, but {annotations} has {count} images: ask for fewer")
+        self._names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
+        self._inputs = [self._fingerprint(index) for index in range(total)]
+        self._categories, self._id_map = options.choose_categories(self._index.categories, annotations)
 
-    def _make_record(self, position: int, part: _Part) -> bytes:
-        image = self._source.images[position]
-        encoded = image_files.read(
-            self._paths[position], image.height, image.width, _where(self._source, image)
+    def run(self, workers: int, progress: Progress | None) -> manifest_lib.Manifest:
+        """Write what is not there yet, and publish all of it."""
+        folder = work_folder.path_of(self._output_dir, self._split)
+        earlier = work_folder.find_earlier_shards(self._output_dir, self._split)
+        if work_folder.prepare(folder, self._job()):
+            published = work_folder.find_published(self._output_dir, self._split)
+            if published is not None:
+                return published
+        counter = _Counter(len(self._index.images), progress)
+        writer = shard_writer.ShardWriter(
+            self._index.path,
+            self._images_dir,
+            folder,
+            self._options,
+            self._categories,
+            self._id_map,
+            self._index.spare_id,
         )
-        part.changed.update(encoded.changes)
-        instances = records.make_instances(
-            self._source.annotations[image.id],
-            encoded.height,
-            encoded.width,
-            self._source.path,
-            skipped=part.skipped,
-            changed=part.changed,
-        )
-        part.images[position] = {
-            "id": image.id,
-            "file_name": image.file_name,
-            "height": encoded.height,
-            "width": encoded.width,
-        }
-        part.annotations[position] = [self._to_coco(instance) for instance in instances]
-        return records.make_record(image, encoded, instances, self._class_of, self._name_of)
+        jobs = self._open_jobs(folder, counter)
+        shard_pool.write_all(writer, jobs, min(workers, len(self._names)), folder, counter)
+        manifest = self._describe(folder)
+        instances = _to_coco(folder, self._names, self._categories)
+        work_folder.publish(self._output_dir, manifest, instances, earlier)
+        return manifest
 
-    def _to_coco(self, instance: records.Instance) -> dict[str, Any]:
-        annotation = instance.annotation
+    def _job(self) -> dict[str, Any]:
+        """What decides every byte, but for the images."""
         return {
-            # pycocotools marks what is unmatched with id 0.
-            "id": annotation.id or self._spare_id,
-            "image_id": annotation.image_id,
-            "category_id": annotation.category_id,
-            "bbox": list(instance.box),
-            "area": instance.area,
-            "iscrowd": int(annotation.is_crowd),
-            "segmentation": instance.segmentation,
+            "format": FORMAT,
+            "sha256": self._index.sha256,
+            "annotations": self._index.path,
+            "images": self._images_dir,
+            "shards": len(self._names),
+            "options": self._options.to_dict(),
         }
 
+    def _positions(self, index: int) -> range:
+        """Images go round the shards in turn."""
+        return range(index, len(self._index.images), len(self._names))
 
-def _check_options(
-    annotations: str, images_dir: str, split: str, num_shards: int | None, workers: int
-) -> None:
+    def _fingerprint(self, index: int) -> str:
+        digest = hashlib.sha256()
+        for position in self._positions(index):
+            image = self._index.images[position]
+            try:
+                path = image_files.locate(image, self._images_dir, f"{self._index.path}: image {image.id}")
+                status = os.stat(path)
+                state = f"{path} {status.st_size} {status.st_mtime_ns}"
+            except image_files.BadImageError as error:
+                if self._options.bad_images == "error":
+                    raise
+                state = f"{image.file_name} {error.reason}"
+            digest.update(f"{state}\n".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def _open_jobs(self, folder: str, counter: _Counter) -> Iterator[shard_writer.ShardJob]:
+        for index, name in enumerate(self._names):
+            positions = self._positions(index)
+            if work_folder.find_complete(folder, self._output_dir, name, self._inputs[index]):
+                counter(len(positions))
+                continue
+            yield shard_writer.ShardJob(
+                name,
+                self._inputs[index],
+                [self._index.images[position] for position in positions],
+                [self._index.spans_of(position) for position in positions],
+            )
+
+    def _describe(self, folder: str) -> manifest_lib.Manifest:
+        tally, per_image = tally_lib.Tally(), collections.Counter[int]()
+        shards = []
+        for name in self._names:
+            summary = work_folder.load_summary(folder, name)
+            if summary is None:
+                raise OSError(f"{folder}: the summary of {name} has gone: run the same command again")
+            shards.append(summary.shard)
+            tally.add(summary.tally)
+            per_image.update(summary.instances_per_image)
+        for reason, ids in (("image_not_listed", self._index.orphans), ("bad_annotation", self._index.bad)):
+            for annotation_id in ids:
+                tally.skip_annotation(reason, annotation_id)
+        return self._make_manifest(shards, tally, per_image)
+
+    def _make_manifest(
+        self, shards: list[manifest_lib.Shard], tally: tally_lib.Tally, per_image: collections.Counter[int]
+    ) -> manifest_lib.Manifest:
+        index, noted = self._index, tally.to_dict()
+        skipped, skipped_images = tally_lib.count(tally.annotations), tally_lib.count(tally.images)
+        num_records, num_instances = (
+            sum(getattr(s, field) for s in shards) for field in ("records", "instances")
+        )
+        if not num_instances:
+            raise ValueError(f"{index.path}: no annotation can be used; left out: {skipped | skipped_images}")
+        assert len(index.images) == num_records + sum(skipped_images.values())
+        assert index.num_annotations == num_instances + sum(skipped.values())
+        class_of = self._categories.class_of()
+        return manifest_lib.Manifest(
+            name=self._split,
+            num_records=num_records,
+            num_instances=num_instances,
+            categories=self._categories.to_coco(),
+            annotations=f"instances-{self._split}.json",
+            shards=shards,
+            source={"annotations": index.path, "sha256": index.sha256, "images": self._images_dir},
+            skipped=skipped,
+            changed=noted["changed"],
+            options={"num_shards": len(shards), **self._options.to_dict()},
+            instances_per_image={str(number): per_image[number] for number in sorted(per_image)},
+            images_in=len(index.images),
+            instances_in=index.num_annotations,
+            skipped_images=skipped_images,
+            skipped_ids={key: noted[key] for key in ("images", "annotations")},
+            category_map={str(source): class_of[self._id_map[source]] for source in sorted(self._id_map)},
+        )
+
+
+class _Counter:
+    """Counts images."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def __call__(self, number: int) -> None:
+        self._done += number
+        if self._progress and number:
+            self._progress(self._done, self._total)
+
+
+def _check(annotations: str, images_dir: str, split: str, num_shards: int | None, workers: int) -> None:
     if not os.path.isfile(annotations):
         raise FileNotFoundError(f"{annotations}: no such annotation file")
     if not os.path.isdir(images_dir):
         raise NotADirectoryError(f"{images_dir}: no such image folder")
     if not _SPLIT.fullmatch(split):
-        raise ValueError(f"split is {split!r}: use letters, digits, '_', '.' and '-'")
+        raise ValueError(f"split is {split!r}: use letters, digits, '_', '-' and, not at first, '.'")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"shards is {num_shards}: at least 1")
     if workers < 1:
         raise ValueError(f"workers is {workers}: at least 1")
 
 
-def _where(source: coco_json.CocoJson, image: coco_json.Image) -> str:
-    return f"{source.path}: image {image.id}"
-
-
-def _temporary(output_dir: str, name: str) -> str:
-    return os.path.join(output_dir, f"{name}{_TEMPORARY_SUFFIX}")
-
-
-def _shard_pattern(split: str) -> str:
-    return re.escape(split) + r"-\d{5,}-of-\d{5,}\.tfrecord"
-
-
-def _find_earlier_shards(output_dir: str, split: str) -> set[str]:
-    """List the shards that an earlier conversion of this split left.
-
-    Raises:
-      ValueError: there are shards that no manifest names; a reader's pattern would take them too.
-    """
-    pattern = re.compile(_shard_pattern(split))
-    found = {name for name in os.listdir(output_dir) if pattern.fullmatch(name)}
-    path = os.path.join(output_dir, manifest_lib.file_name(split))
-    ours = set()
-    if os.path.exists(path):
-        ours = {shard.file for shard in manifest_lib.Manifest.load(path).shards}
-    if found - ours:
-        raise ValueError(
-            f"{output_dir}: {sorted(found - ours)[0]} belongs to no finished conversion:"
-            " remove it or choose another output folder"
-        )
-    return found
-
-
-@contextlib.contextmanager
-def _temporaries(output_dir: str, split: str) -> Iterator[None]:
-    """Remove what is left under temporary names, also by a conversion that was killed."""
-    _remove_temporaries(output_dir, split)
-    try:
-        yield
-    finally:
-        _remove_temporaries(output_dir, split)
-
-
-def _remove_temporaries(output_dir: str, split: str) -> None:
-    pattern = re.compile(_shard_pattern(split) + re.escape(_TEMPORARY_SUFFIX))
-    for name in filter(pattern.fullmatch, os.listdir(output_dir)):
-        os.remove(os.path.join(output_dir, name))
-
-
-def _write_all(writer: _ShardWriter, names: list[str], workers: int) -> list[_Part]:
-    with concurrent.futures.ThreadPoolExecutor(min(workers, len(names))) as pool:
-        futures = [pool.submit(writer.write, index, names) for index in range(len(names))]
-        try:
-            concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
-            return [future.result() for future in sorted(futures, key=lambda future: not future.done())]
-        finally:
-            writer.stop.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def _describe(
-    source: coco_json.CocoJson, images_dir: str, split: str, parts: list[_Part]
-) -> manifest_lib.Manifest:
-    skipped = sum((part.skipped for part in parts), collections.Counter())
-    changed = sum((part.changed for part in parts), collections.Counter())
-    if source.orphans:
-        skipped["image_not_listed"] = source.orphans
-    num_instances = sum(len(listed) for part in parts for listed in part.annotations.values())
-    if not num_instances:
-        raise ValueError(f"{source.path}: no annotation can be used; left out: {dict(skipped)}")
-    return manifest_lib.Manifest(
-        name=split,
-        num_records=sum(part.shard.records for part in parts),
-        num_instances=num_instances,
-        categories=source.categories.to_coco(),
-        annotations=f"instances-{split}.json",
-        shards=[part.shard for part in parts],
-        source={"annotations": source.path, "sha256": source.sha256, "images": images_dir},
-        skipped=dict(sorted(skipped.items())),
-        changed=dict(sorted(changed.items())),
-        options={"num_shards": len(parts)},
-        instances_per_image=_count_by_image(parts),
-    )
-
-
-def _count_by_image(parts: list[_Part]) -> dict[str, int]:
-    counts = collections.Counter(len(part.annotations.get(at, ())) for part in parts for at in part.images)
-    return {str(number): counts[number] for number in sorted(counts)}
-
-
-def _to_coco(source: coco_json.CocoJson, parts: list[_Part]) -> dict[str, Any]:
-    images = {position: entry for part in parts for position, entry in part.images.items()}
-    annotations = {position: listed for part in parts for position, listed in part.annotations.items()}
-    return {
-        "info": {},
-        "images": [images[position] for position in sorted(images)],
-        "annotations": [entry for position in sorted(annotations) for entry in annotations[position]],
-        "categories": source.categories.to_coco(),
-    }
-
-
-def _publish(
-    output_dir: str, manifest: manifest_lib.Manifest, instances: dict[str, Any], stale: set[str]
-) -> None:
-    manifest_path = os.path.join(output_dir, manifest_lib.file_name(manifest.name))
-    for shard in manifest.shards:
-        with open(_temporary(output_dir, shard.file), "rb+") as file:
-            os.fsync(file.fileno())
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(manifest_path)
-    for name in stale:
-        os.remove(os.path.join(output_dir, name))
-    for shard in manifest.shards:
-        os.replace(_temporary(output_dir, shard.file), os.path.join(output_dir, shard.file))
-    manifest_lib.write_json(os.path.join(output_dir, manifest.annotations), instances)
-    manifest.save(manifest_path)
+def _to_coco(folder: str, names: list[str], categories: categories_lib.Categories) -> Iterator[bytes]:
+    """Give the JSON of what was written, in parts; the entries come shard after shard."""
+    yield b'{"info": {}, "images": ['
+    separator = b""
+    for image, _ in work_folder.read_entries(folder, names):
+        yield separator + json.dumps(image).encode()
+        separator = b", "
+    yield b'], "annotations": ['
+    separator = b""
+    for _, listed in work_folder.read_entries(folder, names):
+        for annotation in listed:
+            yield separator + json.dumps(annotation).encode()
+            separator = b", "
+    yield b'], "categories": ' + json.dumps(categories.to_coco()).encode() + b"}"

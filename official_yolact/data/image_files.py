@@ -1,4 +1,4 @@
-"""Image files into what a record holds: upright JPEG or PNG that TensorFlow decodes."""
+"""Image files into what a record holds: upright JPEG or PNG of 8 bits that TensorFlow decodes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from official_yolact.data import coco_json
+from official_yolact.data import jpeg_warnings
 
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded: a few kilobytes can claim gigabytes."""
@@ -20,6 +21,24 @@ JPEG_QUALITY = 95
 
 _ORIENTATION_TAG = 0x0112
 _KEPT_FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+
+
+_READ_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA")
+_KEPT_MODES = ("L", "LA", "RGB", "RGBA", "1")
+_PNG_DEPTH_AT = 24
+
+
+class BadImageError(ValueError):
+    """An image that cannot be used; the message names it, the reason is one to count."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Take the reason, such as `image_missing`, and the message."""
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadImageError], tuple[str, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (self.reason, str(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,24 +72,28 @@ def locate(image: coco_json.Image, images_dir: str, where: str) -> str:
       The path.
 
     Raises:
-      ValueError: the name leads out of the folder, or there is no such file.
+      BadImageError: the name leads out of the folder, or there is no such file.
     """
     path = os.path.join(images_dir, image.file_name)
     root = os.path.realpath(images_dir)
     if os.path.isabs(image.file_name) or os.path.commonpath([root, os.path.realpath(path)]) != root:
-        raise ValueError(
+        raise BadImageError(
+            "image_outside_folder",
             f"{where}: file_name is {image.file_name!r}, which leads out of {images_dir}:"
-            " name files relative to the image folder"
+            " name files relative to the image folder",
         )
     if not os.path.isfile(path):
-        raise ValueError(
+        raise BadImageError(
+            "image_missing",
             f"{where}: file_name is {image.file_name!r}, but there is no file {path}:"
-            " check the image folder and the name"
+            " check the image folder and the name",
         )
     return path
 
 
-def read(path: str, height: int | None, width: int | None, where: str) -> EncodedImage:
+def read(
+    path: str, height: int | None, width: int | None, where: str, max_pixels: int = MAX_PIXELS
+) -> EncodedImage:
     """Read an image file, turned upright by its EXIF orientation.
 
     The size that the annotations state decides: when it fits the file as it is stored and not as it
@@ -81,16 +104,19 @@ def read(path: str, height: int | None, width: int | None, where: str) -> Encode
       height: that the annotations state, or None.
       width: that the annotations state, or None.
       where: begins each error message.
+      max_pixels: larger images are refused.
 
     Returns:
-      The bytes as they are when they are an upright JPEG or PNG, otherwise encoded anew.
+      The bytes as they are when they are an upright JPEG or PNG of 8 bits without palette and ink
+      colours, otherwise encoded anew.
 
     Raises:
-      ValueError: the file is no readable image, is too large, or its size is not the stated one.
+      BadImageError: the file is no readable image, is damaged or too large, or its size is not the
+        stated one.
     """
     with open(path, "rb") as file:
         data = file.read()
-    picture = _decode(data, path, where)
+    picture = _decode(data, path, where, max_pixels)
     stored = (picture.height, picture.width)
     orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
     turn = orientation in range(2, 9)
@@ -99,47 +125,73 @@ def read(path: str, height: int | None, width: int | None, where: str) -> Encode
     changes: tuple[str, ...] = ()
     if stated != upright:
         if stated != stored:
-            raise ValueError(
+            raise BadImageError(
+                "image_of_another_size",
                 f"{where}: height and width are {stated[0]} and {stated[1]}, but {path} has"
-                f" {upright[0]} and {upright[1]}: annotations and images do not belong together"
+                f" {upright[0]} and {upright[1]}: annotations and images do not belong together",
             )
         turn, changes = False, ("orientation_ignored",)
-    name = _KEPT_FORMATS.get(picture.format or "")
-    if name and not turn:
+    name = _KEPT_FORMATS.get(picture.format or "", "")
+    keep = bool(name) and picture.mode in _KEPT_MODES and not _is_deep_png(name, data)
+    if name and keep and not turn:
         return EncodedImage(data, name, *stored, changes)
     changes += ("images_turned",) if turn else ()
-    changes += () if name else ("images_transcoded",)
+    changes += () if keep else ("images_transcoded",)
     if turn:
         picture = PIL.ImageOps.exif_transpose(picture)
-    return _encode(picture, name or "png", changes, where)
-
-
-def _decode(data: bytes, path: str, where: str) -> PIL.Image.Image:
     try:
-        picture = PIL.Image.open(io.BytesIO(data))
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError(f"{picture.width}x{picture.height} pixels are more than {MAX_PIXELS}")
+        return _encode(picture, name or "png", changes)
+    except (OSError, ValueError) as error:
+        raise BadImageError(
+            "image_unreadable",
+            f"{where}: {path} cannot be converted ({error}): save it as JPEG or PNG with 8 bits a channel",
+        ) from error
+
+
+def _decode(data: bytes, path: str, where: str, max_pixels: int) -> PIL.Image.Image:
+    reason, fault = "image_unreadable", ""
+    try:
+        picture = PIL.Image.open(io.BytesIO(data), formats=_READ_FORMATS)
+        if picture.width * picture.height > max_pixels:
+            reason = "image_too_large"
+            raise ValueError(f"{picture.width}x{picture.height} pixels are more than {max_pixels}")
         picture.load()
+        if picture.format in ("JPEG", "MPO"):
+            reason, fault = "image_damaged", jpeg_warnings.find(data)
+        if fault:
+            raise ValueError(fault)
     except (
         OSError,
         ValueError,
         SyntaxError,
         EOFError,
+        IndexError,
         struct.error,
         PIL.Image.DecompressionBombError,
     ) as error:
-        reason = "empty file" if not data else str(error).replace("\n", " ")
+        text = "empty file" if not data else str(error).replace("\n", " ")
         if isinstance(error, PIL.UnidentifiedImageError):
-            reason = reason if not data else f"no known image format; it begins with {data[:8]!r}"
-        raise ValueError(
-            f"{where}: {path} cannot be read as an image ({reason}): replace the file or remove the image"
+            accepted = ", ".join(_READ_FORMATS)
+            text = (
+                text
+                if not data
+                else f"no known image format, which are {accepted}; it begins with {data[:8]!r}"
+            )
+        raise BadImageError(
+            reason,
+            f"{where}: {path} cannot be read as an image ({text}): replace the file, remove the image, or"
+            " choose --bad-images skip",
         ) from error
     return picture
 
 
-def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...], where: str) -> EncodedImage:
+def _is_deep_png(name: str, data: bytes) -> bool:
+    return name == "png" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
+
+
+def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:
     if picture.mode == "F":
-        raise ValueError(f"{where}: the image has floating-point pixels: save it with 8 bits a channel")
+        raise ValueError("floating-point pixels")
     if picture.mode.startswith("I"):
         # `convert` would saturate; TensorFlow takes the high byte of 16.
         picture = PIL.Image.fromarray(

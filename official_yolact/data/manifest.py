@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 VERSION = 1
+TEMPORARY_SUFFIX = ".incomplete"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Shard:
 
     file: str
     records: int
+    instances: int
     bytes: int
     sha256: str
 
@@ -33,10 +37,16 @@ class Manifest:
       annotations: file name of the COCO JSON of what was written.
       shards: in reading order.
       source: annotation file, its sha256 and the image folder.
-      skipped: annotations that were left out, by reason.
+      skipped: number of annotations that were left out, by reason; those of images left out included.
       changed: what was written otherwise than it was given, by kind.
       options: that decided the content.
       instances_per_image: number of images by their number of instances.
+      images_in: images of the source: those written and those left out.
+      instances_in: annotations of the source: those written and those left out.
+      skipped_images: number of images that were left out, by reason.
+      skipped_ids: under `images` and `annotations`, by reason, the ids that were left out; for an
+        annotation without a usable id its place in the source below zero, -1 being the first.
+      category_map: category id of the source to class; what is not in it was left out.
       version: of this format.
     """
 
@@ -51,6 +61,11 @@ class Manifest:
     changed: dict[str, int]
     options: dict[str, Any]
     instances_per_image: dict[str, int]
+    images_in: int
+    instances_in: int
+    skipped_images: dict[str, int]
+    skipped_ids: dict[str, dict[str, list[int]]]
+    category_map: dict[str, int]
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,18 +107,45 @@ def shard_name(split: str, index: int, total: int) -> str:
 
 def write_json(path: str, content: Any, indent: int | None = None) -> None:
     """Write JSON under a temporary name, then rename it: a file by that name is complete."""
-    temporary = f"{path}.incomplete"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=indent, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_file(path, [json.dumps(content, indent=indent, allow_nan=False).encode()])
 
 
-def describe_shard(path: str, name: str, records: int) -> Shard:
-    """Measure a written shard that is to have the given name."""
+def write_file(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
+    """Write a file under a temporary name, then rename it: a file by that name is complete.
+
+    Args:
+      path: of the file.
+      blocks: the content, in parts.
+
+    Returns:
+      Its size in bytes and its sha256.
+
+    Raises:
+      OSError: names the file; nothing is left of it.
+    """
+    temporary, size, digest = f"{path}{TEMPORARY_SUFFIX}", 0, hashlib.sha256()
+    try:
+        with open(temporary, "wb") as file:
+            for block in blocks:
+                file.write(block)
+                digest.update(block)
+                size += len(block)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path) from error
+        raise
+    return size, digest.hexdigest()
+
+
+def measure(path: str) -> tuple[int, str]:
+    """Give size in bytes and sha256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return Shard(name, records, os.path.getsize(path), digest.hexdigest())
+    return os.path.getsize(path), digest.hexdigest()

@@ -9,10 +9,15 @@ import os
 from typing import Any
 
 import cv2
+import numpy as np
 
 from official_yolact.data import coco_json
+from official_yolact.data import convert_options
 from official_yolact.data import image_files
+from official_yolact.data import mask_cuts
 from official_yolact.data import rasterize
+from official_yolact.data import record_file
+from official_yolact.data import tally as tally_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,67 +26,139 @@ class Instance:
 
     Attributes:
       annotation: the source.
+      category_id: of the class that is written.
+      is_crowd: whether it is written as a region of many objects.
       box: (x, y, width, height) in pixels, inside the image.
       area: in square pixels.
       segmentation: checked.
       mask: PNG of the full image size, one channel, 0 and 1.
+      cut: the same, cut to what it holds.
     """
 
     annotation: coco_json.Annotation
+    category_id: int
+    is_crowd: bool
     box: coco_json.Box
     area: float
     segmentation: rasterize.Polygons | rasterize.Rle
     mask: bytes
+    cut: mask_cuts.MaskCut
 
 
-def make_instances(
-    annotations: list[coco_json.Annotation],
-    height: int,
-    width: int,
-    path: str,
-    *,
-    skipped: collections.Counter[str],
-    changed: collections.Counter[str],
-) -> list[Instance]:
-    """Check and rasterize the annotations of an image.
+class InstanceMaker:
+    """Checks and rasterizes annotations, as the options of a conversion say."""
 
-    Args:
-      annotations: of one image.
-      height: of the image in pixels.
-      width: of the image in pixels.
-      path: of the annotation file, for messages.
-      skipped: counts, by reason, annotations that are left out.
-      changed: counts, by kind, what is written otherwise than it is given.
+    def __init__(self, path: str, options: convert_options.ConvertOptions, id_map: dict[int, int]) -> None:
+        """Take the annotation file's name, for messages, the options, and their map of category ids."""
+        self._path, self._options, self._id_map = path, options, id_map
 
-    Returns:
-      Those that have a box and a mask of more than no area.
+    def make(
+        self, annotations: list[coco_json.Annotation], height: int, width: int, tally: tally_lib.Tally
+    ) -> list[Instance]:
+        """Check and rasterize the annotations of an image.
 
-    Raises:
-      ValueError: a segmentation cannot be drawn.
-    """
-    instances = []
-    for annotation in annotations:
-        where = f"{path}: annotation {annotation.id}"
-        segmentation, dropped = rasterize.clean_segmentation(annotation.segmentation, height, width, where)
-        changed["polygon_parts_dropped"] += dropped
+        Args:
+          annotations: of one image.
+          height: of the image in pixels.
+          width: of the image in pixels.
+          tally: takes what is left out or written otherwise than it is given.
+
+        Returns:
+          Those that have a box and a mask of more than no area.
+
+        Raises:
+          ValueError: a segmentation is missing or cannot be drawn, and the options do not skip it.
+        """
+        instances = []
+        for annotation in annotations:
+            reason: str | Instance | None
+            try:
+                reason = self._refuse(annotation) or self._make_one(annotation, height, width, tally)
+            except ValueError:
+                if self._options.bad_annotations == "error":
+                    raise
+                reason = "bad_annotation"
+            if isinstance(reason, Instance):
+                instances.append(reason)
+            else:
+                tally.skip_annotation(reason, annotation.id)
+        return instances
+
+    def _refuse(self, annotation: coco_json.Annotation) -> str | None:
+        if annotation.category_id not in self._id_map:
+            return "class_not_wanted"
+        if annotation.is_crowd and self._options.crowd == "drop":
+            return "crowd"
+        if not _has_mask(annotation.segmentation) and self._options.missing_masks == "skip":
+            return "no_segmentation"
+        return None
+
+    def _make_one(
+        self, annotation: coco_json.Annotation, height: int, width: int, tally: tally_lib.Tally
+    ) -> Instance | str:
+        where = f"{self._path}: annotation {annotation.id}"
+        changes: collections.Counter[str] = collections.Counter()
+        given = self._segmentation_of(annotation, height, width, changes, where)
+        segmentation, dropped = rasterize.clean_segmentation(given, height, width, where)
+        changes["polygon_parts_dropped"] += dropped
         mask = rasterize.rasterize(segmentation, height, width)
         mask_area = int(mask.sum())
         if not mask_area:
-            skipped["mask_without_area"] += 1
-            continue
+            tally.changed["polygon_parts_dropped"] += dropped
+            return "mask_without_area"
         box = annotation.box or rasterize.tight_box(mask)
         clipped = clip_box(box, height, width)
-        if min(clipped[2:]) <= 0:
-            skipped["box_without_area"] += 1
-            continue
-        changed["boxes_clipped"] += clipped != box
-        changed["boxes_from_masks"] += annotation.box is None
-        has_area = annotation.area is not None and annotation.area > 0
-        changed["areas_from_masks"] += not has_area
-        area = annotation.area if annotation.area is not None and has_area else float(mask_area)
+        # Stored as float32 fractions: a sliver can lose its area there.
+        if min(clipped[2:]) <= 0 or not _has_area_as_stored(clipped, height, width):
+            return "box_without_area"
+        changes["boxes_clipped"] += clipped != box
+        changes["boxes_from_masks"] += annotation.box is None
+        area = annotation.area
+        if self._options.recompute_area or area is None or not 0 < area <= height * width:
+            changes["areas_from_masks"] += area != mask_area
+            area = float(mask_area)
+        is_crowd = annotation.is_crowd and self._options.crowd != "as-instance"
+        changes["crowds_as_instances"] += annotation.is_crowd and not is_crowd
+        tally.changed.update(changes)
         _, png = cv2.imencode(".png", mask)
-        instances.append(Instance(annotation, clipped, area, segmentation, png.tobytes()))
-    return instances
+        category_id = self._id_map[annotation.category_id]
+        cut = mask_cuts.cut_mask(mask)
+        return Instance(annotation, category_id, is_crowd, clipped, area, segmentation, png.tobytes(), cut)
+
+    def _segmentation_of(
+        self,
+        annotation: coco_json.Annotation,
+        height: int,
+        width: int,
+        changes: collections.Counter[str],
+        where: str,
+    ) -> Any:
+        if _has_mask(annotation.segmentation):
+            return annotation.segmentation
+        if self._options.missing_masks == "error":
+            raise ValueError(
+                f"{where}: segmentation is {coco_json.shorten(annotation.segmentation)}: instance"
+                " segmentation needs polygons or a run-length code: draw the mask, or choose --missing-masks"
+                " skip or box"
+            )
+        if annotation.box is None:
+            raise ValueError(f"{where}: segmentation and bbox are missing: nothing says where it is")
+        changes["masks_from_boxes"] += 1
+        x, y, box_width, box_height = clip_box(annotation.box, height, width)
+        if min(box_width, box_height) <= 0:
+            return [[0.0] * 6]
+        right, bottom = x + box_width, y + box_height
+        return [[x, y, right, y, right, bottom, x, bottom]]
+
+
+def _has_mask(segmentation: Any) -> bool:
+    return segmentation not in (None, [], {}, [[]], "")
+
+
+def _has_area_as_stored(box: coco_json.Box, height: int, width: int) -> bool:
+    x, y, box_width, box_height = box
+    edges = np.array([x / width, (x + box_width) / width, y / height, (y + box_height) / height], np.float32)
+    return bool(edges[0] < edges[1] and edges[2] < edges[3])
 
 
 def clip_box(box: coco_json.Box, height: int, width: int) -> coco_json.Box:
@@ -114,46 +191,30 @@ def make_record(
     """
     height, width = encoded.height, encoded.width
     boxes = [instance.box for instance in instances]
-    category_ids = [instance.annotation.category_id for instance in instances]
-    features = {
-        "image/height": _ints([height]),
-        "image/width": _ints([width]),
-        "image/filename": _bytes([os.fsencode(image.file_name)]),
-        "image/source_id": _bytes([str(image.id).encode()]),
-        "image/key/sha256": _bytes([hashlib.sha256(encoded.data).hexdigest().encode()]),
-        "image/encoded": _bytes([encoded.data]),
-        "image/format": _bytes([encoded.format.encode()]),
-        "image/object/bbox/xmin": _floats([x / width for x, _, _, _ in boxes]),
-        "image/object/bbox/xmax": _floats([(x + w) / width for x, _, w, _ in boxes]),
-        "image/object/bbox/ymin": _floats([y / height for _, y, _, _ in boxes]),
-        "image/object/bbox/ymax": _floats([(y + h) / height for _, y, _, h in boxes]),
-        "image/object/class/text": _bytes([name_of[category_id].encode() for category_id in category_ids]),
-        "image/object/class/label": _ints([class_of[category_id] for category_id in category_ids]),
-        "image/object/is_crowd": _ints([int(instance.annotation.is_crowd) for instance in instances]),
-        "image/object/area": _floats([instance.area for instance in instances]),
-        "image/object/mask": _bytes([instance.mask for instance in instances]),
+    category_ids = [instance.category_id for instance in instances]
+    ints = {
+        "image/height": [height],
+        "image/width": [width],
+        "image/object/class/label": [class_of[category_id] for category_id in category_ids],
+        "image/object/is_crowd": [int(instance.is_crowd) for instance in instances],
+        "image/object/mask_cut/top": [instance.cut.top for instance in instances],
+        "image/object/mask_cut/left": [instance.cut.left for instance in instances],
     }
-    import tensorflow as tf  # noqa: PLC0415  reading annotations and the command line need no TensorFlow
-
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    # Maps have no order of their own: equal content must give equal bytes.
-    data: bytes = example.SerializeToString(deterministic=True)
-    return data
-
-
-def _ints(values: list[int]) -> Any:
-    import tensorflow as tf  # noqa: PLC0415
-
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-def _floats(values: list[float]) -> Any:
-    import tensorflow as tf  # noqa: PLC0415
-
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def _bytes(values: list[bytes]) -> Any:
-    import tensorflow as tf  # noqa: PLC0415
-
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    floats = {
+        "image/object/bbox/xmin": [x / width for x, _, _, _ in boxes],
+        "image/object/bbox/xmax": [min(1.0, (x + w) / width) for x, _, w, _ in boxes],
+        "image/object/bbox/ymin": [y / height for _, y, _, _ in boxes],
+        "image/object/bbox/ymax": [min(1.0, (y + h) / height) for _, y, _, h in boxes],
+        "image/object/area": [instance.area for instance in instances],
+    }
+    strings = {
+        "image/filename": [os.fsencode(image.file_name)],
+        "image/source_id": [str(image.id).encode()],
+        "image/key/sha256": [hashlib.sha256(encoded.data).hexdigest().encode()],
+        "image/encoded": [encoded.data],
+        "image/format": [encoded.format.encode()],
+        "image/object/class/text": [name_of[category_id].encode() for category_id in category_ids],
+        "image/object/mask": [instance.mask for instance in instances],
+        "image/object/mask_cut": [instance.cut.png for instance in instances],
+    }
+    return record_file.serialize_example(ints, floats, strings)

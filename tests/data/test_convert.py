@@ -234,25 +234,28 @@ def test_shards_of_nobody_are_not_touched(source: Any, tmp_path: pathlib.Path) -
         convert.convert_coco(path, images, str(tmp_path / "out"), "train")
 
 
-def test_what_a_killed_conversion_left_is_cleared(source: Any, tmp_path: pathlib.Path) -> None:
+def final_files(folder: pathlib.Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_what_another_conversion_left_is_cleared(source: Any, tmp_path: pathlib.Path) -> None:
     path, images = source()
-    (tmp_path / "out").mkdir()
-    for name in ("train-00001-of-00009.tfrecord.incomplete", "val-00001-of-00009.tfrecord.incomplete"):
-        (tmp_path / "out" / name).write_bytes(b"half")
+    for split in ("train", "val"):
+        work = tmp_path / "out" / f".{split}.incomplete"
+        work.mkdir(parents=True)
+        (work / "train-00001-of-00009.tfrecord").write_bytes(b"half")
     convert.convert_coco(path, images, str(tmp_path / "out"), "train")
-    assert [p.name for p in (tmp_path / "out").glob("*.incomplete")] == [
-        "val-00001-of-00009.tfrecord.incomplete"
-    ]
+    assert [p.name for p in (tmp_path / "out").glob(".*")] == [".val.incomplete"]
 
 
 def test_a_conversion_that_fails_leaves_the_earlier_one(source: Any, tmp_path: pathlib.Path) -> None:
     path, images = source()
     manifest = convert.convert_coco(path, images, str(tmp_path / "out"), "train", num_shards=2)
-    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    before = final_files(tmp_path / "out")
     pathlib.Path(images, "4.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"image 4: .*4\.jpg cannot be read"):
         convert.convert_coco(path, images, str(tmp_path / "out"), "train", num_shards=2, workers=2)
-    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+    assert final_files(tmp_path / "out") == before
     assert manifest_lib.Manifest.load(str(tmp_path / "out" / "manifest-train.json")) == manifest
 
 
@@ -260,9 +263,14 @@ def test_the_manifest_comes_last(
     source: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, images = source()
-    order = []
+    order: list[str] = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (order.append(os.path.basename(b)), replace(a, b)))
+
+    def note(old: str, new: str) -> None:
+        replace(old, new)
+        order.extend([os.path.basename(new)] if os.path.dirname(new) == str(tmp_path / "out") else [])
+
+    monkeypatch.setattr(os, "replace", note)
     convert.convert_coco(path, images, str(tmp_path / "out"), "train", num_shards=2)
     assert order == [
         "train-00000-of-00002.tfrecord",

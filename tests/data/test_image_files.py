@@ -4,6 +4,7 @@ import io
 import pathlib
 import zlib
 
+import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.data import image_files
+from official_yolact.data import jpeg_warnings
 from official_yolact.ops import preprocess
 
 
@@ -75,12 +77,52 @@ def test_other_formats_become_png(kind: str, tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(decode(encoded), np.asarray(picture()))
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_other_channels_are_kept_for_tensorflow_to_convert(mode: str, tmp_path: pathlib.Path) -> None:
-    picture().convert(mode).save(tmp_path / "a.jpg")
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("L", "JPEG"),
+        ("RGB", "JPEG"),
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("RGB", "PNG"),
+        ("RGBA", "PNG"),
+        ("1", "PNG"),
+    ],
+)
+def test_channels_that_tensorflow_converts_are_kept(mode: str, kind: str, tmp_path: pathlib.Path) -> None:
+    picture().convert(mode).save(tmp_path / "a.jpg", kind)
     encoded = image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x")
     assert encoded.data == (tmp_path / "a.jpg").read_bytes()
-    assert decode(encoded).shape == (24, 40, 3)
+    expected = np.asarray(picture().convert(mode).convert("RGB")).astype(int)
+    assert np.abs(decode(encoded) - expected).mean() < (12 if kind == "JPEG" else 1e-9)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("CMYK", "JPEG"), ("P", "PNG"), ("CMYK", "TIFF"), ("P", "GIF")])
+def test_inks_and_palettes_become_plain_colours(mode: str, kind: str, tmp_path: pathlib.Path) -> None:
+    picture().convert(mode).save(tmp_path / "a.jpg", kind)
+    encoded = image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x")
+    assert encoded.changes == ("images_transcoded",)
+    assert encoded.format == ("jpeg" if kind == "JPEG" else "png")
+    assert PIL.Image.open(io.BytesIO(encoded.data)).mode == "RGB"
+    expected = np.asarray(picture().convert(mode).convert("RGB")).astype(int)
+    assert np.abs(decode(encoded) - expected).mean() < 6
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF"])
+def test_the_first_of_several_frames_is_taken(kind: str, tmp_path: pathlib.Path) -> None:
+    other = PIL.Image.new("RGB", (40, 24), (1, 2, 3))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture().save(tmp_path / "a.gif", kind, save_all=True, append_images=[other], **options)
+    encoded = image_files.read(str(tmp_path / "a.gif"), 24, 40, "x")
+    np.testing.assert_array_equal(decode(encoded), np.asarray(picture()))
+
+
+def test_sixteen_bits_a_channel_become_eight(tmp_path: pathlib.Path) -> None:
+    deep = np.full((24, 40, 3), 0x5A12, np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), deep)
+    encoded = image_files.read(str(tmp_path / "a.png"), 24, 40, "x")
+    assert encoded.changes == ("images_transcoded",)
+    assert (decode(encoded) == 0x5A).all()
 
 
 def test_the_high_byte_of_16_bits_is_taken(tmp_path: pathlib.Path) -> None:
@@ -128,6 +170,66 @@ def test_unreadable_files_are_named(data: bytes, message: str, tmp_path: pathlib
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"^c.json: image 3: .*a.jpg cannot be read .*" + message):
         image_files.read(str(path), None, None, "c.json: image 3")
+
+
+def photo() -> bytes:
+    """A JPEG whose scan has no repetition."""
+    pixels = np.random.default_rng(3).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).resize((320, 240)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_damage_that_decoders_pass_over_is_found(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(photo())
+    data[6000:6200] = bytes(200)
+    (tmp_path / "a.jpg").write_bytes(bytes(data))
+    PIL.Image.open(tmp_path / "a.jpg").load()
+    with pytest.raises(
+        image_files.BadImageError, match=r"a\.jpg cannot be read .*in the compressed data"
+    ) as raised:
+        image_files.read(str(tmp_path / "a.jpg"), None, None, "c.json: image 3")
+    assert raised.value.reason == "image_damaged"
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("at", [2000, 6000, 9000, 12000])
+def test_two_hundred_zeros_anywhere_in_a_photo_are_found(at: int) -> None:
+    data = bytearray(photo())
+    data[at : at + 200] = bytes(200)
+    assert jpeg_warnings.find(bytes(data))
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (10, 200, 30)])
+def test_a_flat_picture_is_not_called_damaged(
+    colour: tuple[int, int, int], progressive: bool, optimize: bool
+) -> None:
+    flat = PIL.Image.new("RGB", (900, 900), colour)
+    flat.paste((9, 9, 200), (400, 400, 420, 500))
+    for mode in ("RGB", "L"):
+        buffer = io.BytesIO()
+        flat.convert(mode).save(buffer, "JPEG", optimize=optimize, progressive=progressive)
+        assert jpeg_warnings.find(buffer.getvalue() + bytes(500)) == ""
+
+
+@pytest.mark.shared
+def test_sound_photos_are_not_called_damaged(shared: pathlib.Path) -> None:
+    photos = sorted(shared.glob("data/**/*.jpg"))[:60]
+    assert len(photos) == 60
+    assert [path for path in photos if jpeg_warnings.find(path.read_bytes())] == []
+    assert jpeg_warnings.find(photo()) == ""
+
+
+def test_a_limit_of_pixels_can_be_set(tmp_path: pathlib.Path) -> None:
+    path = save(tmp_path / "a.jpg", picture())
+    with pytest.raises(image_files.BadImageError, match="40x24 pixels are more than 959") as raised:
+        image_files.read(path, None, None, "x", 959)
+    assert raised.value.reason == "image_too_large"
+    assert image_files.read(path, None, None, "x", 960).height == 24
 
 
 def test_the_limit_is_that_of_reading() -> None:

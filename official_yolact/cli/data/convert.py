@@ -16,16 +16,56 @@ def add_parser(commands: Any) -> None:
         "convert",
         help="COCO JSON and images to TFRecords",
         description="Write DIR/SPLIT-00000-of-000NN.tfrecord, DIR/instances-SPLIT.json and, last,"
-        " DIR/manifest-SPLIT.json.",
+        " DIR/manifest-SPLIT.json. After an interruption of any kind the same command continues.",
     )
     parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
     parser.add_argument("--split", required=True, metavar="NAME", help="name of the shards: train, val, ...")
     parser.add_argument("--shards", type=int, metavar="N", help="number of files (one for each 500 images)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    _add_policies(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest as one line of JSON")
     parser.set_defaults(run=run)
+
+
+def _add_policies(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--crowd",
+        choices=("keep", "as-instance", "drop"),
+        default="keep",
+        help="annotations with iscrowd 1 (%(default)s)",
+    )
+    parser.add_argument(
+        "--missing-masks",
+        choices=("error", "skip", "box"),
+        default="error",
+        help="annotations without segmentation; box takes the box as the mask (%(default)s)",
+    )
+    parser.add_argument(
+        "--bad-images",
+        choices=("error", "skip"),
+        default="error",
+        help="images that are missing, unreadable, damaged, too large or of another size (%(default)s)",
+    )
+    parser.add_argument(
+        "--bad-annotations",
+        choices=("error", "skip"),
+        default="error",
+        help="annotations that contradict themselves or cannot be drawn (%(default)s)",
+    )
+    parser.add_argument(
+        "--classes", metavar="A,B,C", help="classes to keep, by their names after --rename (all)"
+    )
+    parser.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="another name for a class; classes given one name become one; can be repeated",
+    )
+    parser.add_argument("--recompute-area", action="store_true", help="take every area from the mask")
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="of an image (50000000)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,24 +73,55 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.data import convert
 
     started = time.monotonic()
-    manifest = convert.convert_coco(
-        args.annotations,
-        args.images,
-        args.output,
-        args.split,
-        num_shards=args.shards,
-        workers=args.workers,
-        progress=progress.Progress("images"),
-    )
+    try:
+        manifest = convert.convert_coco(
+            args.annotations,
+            args.images,
+            args.output,
+            args.split,
+            num_shards=args.shards,
+            workers=args.workers,
+            progress=progress.Progress("images"),
+            options=_options(args),
+        )
+    except KeyboardInterrupt:
+        progress.say("yolact: interrupted; the same command continues where this one stopped")
+        return 130
     seconds = time.monotonic() - started
     progress.say(
         f"{manifest.num_records} images, {manifest.num_instances} instances of"
         f" {len(manifest.categories)} classes in {len(manifest.shards)} shards in {args.output}"
         f" ({seconds:.1f} s)"
     )
-    for title, counts in (("left out", manifest.skipped), ("changed", manifest.changed)):
+    for title, counts in (
+        ("images left out", manifest.skipped_images),
+        ("annotations left out", manifest.skipped),
+        ("changed", manifest.changed),
+    ):
         for reason, count in counts.items():
             progress.say(f"{title}: {count} {reason.replace('_', ' ')}")
     if args.json:
         print(json.dumps(manifest.to_dict()))
     return 0
+
+
+def _options(args: argparse.Namespace) -> Any:
+    from official_yolact.data import convert_options
+
+    pairs = []
+    for term in args.rename:
+        old, sign, new = term.partition("=")
+        if not (old and sign and new):
+            raise ValueError(f"rename is {term!r}: give it as OLD=NEW")
+        pairs.append((old, new))
+    chosen = {"max_pixels": args.max_pixels} if args.max_pixels is not None else {}
+    return convert_options.ConvertOptions(
+        crowd=args.crowd,
+        missing_masks=args.missing_masks,
+        bad_images=args.bad_images,
+        bad_annotations=args.bad_annotations,
+        classes=tuple(name.strip() for name in (args.classes or "").split(",") if name.strip()),
+        rename=tuple(pairs),
+        recompute_area=args.recompute_area,
+        **chosen,
+    )

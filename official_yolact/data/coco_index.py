@@ -1,0 +1,187 @@
+"""Where each annotation of a COCO JSON lies in the file, so that none has to stay in memory."""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact import categories as categories_lib
+from official_yolact.data import coco_json
+from official_yolact.data import json_stream
+
+_KEYS = ("images", "annotations", "categories")
+_FIELDS = 5
+_ID, _IMAGE, _CATEGORY, _START, _BYTES = range(_FIELDS)
+
+Span = tuple[int, int, int]
+"""(byte offset, bytes, place in the list) of an annotation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoIndex:
+    """A file that has been read once and found sound.
+
+    Attributes:
+      path: of the file.
+      sha256: of its bytes.
+      images: in the file's order.
+      categories: all that the file lists.
+      num_annotations: entries of `annotations`.
+      orphans: ids of annotations whose image is not listed.
+      bad: ids of annotations that could not be parsed; where there is no id, the place below zero:
+        -1 is the first.
+      spare_id: an id that no annotation has.
+      spans: int64 [annotations, 3], sorted by image.
+      starts: int64 [images + 1], the rows of each image.
+    """
+
+    path: str
+    sha256: str
+    images: list[coco_json.Image]
+    categories: categories_lib.Categories
+    num_annotations: int
+    orphans: list[int]
+    bad: list[int]
+    spare_id: int
+    spans: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def spans_of(self, position: int) -> list[Span]:
+        """List where the annotations of an image are."""
+        rows = self.spans[self.starts[position] : self.starts[position + 1]]
+        return [(int(start), int(size), int(at)) for start, size, at in rows]
+
+
+def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
+    """Read and check a COCO instances file without keeping its annotations.
+
+    Args:
+      path: JSON with `images`, `annotations` and `categories`.
+      skip_bad: note annotations that cannot be parsed instead of stopping at the first.
+
+    Returns:
+      The index.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: names the file, the record, the field, its value and the cure.
+    """
+    images: list[coco_json.Image] = []
+    categories: list[Any] = []
+    rows, places, bad = array.array("q"), array.array("q"), array.array("q")
+    with open(path, "rb") as file:
+        reader = json_stream.ListReader(file, path, _KEYS)
+        for key, entry, start, size in reader:
+            at = reader.lengths[key] - 1
+            if key == "images":
+                images.append(coco_json.parse_image(path, at, entry))
+            elif key == "categories":
+                categories.append(entry)
+            else:
+                _index_annotation(path, at, entry, (start, size), rows, places, bad if skip_bad else None)
+    for key in _KEYS:
+        if key not in reader.lengths:
+            value = coco_json.shorten(reader.others.get(key))
+            raise ValueError(f"{path}: {key} is {value}: a COCO instances file has a list there")
+    return _assemble(
+        path,
+        reader,
+        images,
+        coco_json.parse_categories(path, categories),
+        np.frombuffer(rows, np.int64).reshape(-1, _FIELDS),
+        np.frombuffer(places, np.int64),
+        (bad.tolist(), skip_bad),
+    )
+
+
+def read_annotations(path: str, spans: list[Span]) -> list[coco_json.Annotation]:
+    """Read the annotations at given places of an indexed file."""
+    found = []
+    with open(path, "rb") as file:
+        for start, size, at in spans:
+            file.seek(start)
+            try:
+                entry = json.loads(file.read(size))
+            except ValueError as error:
+                raise ValueError(f"{path}: was changed while it was being converted: run again") from error
+            found.append(coco_json.parse_annotation(path, at, entry, None))
+    return found
+
+
+def _index_annotation(
+    path: str,
+    at: int,
+    entry: Any,
+    span: tuple[int, int],
+    rows: array.array[int],
+    places: array.array[int],
+    bad: array.array[int] | None,
+) -> None:
+    try:
+        one = coco_json.parse_annotation(path, at, entry, None)
+    except ValueError:
+        if bad is None:
+            raise
+        bad.append(_find_id(entry, at))
+        return
+    rows.extend((one.id, one.image_id, one.category_id, *span))
+    places.append(at)
+
+
+def _find_id(entry: Any, at: int) -> int:
+    try:
+        return coco_json.parse_int("", "id", entry["id"])
+    except (KeyError, TypeError, ValueError):
+        return -1 - at
+
+
+def _assemble(
+    path: str,
+    reader: json_stream.ListReader,
+    images: list[coco_json.Image],
+    categories: categories_lib.Categories,
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    bad: tuple[list[int], bool],
+) -> CocoIndex:
+    coco_json.refuse_twice(path, "images", [image.id for image in images])
+    if not images:
+        raise ValueError(f"{path}: images is empty: there is nothing to convert")
+    bad_ids, skip_bad = bad
+    unknown = ~np.isin(rows[:, _CATEGORY], categories.ids)
+    if unknown.any() and not skip_bad:
+        first = rows[unknown][0]
+        coco_json.require_category(path, int(first[_ID]), int(first[_CATEGORY]), set(categories.ids))
+    bad_ids += rows[unknown, _ID].tolist()
+    rows, places = rows[~unknown], places[~unknown]
+    _refuse_twice(path, rows[:, _ID])
+    image_ids = np.array([image.id for image in images], np.int64)
+    order = np.argsort(image_ids, kind="stable")
+    slot = np.searchsorted(image_ids[order], rows[:, _IMAGE]).clip(max=len(images) - 1)
+    listed = image_ids[order][slot] == rows[:, _IMAGE]
+    orphans = rows[~listed, _ID].tolist()
+    if not listed.any():
+        raise ValueError(
+            f"{path}: no annotation belongs to one of its {len(images)} images ({len(orphans)} belong to"
+            f" images that are not listed, {len(bad_ids)} are bad): there is nothing to learn from"
+        )
+    position = order[slot[listed]]
+    by_image = np.argsort(position, kind="stable")
+    spans = np.column_stack([rows[listed][:, [_START, _BYTES]], places[listed]])[by_image]
+    starts = np.searchsorted(position[by_image], np.arange(len(images) + 1))
+    spare_id = min(1 + max(0, int(rows[:, _ID].max())), coco_json.MAX_ID)
+    total = reader.lengths["annotations"]
+    return CocoIndex(
+        path, reader.sha256, images, categories, total, orphans, bad_ids, spare_id, spans, starts
+    )
+
+
+def _refuse_twice(path: str, ids: NDArray[np.int64]) -> None:
+    ordered = np.sort(ids)
+    if (ordered[1:] == ordered[:-1]).any():
+        coco_json.refuse_twice(path, "annotations", ids.tolist())
