@@ -63,7 +63,7 @@ def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> str:
         f"# {kind}: {recipe.images} photos with {recipe.objects} objects to train on,"
         f" {recipe.val_images} photos to validate.",
         "#",
-        *(f"#   {command}" for command in commands),
+        *(f"#   {_printable(command)}" for command in commands),
         "#",
         "# Every number can be changed, here or as key=value behind `yolact train`;",
         "# `yolact config check` says what the whole comes to.",
@@ -96,7 +96,7 @@ def _format_start(recipe: recipe_lib.Recipe) -> str:
     if recipe.init_checkpoint:
         return "\n".join(
             [
-                f"  init_checkpoint: {json.dumps(recipe.init_checkpoint)}",
+                f"  init_checkpoint: {_quote(recipe.init_checkpoint)}",
                 "  # backbone: only its weights are taken; all: whatever fits of a whole model.",
                 f"  init_checkpoint_modules: {recipe.init_modules}",
             ]
@@ -201,7 +201,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> str:
     )
     lines = [
         "  train_data:",
-        f"    input_path: {json.dumps(f'{recipe.records}/train-*.tfrecord')}",
+        f"    input_path: {_quote(f'{recipe.records}/train-*.tfrecord')}",
         f"    global_batch_size: {recipe.batch}",
         f"    shuffle_buffer_size: {min(max(recipe.images, 1), 4000)}",
         "    parser:",
@@ -221,7 +221,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> str:
         ]
     lines += [
         "  validation_data:",
-        f"    input_path: {json.dumps(f'{recipe.records}/val-*.tfrecord')}",
+        f"    input_path: {_quote(f'{recipe.records}/val-*.tfrecord')}",
         f"    global_batch_size: {recipe.batch}",
         "    parser:",
         f"      max_num_instances: {recipe.max_num_instances}",
@@ -308,6 +308,11 @@ def _comment(text: str, indent: int) -> list[str]:
     )
 
 
-def _printable(name: str) -> str:
-    """Keep a name within its comment."""
-    return " ".join("".join(character if character.isprintable() else " " for character in name).split())
+def _quote(path: str) -> str:
+    # A string of JSON is one of YAML, but for pairs of surrogates.
+    return json.dumps(path, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """Keep a text within its comment."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -164,8 +164,7 @@ def read_image_sizes(source: coco_json.CocoJson, images_dir: str | None = None) 
     """Give the (height, width) of each image by id: as stated, or from the file's header.
 
     Raises:
-      OSError: the file is no image.
-      ValueError: the file states no size and there is no folder, or no such file in it.
+      ValueError: the annotations state no size, and there is no folder or no such image in it.
     """
     sizes = {}
     for image in source.images:
@@ -176,10 +175,7 @@ def read_image_sizes(source: coco_json.CocoJson, images_dir: str | None = None) 
         if images_dir is None:
             field = "height" if image.height is None else "width"
             raise ValueError(f"{where}: {field} is missing: state it, or name the image folder with --images")
-        with PIL.Image.open(image_files.locate(image, images_dir, where)) as picture:
-            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED
-            size = (picture.height, picture.width)
-        sizes[image.id] = size[::-1] if turned else size
+        sizes[image.id] = _read_header(image_files.locate(image, images_dir, where), where)
     return sizes
 
 
@@ -219,13 +215,11 @@ def collect_objects(source: coco_json.CocoJson, sizes: Mapping[int, tuple[int, i
 def propose_padding(per_image: NDArray[np.int64]) -> Padding:
     """Propose the rows of padded labels for a number of instances (crowds included) of each image.
 
-    All are kept, unless a few images in a thousand hold more than twice as many as the others: rows
+    All are kept, unless the fullest of a thousand images hold more than twice as many as the others: rows
     cost memory and time in every image.
     """
-    largest = int(per_image.max(initial=1))
-    usual = int(np.quantile(per_image, 0.999, method="higher")) if len(per_image) else 1
-    if usual == largest:
-        usual = int(np.quantile(per_image, 0.999, method="lower")) if len(per_image) else 1
+    largest = int(per_image.max(initial=0))
+    usual = int(np.quantile(per_image, 0.999, method="higher")) if len(per_image) else 0
     rows = usual if largest > max(2 * usual, 100) else largest
     rows = max(8, -(-rows // 4) * 4)
     over = (per_image - rows).clip(0)
@@ -260,6 +254,19 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
         str(percent): round(float(value), 2)
         for percent, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)
     }
+
+
+def _read_header(path: str, where: str) -> tuple[int, int]:
+    """Read the upright (height, width) of an image file, without its pixels."""
+    try:
+        with PIL.Image.open(path) as picture:
+            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED
+            size = (picture.height, picture.width)
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{where}: {path} cannot be read as an image ({error}): replace the file or remove the image"
+        ) from error
+    return size[::-1] if turned else size
 
 
 def _box_of_mask(annotation: coco_json.Annotation, height: int, width: int, path: str) -> coco_json.Box:

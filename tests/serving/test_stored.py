@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+
+from official_yolact.cli import main
+from official_yolact.data import coco_json
+from official_yolact.serving import stored
+
+SIZE = (400, 500)
+GREY = (90, 90, 90)
+
+
+def square(left: int, top: int, side: int) -> list[list[int]]:
+    return [[left, top, left + side, top, left + side, top + side, left, top + side]]
+
+
+def write(folder: pathlib.Path, **changed: Any) -> str:
+    PIL.Image.new("RGB", SIZE[::-1], GREY).save(folder / "a.png")
+    PIL.Image.new("RGB", SIZE[::-1], GREY).save(folder / "b.png")
+    content: dict[str, Any] = {
+        "images": [
+            {"id": 4, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]},
+            {"id": 9, "file_name": "b.png", "height": SIZE[0], "width": SIZE[1]},
+        ],
+        "categories": [{"id": 2, "name": "fig"}],
+        "annotations": [
+            {"id": 1, "image_id": 4, "category_id": 2, "iscrowd": 0, "segmentation": square(50, 50, 100)}
+        ],
+    }
+    content["annotations"][0].update(changed)
+    (folder / "a.json").write_text(json.dumps(content))
+    return str(folder / "a.json")
+
+
+def draw(folder: pathlib.Path, **changed: Any) -> stored.StoredPicture:
+    source = coco_json.read(write(folder, **changed))
+    return stored.draw_stored(source, source.images[0], str(folder))
+
+
+def test_a_mask_tints_its_pixels_and_no_others(tmp_path: pathlib.Path) -> None:
+    drawn = draw(tmp_path)
+    assert drawn.picture.shape == (*SIZE, 3)
+    assert drawn.problems == []
+    assert tuple(drawn.picture[100, 100]) != GREY
+    assert (drawn.picture[170:, 170:] == GREY).all()
+
+
+def test_a_crowd_is_hatched(tmp_path: pathlib.Path) -> None:
+    inner = (slice(60, 140), slice(60, 140))
+    solid = draw(tmp_path).picture[inner]
+    counts = [0] * SIZE[0] * SIZE[1]
+    mask = np.zeros(SIZE, np.uint8)
+    mask[50:150, 50:150] = 1
+    edges = np.flatnonzero(np.diff(mask.T.ravel(), prepend=0, append=0)).tolist()
+    counts = np.diff([0, *edges, mask.size]).tolist()
+    hatched = draw(tmp_path, iscrowd=1, segmentation={"size": list(SIZE), "counts": counts}).picture[inner]
+    assert (solid != GREY).any(axis=-1).all()
+    assert 0.2 < (hatched == GREY).all(axis=-1).mean() < 0.6
+
+
+def test_an_unusable_mask_leaves_the_box_and_is_said(tmp_path: pathlib.Path) -> None:
+    drawn = draw(tmp_path, segmentation=square(10**7, 0, 5), bbox=[50, 50, 100, 100])
+    assert len(drawn.problems) == 1
+    assert "annotation 1: segmentation: number 0 is 10000000" in drawn.problems[0]
+    assert tuple(drawn.picture[100, 50]) != GREY
+    assert tuple(drawn.picture[120, 100]) == GREY
+
+
+def test_a_photo_without_annotations_is_shown_as_it_is(tmp_path: pathlib.Path) -> None:
+    source = coco_json.read(write(tmp_path))
+    drawn = stored.draw_stored(source, source.images[1], str(tmp_path))
+    assert (drawn.picture == GREY).all()
+
+
+def test_a_turned_photo_is_shown_in_the_frame_of_its_annotations(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path)
+    picture = np.zeros((*SIZE[::-1], 3), np.uint8)
+    picture[:, :200] = 200
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(picture).save(tmp_path / "b.png", exif=exif)
+    source = coco_json.read(path)
+    drawn = stored.draw_stored(source, source.images[1], str(tmp_path)).picture
+    # Turned clockwise, the left edge is on top.
+    assert drawn.shape == (*SIZE, 3)
+    assert drawn[10, 250].tolist() == [200] * 3
+    assert drawn[390, 250].tolist() == [0] * 3
+
+
+def test_the_command_writes_pictures_and_a_sheet(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, look = write(tmp_path), str(tmp_path / "look")
+    words = ["data", "show", path, "--images", str(tmp_path), "--output", look, "--json"]
+    assert main.main(words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [cv2.imread(name).shape for name in printed["pictures"]] == [(*SIZE, 3)] * 2
+    assert cv2.imread(printed["sheet"]) is not None
+    assert main.main([*words, "--ids", "9"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pictures"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.json"], "name the folder of their images"),
+        (["a.json", "x=1", "--images", "."], "overrides a configuration"),
+        (["a.json", "--images", ".", "--ids", "77"], "image '77'"),
+        (["yolact_tiny_shapes", "--images", "."], "go with ANNOTATIONS.json"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    arguments: list[str],
+    message: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    assert main.main(["data", "show", *arguments, "--output", "look"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "look").exists()
