@@ -48,7 +48,7 @@ def write_all(
         for job in waiting:
             ours, process = _start(writer, folder)
             pool[ours] = process
-            ours.send(job)
+            _tell(ours, process, job)
             if len(pool) == workers:
                 break
         while pool:
@@ -76,23 +76,33 @@ def _start(writer: shard_writer.ShardWriter, folder: str) -> tuple[Any, Any]:
 def _hear(ready: Any, pool: dict[Any, Any], waiting: Iterator[Any], count: shard_writer.Count) -> None:
     try:
         kind, value = ready.recv()
-    except EOFError:
-        process = pool.pop(ready)
-        process.join()
-        raise OSError(
-            f"a worker process ended with exit code {process.exitcode} (-9: killed, perhaps for want of"
-            " memory): use fewer workers; the same command continues"
-        ) from None
+    except (EOFError, ConnectionError):
+        raise _ended(pool[ready]) from None
     if kind == "error":
         raise value
     if kind == "images":
         count(value)
         return
     job = next(waiting, None)
-    ready.send(job)
+    _tell(ready, pool[ready], job)
     if job is None:
         pool.pop(ready).join()
         ready.close()
+
+
+def _tell(pipe: Any, process: Any, job: shard_writer.ShardJob | None) -> None:
+    try:
+        pipe.send(job)
+    except ConnectionError:
+        raise _ended(process) from None
+
+
+def _ended(process: Any) -> OSError:
+    process.join()
+    return OSError(
+        f"a worker process ended with exit code {process.exitcode} (-9: killed, perhaps for want of memory):"
+        " use fewer workers; the same command continues"
+    )
 
 
 def _serve(pipe: Any, writer: shard_writer.ShardWriter, folder: str) -> None:
