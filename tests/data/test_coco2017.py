@@ -9,7 +9,11 @@ import io
 import json
 import pathlib
 import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -39,6 +43,7 @@ class Server:
         self.statuses: list[int] = []
         self.length: str | None = "true"
         self.extra = 0
+        self.pause = 0.0
         self.requests: list[tuple[str, str | None]] = []
         self.url = ""
 
@@ -67,7 +72,10 @@ class Server:
             handler.send_header("Content-Length", str(len(body)) if self.length == "true" else self.length)
         handler.end_headers()
         if handler.command == "GET":
-            handler.wfile.write(body[: self.cuts.pop(0)] if self.cuts else body)
+            body = body[: self.cuts.pop(0)] if self.cuts else body
+            for at in range(0, len(body), 100_000):
+                handler.wfile.write(body[at : at + 100_000])
+                time.sleep(self.pause)
 
 
 @pytest.fixture
@@ -249,6 +257,24 @@ def test_two_downloads_of_one_file_do_not_mix(server: Server, tmp_path: pathlib.
             downloads.download(f"{server.url}/file.bin", str(tmp_path / "got" / "file.bin"), pause=0.0)
 
     download(server, tmp_path, progress=again)
+
+
+def test_a_killed_download_goes_on(server: Server, tmp_path: pathlib.Path) -> None:
+    server.pause = 0.02
+    path = tmp_path / "got" / "file.bin"
+    code = "import sys; from official_yolact.data import downloads; downloads.download(*sys.argv[1:])"
+    for wanted in (500_000, 1_500_000):
+        child = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/file.bin", str(path)])
+        part = path.with_name("file.bin.part")
+        deadline = time.monotonic() + 30
+        while not (part.exists() and part.stat().st_size > wanted) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        assert not path.exists()
+    server.pause = 0.0
+    download(server, tmp_path)
+    assert [bool(range_) for _, range_ in server.requests] == [False, True, True]
 
 
 def make_zip(files: dict[str, bytes], **flags: int) -> bytes:

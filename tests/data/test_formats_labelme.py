@@ -286,3 +286,31 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: pathlib.Path) -> None:
     (folder / "a.jpg").symlink_to(folder.parent / "secret.jpg")
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read(folder)
+    (folder / "a.json").rename(folder.parent / "secret.json")
+    (folder / "a.json").symlink_to(folder.parent / "secret.json")
+    with pytest.raises(ValueError, match="a.json: a link that leads out of"):
+        read(folder)
+
+
+def test_a_mutated_file_is_read_or_refused(folder: pathlib.Path) -> None:
+    square = png(np.eye(6, 9))
+    write(folder, "a", [shape("c", POLYGON), shape("m", [[10, 20], [18, 25]], "mask", mask=square)])
+    random = np.random.default_rng(0)
+    whole = {name: (folder / name).read_bytes() for name in ("a.json", "a.jpg")}
+    outcomes, messages = set(), []
+    for turn in range(300):
+        name = ("a.json", "a.json", "a.jpg")[turn % 3]
+        data = bytearray(whole[name])
+        for at in random.integers(0, len(data) if name == "a.json" else 700, 3):
+            data[at] = random.integers(256) if turn % 2 else random.choice(list(b'0-9e.,[]{}"'))
+        if turn % 10 == 0:
+            del data[random.integers(len(data)) :]
+        (folder / name).write_bytes(data)
+        try:
+            outcomes.add(type(read(folder)[0]))
+        except (OSError, ValueError) as error:
+            outcomes.add(type(error))
+            messages.append(str(error))
+        (folder / name).write_bytes(whole[name])
+    assert {ValueError, labelme.summary.Summary} <= outcomes
+    assert [message for message in messages if str(folder) not in message] == []

@@ -243,3 +243,33 @@ def test_a_set_without_masks_images_or_folder_is_refused(images: pathlib.Path, m
     write_image(images / "a.png")
     with pytest.raises(ValueError, match=r"a.jpg and a.png would have the same masks"):
         read(images, masks)
+
+
+def test_a_mutated_mask_is_read_or_refused(images: pathlib.Path, masks: pathlib.Path) -> None:
+    random, path, messages = np.random.default_rng(0), masks / "a.png", []
+    for mode in (None, "P"):
+        write_mask(path, label_map(1, 2, 3), mode)
+        whole = path.read_bytes()
+        for _ in range(100):
+            data = bytearray(whole)
+            for at in random.integers(0, len(data), 2):
+                data[at] = random.integers(256)
+            path.write_bytes(data)
+            try:
+                read(images, masks)
+            except ValueError as error:
+                messages.append(str(error))
+    assert messages
+    assert [text for text in messages if str(path) not in text and "none of its" not in text] == []
+
+
+def test_a_header_that_claims_a_huge_mask_is_refused_before_it_is_decoded(
+    images: pathlib.Path, masks: pathlib.Path
+) -> None:
+    masks.mkdir()
+    PIL.Image.new("L", (8000, 8000)).save(masks / "a.png")
+    with pytest.raises(ValueError, match="a.png: cannot be used as a mask .it has 8000x8000 pixels"):
+        read(images, masks)
+    PIL.Image.new("L", (8000, 8000)).save(images / "a.jpg")
+    with pytest.raises(ValueError, match="a.jpg: 8000x8000 pixels .* are more than 50000000"):
+        read(images, masks)

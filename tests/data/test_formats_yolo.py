@@ -235,3 +235,28 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(
 def test_the_root_can_be_named(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "data.yaml").write_text("path: ../datasets/set\ntrain: images/train\nnames: [a, b, c]")
     assert read(tmp_path / "data.yaml", tmp_path, root=str(folder))[0].images == 3
+
+
+def test_a_link_out_of_the_set_is_refused(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    for name in ("labels/train/a.txt", "images/train/a.png"):
+        (folder / name).rename(tmp_path / "elsewhere")
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ValueError, match=f"{name}: a link that leads out of"):
+            read(folder, tmp_path)
+
+
+def test_mutated_labels_are_read_or_refused(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    random, path = np.random.default_rng(0), folder / "labels/train/b.txt"
+    whole, outcomes, messages = path.read_bytes(), set(), []
+    for turn in range(200):
+        data = bytearray(whole)
+        for at in random.integers(0, len(data), 2):
+            data[at] = random.integers(256) if turn % 2 else random.choice(list(b"0123456789.-e "))
+        path.write_bytes(data)
+        try:
+            outcomes.add(type(read(folder, tmp_path)[0]))
+        except ValueError as error:
+            outcomes.add(type(error))
+            messages.append(str(error))
+    assert len(outcomes) == 2
+    assert [message for message in messages if f"{path}: line " not in message] == []

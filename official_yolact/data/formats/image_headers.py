@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Iterator
 
 import PIL.Image
@@ -38,7 +39,11 @@ def read_sizes(path: str) -> tuple[Size, Size]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such image: put it there, or remove its annotations")
     try:
-        with PIL.Image.open(path) as picture:
+        with warnings.catch_warnings():
+            # Large images are refused below.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(path)
+        with picture:
             stored = picture.height, picture.width
             orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
     except FAULTS as error:
@@ -66,10 +71,24 @@ def find_files(folder: str, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
 
     Raises:
       NotADirectoryError: there is no such folder.
+      ValueError: a file is a link that leads out of the folder.
     """
     if not os.path.isdir(folder):
         raise NotADirectoryError(f"{folder}: no such folder")
-    return sorted(name for name in _walk(folder) if name.lower().endswith(suffixes))
+    found = sorted(name for name in _walk(folder) if name.lower().endswith(suffixes))
+    for name in found:
+        refuse_outside(os.path.join(folder, name), folder)
+    return found
+
+
+def refuse_outside(path: str, folder: str) -> None:
+    """Refuse a link to a file elsewhere.
+
+    Raises:
+      ValueError: the path is a link that leads out of the folder.
+    """
+    if os.path.islink(path) and not is_inside(path, folder):
+        raise ValueError(f"{path}: a link that leads out of {folder}: put the file itself there")
 
 
 def is_inside(path: str, folder: str) -> bool:

@@ -84,6 +84,7 @@ def write_coco(
         builder.add_image(name, height, width)
         labels = os.path.join(layout.root, label_path(name))
         if os.path.isfile(labels):
+            image_headers.refuse_outside(labels, layout.root)
             found += 1
             _add_labels(builder, labels, height, width, layout, boxes)
         if progress:
