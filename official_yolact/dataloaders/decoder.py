@@ -42,7 +42,7 @@ _FEATURES = {
     **{key: _several(tf.float32) for key in _BOX_KEYS},
 }
 
-_OPTIONAL = {"image/object/is_crowd": 0, _CUT_KEY: "", **dict.fromkeys(_CORNER_KEYS, 0)}
+_OPTIONAL: dict[str, int | str] = {"image/object/is_crowd": 0, _CUT_KEY: "", **dict.fromkeys(_CORNER_KEYS, 0)}
 """What stands for each instance where a whole list is missing."""
 
 

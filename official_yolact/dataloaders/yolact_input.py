@@ -165,7 +165,6 @@ class Parser:
     def _show_image(self, image: Tensor, window: Tensor, seed: Tensor) -> Tensor:
         part, corner = windows.visible_part(image, window)
         # Colours change pixel by pixel: those that the window leaves out need no change.
-        part = tf.cast(part, tf.float32)
         part = colors.distort_colors(part, seed, self._settings.photometric, self._settings.clip_colors)
         shown = windows.resize_part(part, corner, window, self._input_size, FILL_COLOR)
         return preprocess.normalize_image(shown, self._normalization.mean, self._normalization.std)
