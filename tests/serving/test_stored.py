@@ -107,6 +107,21 @@ def test_the_command_writes_pictures_and_a_sheet(
     assert len(json.loads(capsys.readouterr().out)["pictures"]) == 1
 
 
+def test_a_photo_that_cannot_be_drawn_is_said_and_the_others_are_drawn(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, look = write(tmp_path), str(tmp_path / "look")
+    words = ["data", "show", path, "--images", str(tmp_path), "--output", look]
+    PIL.Image.new("RGB", (77, 33)).save(tmp_path / "a.png")
+    assert main.main(words) == 0
+    error = capsys.readouterr().err
+    assert "not drawn" in error
+    assert "image 4: height and width are 400 and 500" in error
+    (tmp_path / "b.png").unlink()
+    assert main.main(words) == 2
+    assert "none of the images could be drawn" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

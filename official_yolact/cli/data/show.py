@@ -11,6 +11,7 @@ from typing import Any
 from official_yolact.cli import progress
 
 _SHEET_SIDE = 640
+_MAX_PROBLEMS = 10
 
 
 def add_parser(commands: Any) -> None:
@@ -64,15 +65,22 @@ def _draw_stored(args: argparse.Namespace) -> list[Any]:
     if args.overrides:
         raise ValueError(f"{args.overrides[0]!r} overrides a configuration, but {args.config} is annotations")
     source = coco_json.read(args.config)
-    pictures, problems = [], []
+    pictures: list[Any] = []
+    problems: list[str] = []
     for image in _choose_images(source.images, args.ids, args.count):
-        drawn = stored.draw_stored(source, image, args.images)
+        try:
+            drawn = stored.draw_stored(source, image, args.images)
+        except ValueError as error:
+            problems.append(f"not drawn: {error}")
+            continue
         pictures.append(drawn.picture)
-        problems += drawn.problems
-    for problem in problems[:10]:
-        progress.say(f"no mask: {problem}")
-    if len(problems) > 10:
-        progress.say(f"no mask: {len(problems) - 10} more annotations")
+        problems += [f"no mask: {problem}" for problem in drawn.problems]
+    for problem in problems[:_MAX_PROBLEMS]:
+        progress.say(problem)
+    if len(problems) > _MAX_PROBLEMS:
+        progress.say(f"and {len(problems) - _MAX_PROBLEMS} more")
+    if not pictures:
+        raise ValueError(f"{args.config}: none of the images could be drawn; `yolact data check` says why")
     return pictures
 
 
