@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,3 +42,37 @@ def convert_and_read(tmp_path: pathlib.Path) -> Callable[[str, str], StoredMasks
         return result
 
     return run
+
+
+def _load_spoiled_coco() -> types.ModuleType:
+    path = pathlib.Path(__file__).with_name("spoiled_coco.py")
+    spec = importlib.util.spec_from_file_location("spoiled_coco", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def spoiled_coco() -> Iterator[tuple[types.ModuleType, Any]]:
+    """The module of that name, and its process for commands."""
+    module = _load_spoiled_coco()
+    forks = module.Forks()
+    yield module, forks
+    forks.close()
+
+
+@pytest.fixture
+def coco_case(tmp_path: pathlib.Path, spoiled_coco: tuple[types.ModuleType, Any]) -> Any:
+    """A small data set that is free of faults, to be spoiled and checked; see `spoiled_coco.CocoCase`."""
+    module, forks = spoiled_coco
+    return module.CocoCase(tmp_path, forks)
+
+
+@pytest.fixture
+def codes_of() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Turn printed findings into code to finding."""
+
+    def collect(printed: dict[str, Any]) -> dict[str, Any]:
+        return {row["code"]: row for row in reversed(printed["findings"])}
+
+    return collect

@@ -153,7 +153,7 @@ def _take_file_size(mender: Mender, finding: findings.Finding, at: int, entry: E
     if facts is None or facts[at].state != file_facts.FOUND or min(facts[at].upright) < 1:
         return _forget_size(entry) if finding.code == "D51" and facts is None else entry
     height, width = facts[at].upright
-    if finding.code == "D04" and not _fits(mender.view, at, height, width):
+    if finding.code == "D04" and not _is_evident(mender.view, at, height, width):
         return entry
     return {**entry, "height": height, "width": width}
 
@@ -257,7 +257,14 @@ def _occurs_twice(ids: view_lib.Ids, positions: list[int]) -> bool:
     return any(len(_sharing(ids, at)) > 1 for at in positions)
 
 
-def _fits(view: view_lib.View, image: int, height: int, width: int) -> bool:
+def _is_evident(view: view_lib.View, image: int, height: int, width: int) -> bool:
+    """Tell whether annotations were made on the file and not on a copy of the stated size."""
+    stated = (float(view.drawn_sides[image, 0]), float(view.drawn_sides[image, 1]))
+    swapped = stated == (width, height)
+    return _fits(view, image, height, width) and (swapped or not _fits(view, image, *stated))
+
+
+def _fits(view: view_lib.View, image: int, height: float, width: float) -> bool:
     """Tell whether the annotations of an image lie inside a size, but for rounding."""
     own = view.image_of == image
     reach = np.concatenate([view.outlines.box[own, 2:], geometry.corners(view)[own, 2:]])

@@ -201,14 +201,12 @@ def load(path: str) -> tuple[dict[str, Any], str]:
       OSError: the file cannot be read.
       ValueError: it is no such JSON.
     """
-    with open(path, "rb") as file:
-        data = file.read()
-    sha256 = hashlib.sha256(data).hexdigest()
+    text, sha256 = _read_text(path)
     # A million small objects are made, none of them garbage.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        content = json.loads(data)
+        content = json.loads(text)
     except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{path}: not JSON: {error}: export the annotations again") from error
     finally:
@@ -225,6 +223,17 @@ def load(path: str) -> tuple[dict[str, Any], str]:
                 " list there; is this another kind of file?"
             )
     return content, sha256
+
+
+def _read_text(path: str) -> tuple[str, str]:
+    """Read a file's text and the sha256 of its bytes; the bytes go before the JSON is parsed."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        text = data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not JSON: {error}: save it as UTF-8") from error
+    return text, hashlib.sha256(data).hexdigest()
 
 
 def _read_ids(values: list[Any]) -> Ids:
