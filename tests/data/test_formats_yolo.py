@@ -260,3 +260,11 @@ def test_mutated_labels_are_read_or_refused(folder: pathlib.Path, tmp_path: path
             messages.append(str(error))
     assert len(outcomes) == 2
     assert [message for message in messages if f"{path}: line " not in message] == []
+
+
+def test_pixels_with_two_decimals_survive_six_digits(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    corners = [3.1, 7.5, 66.67, 9.99, 41.23, 38.5]
+    fractions = [value / side for value, side in zip(corners, [WIDTH, HEIGHT] * 3, strict=True)]
+    for form in ("{:.6f}", "{:.9f}", "{!r}"):
+        write_labels(folder / "labels/train/b.txt", "0 " + " ".join(map(form.format, fractions)))
+        assert read(folder, tmp_path)[1]["annotations"][-1]["segmentation"] == [corners]

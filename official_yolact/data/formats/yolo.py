@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _NUMBERS_OF_BOX = 4
 _MIN_NUMBERS_OF_POLYGON = 6
 _OVERHANG = 0.01
+_DECIMALS = 2
+_ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,12 +221,26 @@ def _add_labels(
                 if boxes == "skip":
                     builder.skipped["box_without_mask"] += 1
                     continue
-            pixels = [
-                value * side for value, side in zip(points, [width, height] * (len(points) // 2), strict=True)
-            ]
+            pixels = _to_pixels(points, words[1:], height, width)
             polygons, _ = rasterize.clean_segmentation([pixels], height, width, where)
             assert isinstance(polygons, list)
             builder.add_polygons(label + 1, polygons)
+
+
+def _to_pixels(points: list[float], words: list[str], height: int, width: int) -> list[float]:
+    """Undo the division by the sides, and what writing so many digits lost.
+
+    Many annotations have two decimals in pixels. A number that is as near to one of those as the digits can
+    tell is taken for it: otherwise whole edges that lie exactly between two pixels would move.
+    """
+    digits = max(len(word.partition(".")[2]) for word in words)
+    lost = 0.51 * 10.0**-digits + _ROUNDING
+    result = []
+    for value, side in zip(points, [width, height] * (len(points) // 2), strict=True):
+        pixels = value * side
+        near = round(pixels, _DECIMALS)
+        result.append(near if abs(near - pixels) <= lost * side else pixels)
+    return result
 
 
 def _parse_class(where: str, word: str, layout: _Layout) -> int:
