@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
@@ -20,6 +22,11 @@ Marks = NDArray[np.bool_]
 SMALL_OVERHANG = 2.0
 """Boxes this many pixels over the border come from rounding."""
 
+MAX_DRAWN = 20_000
+"""When more boxes or areas than this disagree with the points, all of them are believed."""
+
+_SAME_AREA = 0.005
+_LESS_AREA = 0.9
 _BOX_TOLERANCE = 2.0
 _BOX_SHARE = 0.05
 _AREA_FACTOR = 2.0
@@ -81,11 +88,14 @@ def check_boxes(view: view_lib.View) -> Findings:
     yield from _where("D70", states == columns.BAD, "bbox")
     yield from _where("D72", empty_boxes(view), "bbox")
     own, mask = _clip(corners(view), view.canvas), _clip(view.outlines.box, view.canvas)
-    with np.errstate(invalid="ignore"):
-        sides = np.concatenate([mask[:, 2:] - mask[:, :2]] * 2, axis=1)
-        differs = (np.abs(own - mask) > _BOX_TOLERANCE + _BOX_SHARE * sides).any(axis=1)
     fit = ~empty_boxes(view) & ~far_boxes(view) & drawable(view)
-    yield from _where("D73", differs & fit, "bbox")
+    differs = fit & _boxes_differ(own, mask)
+
+    def is_other(at: int, _: float, box: coco_json.Box) -> bool:
+        drawn = np.array([[box[0], box[1], box[0] + box[2], box[1] + box[3]]])
+        return bool(_boxes_differ(own[at : at + 1], drawn)[0])
+
+    yield from _where("D73", _confirm(view, differs, is_other), "bbox")
 
 
 def check_areas(view: view_lib.View) -> Findings:
@@ -94,15 +104,14 @@ def check_areas(view: view_lib.View) -> Findings:
     mask = view.outlines.area
     with np.errstate(invalid="ignore", over="ignore"):
         box = view.boxes[0][:, 2] * view.boxes[0][:, 3]
-        boxed = (np.abs(areas - box) <= 0.005 * box) & (mask < 0.9 * box) & (mask > 0)
-        apart = np.abs(areas - mask) > _AREA_SLACK
-        apart &= (areas > _AREA_FACTOR * mask) | (mask > _AREA_FACTOR * areas)
+        boxed = (np.abs(areas - box) <= _SAME_AREA * box) & (mask < _LESS_AREA * box) & drawable(view)
+        apart = _areas_differ(areas, mask) & drawable(view) & np.isfinite(areas)
+    boxed = _confirm(view, boxed, lambda at, area, _: bool(area < _LESS_AREA * box[at]))
+    apart &= ~boxed
+    apart = _confirm(view, apart, lambda at, area, _: bool(_areas_differ(areas[at], np.float64(area))))
     yield from _where("D75", states == columns.ABSENT, "area")
-    yield from _where("D74", boxed & drawable(view), "area")
-    # Polygons that overlap or cross themselves have another area by their points.
-    simple = (view.outlines.kind == outlines.RLE) | (mask > _AREA_SLACK)
-    wrong = (states == columns.BAD) | (areas <= 0) | (apart & simple & drawable(view) & np.isfinite(areas))
-    yield from _where("D76", wrong & ~boxed, "area")
+    yield from _where("D74", boxed, "area")
+    yield from _where("D76", ((states == columns.BAD) | (areas <= 0) | apart) & ~boxed, "area")
 
 
 def check_masks(view: view_lib.View) -> Findings:
@@ -111,8 +120,8 @@ def check_masks(view: view_lib.View) -> Findings:
     yield from _where("D77", too_long(view), _SEGMENTATION)
     empty = (shape.kind == outlines.RLE) & ~shape.bad_counts & (shape.size[:, 0] > 0) & (shape.area == 0)
     fit = (shape.kind == outlines.POLYGON) & drawable(view) & ~outside(view)
-    # A polygon more than a pixel thick on average has pixels: only the others are drawn.
-    thin = fit & (shape.area < np.maximum(8.0, shape.outline))
+    # Inside the image a polygon more than a pixel thick on average has pixels: only the others are drawn.
+    thin = fit & ((shape.area < np.maximum(8.0, shape.outline)) | (_overhang(view, shape.box) > 0))
     for at in np.flatnonzero(thin):
         height, width = (int(side) for side in view.canvas[at])
         empty[at] = masks.count_pixels(view.annotations[at].get(_SEGMENTATION), height, width) == 0
@@ -168,6 +177,32 @@ def too_long(view: view_lib.View) -> Marks:
     limit = 4 * height * width + 64 * (height + width)
     with np.errstate(invalid="ignore"):
         return np.asarray(view.outlines.outline > limit) & ~far_outlines(view)
+
+
+def _boxes_differ(own: columns.Floats, mask: columns.Floats) -> Marks:
+    with np.errstate(invalid="ignore"):
+        sides = np.concatenate([mask[:, 2:] - mask[:, :2]] * 2, axis=1)
+        return np.asarray((np.abs(own - mask) > _BOX_TOLERANCE + _BOX_SHARE * sides).any(axis=1))
+
+
+def _areas_differ(area: Any, mask: Any) -> Marks:
+    """Tell where one is more than twice the other, and by more than a few pixels."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = (area > _AREA_FACTOR * mask) | (mask > _AREA_FACTOR * area)
+        return np.asarray(apart & (np.abs(area - mask) > _AREA_SLACK))
+
+
+def _confirm(view: view_lib.View, marked: Marks, test: Callable[[int, float, coco_json.Box], bool]) -> Marks:
+    """Draw the masks of what is marked: tips and crossings make the points' measures differ from it."""
+    positions = np.flatnonzero(marked)
+    if positions.size > MAX_DRAWN:
+        return marked
+    confirmed = marked.copy()
+    for at in positions.tolist():
+        height, width = (int(side) for side in view.canvas[at])
+        measured = masks.measure(view.annotations[at].get(_SEGMENTATION), height, width)
+        confirmed[at] = measured is not None and test(at, *measured)
+    return confirmed
 
 
 def _far(box: columns.Floats, canvas: columns.Floats) -> Marks:

@@ -156,7 +156,7 @@ def _repair_round(
                 if old is None:
                     continue
                 section[at] = mend(mender, finding, at, old)
-                counts[finding.code] += section[at] is not old
+                counts[finding.code] += section[at] != old
     joined = {
         "image_id": mender.joined["images"],
         "category_id": mender.joined["categories"],
