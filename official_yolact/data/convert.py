@@ -136,6 +136,10 @@ class _Conversion:
         jobs = self._open_jobs(folder, counter)
         shard_pool.write_all(writer, jobs, min(workers, len(self._names)), folder, counter)
         manifest = self._describe(folder)
+        if not manifest.num_instances:
+            work_folder.remove(folder)
+            left_out = manifest.skipped | manifest.skipped_images
+            raise ValueError(f"{self._index.path}: no annotation can be used; left out: {left_out}")
         instances = _to_coco(folder, self._names, self._categories)
         work_folder.publish(self._output_dir, manifest, instances, earlier)
         return manifest
@@ -206,8 +210,6 @@ class _Conversion:
         num_records, num_instances = (
             sum(getattr(s, field) for s in shards) for field in ("records", "instances")
         )
-        if not num_instances:
-            raise ValueError(f"{index.path}: no annotation can be used; left out: {skipped | skipped_images}")
         assert len(index.images) == num_records + sum(skipped_images.values())
         assert index.num_annotations == num_instances + sum(skipped.values())
         class_of = self._categories.class_of()
