@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,16 @@ class Recipe:
         return max(1, math.ceil(self.images / self.batch))
 
 
+class _Fit(NamedTuple):
+    """The fields of a recipe that follow from the photos and objects."""
+
+    grid: anchor_grid.AnchorGrid
+    new_anchors: bool
+    coverage_before: anchor_clusters.Coverage
+    coverage: anchor_clusters.Coverage
+    size_reason: str
+
+
 def decide(
     train: coco_json.CocoJson,
     val: coco_json.CocoJson,
@@ -147,18 +158,10 @@ def decide(
     images = len(train.images)
     few = images < FEW_IMAGES
     name = experiment or (SMALL_MODEL if few or not gpus else LARGE_MODEL)
-    if name in DEFAULT_GRIDS:
-        base = DEFAULT_GRIDS[name]
-    assert base is not None
-    sizes = statistics.read_image_sizes(train, train_images)
+    modules = "all" if _is_model(init_checkpoint) else "backbone"
+    objects, shapes = _measure(train, train_images)
     statistics.read_image_sizes(val, val_images)
-    objects = statistics.collect_objects(train, sizes)
-    shapes = np.array([sizes[image.id] for image in train.images], np.float64)
-    sized, reason = _choose_size(base, shapes, objects, may_grow=name == SMALL_MODEL)
-    if name == SMALL_MODEL:
-        sized = _choose_levels(sized, objects)
-    modules = "backbone" if not _is_model(init_checkpoint) else "all"
-    grid, before, after = _choose_anchors(sized, objects, whole=bool(init_checkpoint) and modules == "all")
+    fit = _fit_grid(name, DEFAULT_GRIDS.get(name, base), objects, shapes, whole=modules == "all")
     adam = few or name in ADAM_MODELS
     batch = batch or min(images, 8 * gpus if gpus else 4)
     epochs = epochs or _choose_epochs(images, adam)
@@ -175,10 +178,7 @@ def decide(
         adam=adam,
         gpus=gpus,
         bfloat16=bfloat16 and name == SMALL_MODEL,
-        grid=grid,
-        new_anchors=grid != sized,
-        coverage_before=before,
-        coverage=after,
+        **fit._asdict(),
         max_num_instances=padding.max_num_instances,
         padding=padding,
         batch=batch,
@@ -188,7 +188,6 @@ def decide(
         boundaries=() if adam else tuple(max(1, round(part * steps)) for part in _DECAYS),
         init_checkpoint=init_checkpoint,
         init_modules=modules,
-        size_reason=reason,
         records=records,
     )
 
@@ -221,6 +220,15 @@ def _check(
             raise ValueError(f"{option} is {value}: at least {least}")
 
 
+def _measure(
+    source: coco_json.CocoJson, images_dir: str | None
+) -> tuple[statistics.Objects, NDArray[np.float64]]:
+    """Gather the objects, and the [N, 2] (height, width) of the photos."""
+    sizes = statistics.read_image_sizes(source, images_dir)
+    shapes = np.array([sizes[image.id] for image in source.images], np.float64)
+    return statistics.collect_objects(source, sizes), shapes
+
+
 def _is_model(checkpoint: str) -> bool:
     """Tell a whole model from a backbone: only the former has a configuration beside its weights."""
     folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint)
@@ -238,6 +246,32 @@ def _choose_epochs(images: int, adam: bool) -> int:
     return min(max(round(960_000 / images), 54), 160)
 
 
+def _fit_grid(
+    name: str,
+    base: anchor_grid.AnchorGrid | None,
+    objects: statistics.Objects,
+    shapes: NDArray[np.float64],
+    whole: bool,
+) -> _Fit:
+    """Choose input size, levels and anchors.
+
+    Raises:
+      ValueError: `base` is None.
+    """
+    if base is None:
+        raise ValueError(f"experiment {name}: give its input size and anchors")
+    small = name == SMALL_MODEL
+    sized, reason = _choose_size(base, shapes, objects, may_grow=small)
+    sized = _choose_levels(sized, objects) if small else sized
+    suggested = anchor_clusters.suggest(objects.boxes, sized)
+    before, after = (
+        anchor_clusters.Coverage.of(grid.best_anchors(objects.boxes).iou) for grid in (sized, suggested)
+    )
+    if after.at_50 - before.at_50 >= (MIN_GAIN_WHOLE_MODEL if whole else MIN_GAIN):
+        return _Fit(suggested, True, before, after, reason)
+    return _Fit(sized, False, before, before, reason)
+
+
 def _choose_size(
     base: anchor_grid.AnchorGrid,
     shapes: NDArray[np.float64],
@@ -246,15 +280,8 @@ def _choose_size(
 ) -> tuple[anchor_grid.AnchorGrid, str]:
     """Give the input the photos' proportions where they share them, and small objects more pixels."""
     height, width = base.input_size
-    area = float(height * width)
-    grown = ""
-    if may_grow and len(objects.boxes):
-        side = math.sqrt(area)
-        small = float(np.percentile(np.sqrt((objects.boxes[:, 2:] - objects.boxes[:, :2]).prod(axis=1)), 10))
-        limit = min(_MAX_SMALL_AREA, max(area, float(np.median(shapes.prod(axis=1)))))
-        wanted = min(area * max(1.0, _LEAST_SIDE / (small * side)) ** 2, limit)
-        if wanted > area:
-            grown, area = "; enlarged for small objects", wanted
+    area = _choose_area(float(height * width), shapes, objects) if may_grow else float(height * width)
+    grown = area > height * width
     ratios = np.log(shapes[:, 1] / shapes[:, 0])
     middle = float(np.median(ratios))
     alike = float(np.mean(np.abs(ratios - middle) <= 0.1)) >= 0.9
@@ -269,7 +296,17 @@ def _choose_size(
         if alike
         else "square, since photos differ in their proportions"
     )
-    return dataclasses.replace(base, input_size=(size[0], size[1])), reason + grown
+    reason += "; enlarged for small objects" if grown else ""
+    return dataclasses.replace(base, input_size=(size[0], size[1])), reason
+
+
+def _choose_area(area: float, shapes: NDArray[np.float64], objects: statistics.Objects) -> float:
+    """Enlarge an input until nine in ten objects have 16 pixels of it, but not beyond the photos."""
+    if not len(objects.boxes):
+        return area
+    sides = np.sqrt((objects.boxes[:, 2:] - objects.boxes[:, :2]).prod(axis=1)) * math.sqrt(area)
+    wanted = area * max(1.0, _LEAST_SIDE / float(np.percentile(sides, 10))) ** 2
+    return min(wanted, _MAX_SMALL_AREA, max(area, float(np.median(shapes.prod(axis=1)))))
 
 
 def _choose_levels(base: anchor_grid.AnchorGrid, objects: statistics.Objects) -> anchor_grid.AnchorGrid:
@@ -280,14 +317,3 @@ def _choose_levels(base: anchor_grid.AnchorGrid, objects: statistics.Objects) ->
     while scales[-1] * 2 ** (2 / 3) < large and base.min_level + len(scales) - 1 < 7:
         scales = (*scales, scales[-1] * 2)
     return dataclasses.replace(base, scales=tuple(scales))
-
-
-def _choose_anchors(
-    base: anchor_grid.AnchorGrid, objects: statistics.Objects, whole: bool
-) -> tuple[anchor_grid.AnchorGrid, anchor_clusters.Coverage, anchor_clusters.Coverage]:
-    suggested = anchor_clusters.suggest(objects.boxes, base)
-    before, after = (
-        anchor_clusters.Coverage.of(grid.best_anchors(objects.boxes).iou) for grid in (base, suggested)
-    )
-    least = MIN_GAIN_WHOLE_MODEL if whole else MIN_GAIN
-    return (suggested, before, after) if after.at_50 - before.at_50 >= least else (base, before, before)
