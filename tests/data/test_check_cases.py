@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 Case = Any
@@ -72,6 +74,22 @@ def cut(share: float, suffix: str = "jpg") -> Callable[[Case], None]:
         case.data["images"][1]["file_name"] = path.name
 
     return spoil
+
+
+def zeroed(case: Case) -> None:
+    """Zero 200 bytes in the middle of the compressed data."""
+    path = case.images / "2.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    PIL.Image.fromarray(noise).save(path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(bytes(data))
+
+
+def floating(case: Case) -> None:
+    PIL.Image.new("F", (128, 96)).save(case.images / "2.tiff")
+    case.data["images"][1]["file_name"] = "2.tiff"
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -201,6 +219,8 @@ ROWS = [
     Row("link outside", link_outside, "D42", "2 file_name 'link.jpg'"),
     Row("zero bytes", photo(b""), "D43", "2 file_name '2.jpg' empty file"),
     Row("HTML", photo(b"<html>not found</html>"), "D43", "no known image format"),
+    Row("zeros in a JPEG", zeroed, "D43", "2 file_name '2.jpg' "),
+    Row("floating-point pixels", floating, "D43", "floating-point"),
     Row("half a JPEG", cut(0.5), "D44"),
     Row("JPEG less its end", cut(0.97), "D44"),
     Row("half a PNG", cut(0.5, "png"), "D44"),

@@ -207,11 +207,11 @@ ROWS = [
     Row("no annotations", lambda case: case.data.update(annotations=[]), {"D00"}, 1, fixed=False),
     Row("same photo in both splits", lambda case: other_split(case, lambda data: None, photos=True), {"D12"}, 1, False, OTHER),
     Row("corrupt photo", lambda case: (case.images / "1.jpg").write_bytes(b"\xff\xd8 nothing"), {"D43"}, 1),
-    Row("CMYK", convert_photo("CMYK", "jpg"), set(), 0),
-    Row("16 bits", convert_photo("I;16", "png"), set(), 0),
+    Row("CMYK", convert_photo("CMYK", "jpg"), {"D48"}, 0),
+    Row("16 bits", convert_photo("I;16", "png"), {"D48"}, 0),
     Row("TIFF", convert_photo("RGB", "tiff"), {"D48"}, 0),
     Row("WebP", convert_photo("RGB", "webp"), {"D48"}, 0),
-    Row("palette", convert_photo("P", "png"), set(), 0),
+    Row("palette", convert_photo("P", "png"), {"D48"}, 0),
     Row("dense scene", lambda case: crowd_the_first_image(case, 118), {"D10"}, 1, fixed=False),
 ]  # fmt: skip
 

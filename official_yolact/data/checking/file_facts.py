@@ -17,6 +17,7 @@ import numpy as np
 import PIL.Image
 
 from official_yolact.data import image_files
+from official_yolact.data import jpeg_warnings
 
 MAX_FILE_BYTES = 1_000_000_000
 
@@ -31,6 +32,8 @@ Progress = Callable[[int, int], None]
 
 _ORIENTATION_TAG = 0x0112
 _KEPT = {"JPEG", "MPO", "PNG"}
+_KEPT_MODES = {"L", "LA", "RGB", "RGBA", "1"}
+_PNG_DEPTH_AT = 24
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP",
@@ -52,6 +55,7 @@ class FileFacts:
       reason: why it cannot be used.
       format: Pillow's name of the true format.
       mode: Pillow's mode.
+      is_deep: whether it is a PNG of 16 bits.
       stored: (height, width) of the pixels as stored, (0, 0) unknown.
       orientation: EXIF's, 1 upright.
       sha256: of the bytes.
@@ -64,6 +68,7 @@ class FileFacts:
     reason: str = ""
     format: str = ""
     mode: str = ""
+    is_deep: bool = False
     stored: tuple[int, int] = (0, 0)
     orientation: int = 1
     sha256: str = ""
@@ -84,8 +89,9 @@ class FileFacts:
 
     @property
     def is_transcoded(self) -> bool:
-        """Whether conversion has to encode it anew for its format."""
-        return bool(self.format) and self.format not in _KEPT
+        """Whether conversion has to encode it anew for its format, colours or depth."""
+        kept = self.format in _KEPT and self.mode in _KEPT_MODES and not self.is_deep
+        return bool(self.format) and not kept
 
 
 class ImageFolder:
@@ -244,7 +250,7 @@ def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels:
     """Tell from the header what a file is before it is decoded."""
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
-            return _describe(picture, facts, decode, hashes, max_pixels)
+            facts = _describe(picture, facts, decode, hashes, max_pixels)
     except PIL.Image.DecompressionBombError:
         return dataclasses.replace(facts, state=TOO_LARGE, reason="its header claims a decompression bomb")
     except PIL.UnidentifiedImageError:
@@ -252,6 +258,15 @@ def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels:
         return dataclasses.replace(facts, state=UNREADABLE, reason=reason)
     except Exception as error:  # Pillow's plug-ins raise whatever their format meets
         return dataclasses.replace(facts, state=UNREADABLE, reason=_one_line(error))
+    deep = facts.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
+    damage = ""
+    if facts.state == FOUND and facts.mode == "F":
+        damage = "floating-point pixels: save it with 8 bits a channel"
+    elif facts.state == FOUND and decode and facts.format in ("JPEG", "MPO"):
+        damage = jpeg_warnings.find(data)
+    return dataclasses.replace(
+        facts, is_deep=deep, state=UNREADABLE if damage else facts.state, reason=damage or facts.reason
+    )
 
 
 def _describe(

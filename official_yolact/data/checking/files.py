@@ -71,7 +71,7 @@ def check_formats(view: view_lib.View) -> Findings:
         "D45", lying, "file_name", tuple(f"is {facts[at].format}" for at in np.flatnonzero(lying)[:5])
     )
     other = _mark(facts, lambda f: f.state == file_facts.FOUND and f.is_transcoded)
-    kinds = sorted({facts[at].format for at in np.flatnonzero(other)})
+    kinds = sorted({f"{facts[at].format} {facts[at].mode}" for at in np.flatnonzero(other)})
     yield from findings.where("D48", "images", other, "file_name", ", ".join(kinds))
 
 
