@@ -102,12 +102,12 @@ def _refuse_escape(archive: str, member: zipfile.ZipInfo) -> None:
 def _extract(archive: str, file: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> None:
     # The sum of the content is checked by zipfile at its end.
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(open(path, "xb"))
+        target = stack.enter_context(open(path, "xb", buffering=0))
         try:
             source = stack.enter_context(file.open(member))
             block = source.read(_BLOCK)
             while block:
-                target.write(block)
+                downloads.write(target, block)
                 block = source.read(_BLOCK)
         except _DAMAGED as error:
             raise ValueError(

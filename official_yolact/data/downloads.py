@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from official_yolact.data import manifest as manifest_lib
 
@@ -80,7 +81,7 @@ def download(
     """
     _check_url(url)
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(f"{path}.part", "ab") as file:
+    with open(f"{path}.part", "ab", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -127,7 +128,7 @@ def _check_url(url: str) -> None:
 
 def _keep_trying(
     attempt: Callable[[], _Result],
-    file: IO[bytes] | None,
+    file: io.FileIO | None,
     url: str,
     pause: float,
     note: Callable[[str], None] | None,
@@ -164,7 +165,7 @@ def _open(url: str, headers: dict[str, str], method: str = "GET") -> Any:
         raise OSError(f"{url}: the server answers {error.code} {error.reason}: check the address") from error
 
 
-def _transfer(url: str, file: IO[bytes], state_path: str, progress: Progress | None) -> None:
+def _transfer(url: str, file: io.FileIO, state_path: str, progress: Progress | None) -> None:
     """Append what is missing; the file's position is its length."""
     file.seek(0, os.SEEK_END)
     state = _load_state(state_path)
@@ -207,19 +208,32 @@ def check_space(folder: str, needed: int, what: str) -> None:
         )
 
 
-def _copy(response: Any, file: IO[bytes], size: int, progress: Progress | None) -> None:
+def write(file: io.FileIO, data: bytes) -> None:
+    """Write all of it to an unbuffered file.
+
+    Raises:
+      OSError: names the file and the fault: the disk is full.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise OSError(f"{file.name!s}: cannot be written ({error.strerror}): make room") from error
+
+
+def _copy(response: Any, file: io.FileIO, size: int, progress: Progress | None) -> None:
     while block := response.read(min(_BLOCK, size - file.tell()) or 1):
         if file.tell() + len(block) > size:
             raise _BrokenOffError("the server sends more than it said")
-        file.write(block)
+        write(file, block)
         if progress:
             progress(file.tell(), size)
-    file.flush()
     if file.tell() < size:
         raise _BrokenOffError(f"the connection ended after {file.tell()} of {size} bytes")
 
 
-def _start_anew(file: IO[bytes], state_path: str) -> None:
+def _start_anew(file: io.FileIO, state_path: str) -> None:
     file.truncate(0)
     file.seek(0)
     _remove(state_path)

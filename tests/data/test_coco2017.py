@@ -277,6 +277,22 @@ def test_a_killed_download_goes_on(server: Server, tmp_path: pathlib.Path) -> No
     assert [bool(range_) for _, range_ in server.requests] == [False, True, True]
 
 
+def test_a_disk_that_fills_up_is_named_and_the_download_goes_on_later(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "got" / "file.bin"
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000));"
+        "from official_yolact.data import downloads; downloads.download(*sys.argv[1:])"
+    )
+    command_line = [sys.executable, "-c", code, f"{server.url}/file.bin", str(path)]
+    child = subprocess.run(command_line, capture_output=True, text=True, check=False)
+    assert f"OSError: {path}.part: cannot be written (File too large): make room" in child.stderr
+    assert [range_ for _, range_ in server.requests] == [None]
+    download(server, tmp_path)
+    assert server.requests[-1] == ("GET", "bytes=1500000-")
+
+
 def make_zip(files: dict[str, bytes], **flags: int) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:

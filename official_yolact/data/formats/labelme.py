@@ -250,7 +250,8 @@ def _circle(points: list[tuple[float, float]], where: str) -> list[float]:
             f"{where}: points are twice the same: a circle has its centre and a point of its edge"
         )
     half_step = math.acos(max(0.0, 1 - _CIRCLE_TOLERANCE / radius))
-    count = min(max(math.ceil(math.pi / half_step), _MIN_CIRCLE_POINTS), _MAX_CIRCLE_POINTS)
+    wanted = math.ceil(math.pi / half_step) if half_step else _MAX_CIRCLE_POINTS
+    count = min(max(wanted, _MIN_CIRCLE_POINTS), _MAX_CIRCLE_POINTS)
     angles = [2 * math.pi * step / count for step in range(count)]
     return [number for a in angles for number in (x + radius * math.cos(a), y + radius * math.sin(a))]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +166,7 @@ def _form(path: str, key: str, suffix: str) -> str:
     return "folder" if os.path.dirname(stem) == key else "binary"
 
 
-def _read(path: str, sizes: tuple[image_headers.Size, ...]) -> npt.NDArray[np.int64]:
+def _read(path: str, sizes: tuple[image_headers.Size, ...]) -> npt.NDArray[np.integer[Any]]:
     try:
         return value_maps.read(path, *sizes)
     except image_headers.FAULTS as error:
@@ -193,7 +194,7 @@ def _add_image(
 
 def _add_label_map(
     builder: coco_builder.CocoBuilder,
-    values: npt.NDArray[np.int64],
+    values: npt.NDArray[np.integer[Any]],
     path: str,
     names: dict[int, str] | None,
 ) -> None:
@@ -214,7 +215,7 @@ def _add_label_map(
 
 
 def _add_binary(
-    builder: coco_builder.CocoBuilder, values: npt.NDArray[np.int64], path: str, names: dict[int, str]
+    builder: coco_builder.CocoBuilder, values: npt.NDArray[np.integer[Any]], path: str, names: dict[int, str]
 ) -> None:
     if len(names) > 1:
         raise ValueError(

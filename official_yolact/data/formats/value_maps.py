@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ _SINGLE = ("1", "L", "P", "I;16", "I;16B", "I")
 _COLOURED = ("LA", "RGB", "RGBA")
 
 
-def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> npt.NDArray[np.int64]:
+def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> npt.NDArray[np.integer[Any]]:
     """Read the value of each pixel; of a palette image that is the index.
 
     Args:
@@ -23,7 +23,7 @@ def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> n
       *sizes: (height, width) that are allowed; its header is judged before it is decoded.
 
     Returns:
-      int64 [height, width].
+      Integers [height, width], of the file's own width.
 
     Raises:
       OSError: it cannot be read.
@@ -35,10 +35,11 @@ def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> n
             wanted = " or ".join(f"{height}x{width}" for height, width in sizes)
             raise ValueError(f"it has {size[0]}x{size[1]} pixels (height x width), expected are {wanted}")
         if picture.mode in _SINGLE:
-            return np.asarray(picture).astype(np.int64)
+            values = np.asarray(picture)
+            return values.astype(np.uint8) if picture.mode == "1" else values
         if picture.mode not in _COLOURED:
             raise ValueError(f"its mode is {picture.mode}: one channel of 8 or 16 bits is expected")
         channels = np.asarray(picture)[..., : 1 if picture.mode == "LA" else 3]
     if (channels != channels[..., :1]).any():
         raise ValueError("it has colours: save it with one channel, where a pixel's value is its object")
-    return channels[..., 0].astype(np.int64)
+    return channels[..., 0]
