@@ -27,7 +27,9 @@ from official_yolact.data import tally as tally_lib
 from official_yolact.data import work_folder
 
 IMAGES_PER_SHARD = 500
-"""Shards of COCO then have about 80 MB; of small sets there is one for each worker."""
+"""Shards of COCO then have about 80 MB."""
+
+_SMALL_SHARDS, _IMAGES_PER_SMALL_SHARD = 4, 100
 
 FORMAT = 1
 """Is to be raised whenever equal input gives other bytes: shards of an earlier program are then not kept."""
@@ -61,7 +63,7 @@ def convert_coco(
       images_dir: folder that the file names are relative to.
       output_dir: is made; shards of an earlier conversion of this split are replaced.
       split: name of the shards, `train` gives `train-00000-of-00004.tfrecord`.
-      num_shards: None: one for each 500 images.
+      num_shards: None: one for each 500 images; up to four for smaller sets, one for each 100 images.
       workers: shards that are written at a time, each in a process; 1 works in this process.
       progress: is called as images are done.
       options: what to leave out, to change and to refuse; None: the defaults.
@@ -108,7 +110,7 @@ class _Conversion:
         )
         self._index = coco_index.read_index(annotations, skip_bad=options.bad_annotations == "skip")
         count = len(self._index.images)
-        total = num_shards or max(1, math.ceil(count / IMAGES_PER_SHARD))
+        total = num_shards or _count_shards(count)
         if total > count:
             raise ValueError(f"shards is {total}, but {annotations} has {count} images: ask for fewer")
         self._names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
@@ -231,6 +233,12 @@ class _Conversion:
             skipped_ids={key: noted[key] for key in ("images", "annotations")},
             category_map={str(source): class_of[self._id_map[source]] for source in sorted(self._id_map)},
         )
+
+
+def _count_shards(images: int) -> int:
+    """Choose a number of shards that does not depend on the number of workers."""
+    few = min(_SMALL_SHARDS, math.ceil(images / _IMAGES_PER_SMALL_SHARD))
+    return max(1, few, math.ceil(images / IMAGES_PER_SHARD))
 
 
 class _Counter:

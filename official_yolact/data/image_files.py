@@ -118,7 +118,7 @@ def read(
         data = file.read()
     picture = _decode(data, path, where, max_pixels)
     stored = (picture.height, picture.width)
-    orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+    orientation = _find_orientation(picture)
     turn = orientation in range(2, 9)
     upright = stored[::-1] if orientation in range(5, 9) else stored
     stated = (height or upright[0], width or upright[1])
@@ -137,11 +137,10 @@ def read(
         return EncodedImage(data, name, *stored, changes)
     changes += ("images_turned",) if turn else ()
     changes += () if keep else ("images_transcoded",)
-    if turn:
-        picture = PIL.ImageOps.exif_transpose(picture)
     try:
-        return _encode(picture, name or "png", changes)
-    except (OSError, ValueError) as error:
+        upright_picture = PIL.ImageOps.exif_transpose(picture) if turn else picture
+        return _encode(upright_picture, name or "png", changes)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error) as error:
         raise BadImageError(
             "image_unreadable",
             f"{where}: {path} cannot be converted ({error}): save it as JPEG or PNG with 8 bits a channel",
@@ -183,6 +182,15 @@ def _decode(data: bytes, path: str, where: str, max_pixels: int) -> PIL.Image.Im
             " choose --bad-images skip",
         ) from error
     return picture
+
+
+def _find_orientation(picture: PIL.Image.Image) -> int:
+    """Give the EXIF orientation; 1, upright, where the EXIF data are damaged."""
+    try:
+        found = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, struct.error):
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def _is_deep_png(name: str, data: bytes) -> bool:

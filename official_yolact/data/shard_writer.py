@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -175,7 +176,10 @@ class ShardWriter:
         where = f"{self._annotations}: image {image.id}"
         try:
             path = image_files.locate(image, self._images_dir, where)
-            return image_files.read(path, image.height, image.width, where, self._options.max_pixels)
+            with warnings.catch_warnings():
+                # Of Pillow, about metadata.
+                warnings.simplefilter("ignore")
+                return image_files.read(path, image.height, image.width, where, self._options.max_pixels)
         except image_files.BadImageError as error:
             if self._options.bad_images == "error":
                 raise

@@ -217,6 +217,13 @@ def test_bytes_do_not_depend_on_the_number_of_workers(source: Any, tmp_path: pat
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("images", "shards"), [(1, 1), (100, 1), (101, 2), (350, 4), (2000, 4), (2001, 5), (118287, 237)]
+)
+def test_the_number_of_shards_depends_on_the_images_alone(images: int, shards: int) -> None:
+    assert convert._count_shards(images) == shards
+
+
 def test_converting_again_replaces_the_shards(source: Any, tmp_path: pathlib.Path) -> None:
     path, images = source()
     convert.convert_coco(path, images, str(tmp_path / "out"), "train", num_shards=4)

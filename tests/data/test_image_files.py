@@ -172,6 +172,33 @@ def test_unreadable_files_are_named(data: bytes, message: str, tmp_path: pathlib
         image_files.read(str(path), None, None, "c.json: image 3")
 
 
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 40]
+)
+def test_damaged_exif_data_mean_upright(exif: bytes, tmp_path: pathlib.Path) -> None:
+    picture().save(tmp_path / "a.jpg", exif=exif)
+    encoded = image_files.read(str(tmp_path / "a.jpg"), 24, 40, "x")
+    assert (encoded.data, encoded.changes) == ((tmp_path / "a.jpg").read_bytes(), ())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "TGA", "JPEG2000"])
+def test_random_damage_is_a_bad_image_or_a_picture(kind: str, tmp_path: pathlib.Path) -> None:
+    rng = np.random.default_rng(4)
+    buffer = io.BytesIO()
+    picture().save(buffer, kind)
+    sound = buffer.getvalue()
+    for _ in range(60):
+        data = bytearray(sound)
+        for at in rng.integers(0, len(data), int(rng.integers(1, 6))):
+            data[at] = int(rng.integers(256))
+        (tmp_path / "a").write_bytes(bytes(data[: int(rng.integers(1, 2 * len(data)))]))
+        try:
+            encoded = image_files.read(str(tmp_path / "a"), None, None, "c.json: image 3", 1_000_000)
+        except image_files.BadImageError:
+            continue
+        assert PIL.Image.open(io.BytesIO(encoded.data)).size == (encoded.width, encoded.height)
+
+
 def photo() -> bytes:
     """A JPEG whose scan has no repetition."""
     pixels = np.random.default_rng(3).integers(0, 255, (60, 80, 3), dtype=np.uint8)

@@ -22,7 +22,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
     parser.add_argument("--split", required=True, metavar="NAME", help="name of the shards: train, val, ...")
-    parser.add_argument("--shards", type=int, metavar="N", help="number of files (one for each 500 images)")
+    parser.add_argument(
+        "--shards", type=int, metavar="N", help="number of files (one for each 500 images, up to 4 for fewer)"
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
     _add_policies(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest as one line of JSON")
