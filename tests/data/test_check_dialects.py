@@ -171,6 +171,12 @@ def join_files(case: Case) -> None:
 
 OTHER = ("--against", "OTHER", "--against-images", "OTHERDIR")
 ROWS = [
+    Row("small at the input", lambda case: None, {"D11"}, 0, options=("--input-size", "16", "16")),
+    Row("class without objects", lambda case: case.data["categories"].append({"id": 3, "name": "nut"}), {"D16"}, 1, False),
+    Row("category ids with gaps", lambda case: (case.data["categories"][1].update(id=90), [a.update(category_id=90) for a in case.data["annotations"] if a["category_id"] == 2]), {"D27"}, 0),
+    Row("categories out of order", lambda case: case.data["categories"].reverse(), {"D28"}, 0),
+    Row("box far over the border", lambda case: one(case, bbox=[100, 40, 50, 20], segmentation=[[100, 40, 150, 40, 150, 60, 100, 60]]), {"D78", "D79"}, 1),
+    Row("mask far over the border", lambda case: one(case, bbox=[100, 40, 28, 20], area=560, segmentation=[[100, 40, 150, 40, 150, 60, 100, 60]]), {"D79"}, 0),
     Row("as COCO has it", lambda case: None, set(), 0),
     Row("uncompressed run lengths, iscrowd 0", lambda case: as_rle(case, False, 0), set(), 0),
     Row("compressed run lengths, iscrowd 0", lambda case: as_rle(case, True, 0), set(), 0),

@@ -141,6 +141,25 @@ def boxes(values: Sequence[Any]) -> tuple[Floats, States]:
     return result, states
 
 
+def several(groups: NDArray[np.int64], numbers: Ints) -> NDArray[np.bool_]:
+    """Mark the entries of groups whose numbers are not all the same.
+
+    Args:
+      groups: int64 [N] number of the group, from 0.
+      numbers: int64 [N].
+
+    Returns:
+      bool [N].
+    """
+    if not groups.size:
+        return np.zeros(0, np.bool_)
+    least = np.full(groups.max() + 1, np.iinfo(np.int64).max)
+    most = np.full(groups.max() + 1, np.iinfo(np.int64).min)
+    np.minimum.at(least, groups, numbers)
+    np.maximum.at(most, groups, numbers)
+    return np.asarray((least != most)[groups])
+
+
 def find(keys: Ints, usable: NDArray[np.bool_], wanted: Ints) -> Ints:
     """Find, for each wanted id, the position of its first entry.
 

@@ -105,11 +105,8 @@ def check_same_file(view: view_lib.View) -> Findings:
     found = [f.name if f.state != file_facts.MISSING else "" for f in view.facts] if view.facts else None
     names = np.array([os.path.normpath(n) if n else "" for n in found or view.file_names], dtype=np.str_)
     ids = view.image_ids.values
-    twice = (names != "") & _recurs(names)
-    for name in np.unique(names[twice]):
-        at = np.flatnonzero(names == name)
-        twice[at] &= np.unique(ids[at]).size > 1
-    yield from findings.where("D22", "images", twice, "file_name")
+    groups = np.unique(names, return_inverse=True)[1]
+    yield from findings.where("D22", "images", (names != "") & columns.several(groups, ids), "file_name")
     if view.facts:
         hashes = np.array([f.sha256 for f in view.facts], dtype=np.str_)
         same = (hashes != "") & _recurs(hashes) & ~(_recurs(names) & (names != ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterator
 
@@ -138,12 +139,11 @@ def root_categories(view: view_lib.View) -> NDArray[np.bool_]:
     """Mark categories without objects that are only the supercategory of others."""
     parents = view.values("categories", "supercategory")
     counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
+    children = collections.Counter(parent for parent in parents if isinstance(parent, str))
     return np.array(
         [
-            bool(name)
-            and counts[at] == 0
-            and any(parent == name for other, parent in enumerate(parents) if other != at)
-            for at, name in enumerate(view.names)
+            bool(name) and not count and children[name] > (parent == name)
+            for name, parent, count in zip(view.names, parents, counts, strict=True)
         ],
         np.bool_,
     )

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,67 @@ class Mender:
         """Take the content and the ids of the other split."""
         self.view, self.other_ids = view, other_ids
         self.joined: dict[str, dict[int, int]] = {"images": {}, "categories": {}}
+        self.files = _normal_names(view)
         self._used: set[int] | None = None
         self._spare = 1
+
+    @functools.cached_property
+    def same_file(self) -> dict[str, list[int]]:
+        """Positions of the images of each file."""
+        return _group(self.files, [bool(name) for name in self.files])
+
+    @functools.cached_property
+    def same_name(self) -> dict[str, list[int]]:
+        """Positions of the categories of each name."""
+        return _group(self.view.names, [bool(name) for name in self.view.names])
+
+    @functools.cached_property
+    def same_id(self) -> dict[str, dict[int, list[int]]]:
+        """Section to positions of the entries of each id."""
+        sections = {name: self.view.ids(name) for name in ("images", "categories")}
+        return {name: _group(ids.values.tolist(), ids.usable.tolist()) for name, ids in sections.items()}
+
+    @functools.cached_property
+    def extents(self) -> tuple[columns.Floats, columns.Floats, columns.Floats]:
+        """How far the annotations of each image reach [N, 2] as x, y; least and largest size of their codes."""
+        view = self.view
+        reach = np.full((len(view.images), 2), -np.inf)
+        least, most = np.full_like(reach, np.inf), np.full_like(reach, -np.inf)
+        own = view.image_of >= 0
+        for corners in (view.outlines.box, geometry.corners(view)):
+            np.fmax.at(reach, view.image_of[own], corners[own, 2:])
+        own &= view.outlines.kind == outlines.RLE
+        np.minimum.at(least, view.image_of[own], view.outlines.size[own].astype(np.float64))
+        np.maximum.at(most, view.image_of[own], view.outlines.size[own].astype(np.float64))
+        return reach, least, most
+
+    def is_evident(self, image: int, height: int, width: int) -> bool:
+        """Tell whether annotations were made on the file and not on a copy of the stated size."""
+        stated = (float(self.view.drawn_sides[image, 0]), float(self.view.drawn_sides[image, 1]))
+        swapped = stated == (width, height)
+        return self._fits(image, height, width) and (swapped or not self._fits(image, *stated))
+
+    def _fits(self, image: int, height: float, width: float) -> bool:
+        """Tell whether the annotations of an image lie inside a size, but for rounding."""
+        reach, least, most = self.extents
+        slack = geometry.SMALL_OVERHANG
+        if reach[image, 0] > width + slack or reach[image, 1] > height + slack:
+            return False
+        coded = np.isfinite(most[image, 0])
+        return not coded or bool(
+            (least[image] == most[image]).all() and (most[image] == (height, width)).all()
+        )
+
+    def join(self, section: str, at: int, first: int, entry: Entry) -> Entry | None:
+        """Give an entry up for the first of its kind, where both have an id of their own."""
+        ids = self.view.ids(section)
+        if at == first or not ids.usable[[at, first]].all():
+            return entry
+        own, other = int(ids.values[at]), int(ids.values[first])
+        if len(self.same_id[section][own]) > 1 or len(self.same_id[section][other]) > 1:
+            return entry
+        self.joined[section][own] = other
+        return None
 
     def new_annotation_id(self) -> int:
         """Give an id that no annotation has."""
@@ -94,47 +154,24 @@ def _number_text(mender: Mender, finding: findings.Finding, at: int, entry: Entr
 
 def _join_images(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the first entry of a file; the annotations of the others go to it."""
-    view = mender.view
-    found = (
-        [f.name or n for f, n in zip(view.facts, view.file_names, strict=True)]
-        if view.facts
-        else view.file_names
-    )
-    name = os.path.normpath(found[at])
-    same = [other for other in finding.positions.tolist() if os.path.normpath(found[other]) == name]
-    first = same[0]
-    ids = view.image_ids.values
-    if (
-        at == first
-        or not view.image_ids.usable[[at, first]].all()
-        or _occurs_twice(view.image_ids, [at, first])
-    ):
-        return entry
-    mender.joined["images"][int(ids[at])] = int(ids[first])
-    return None
+    return mender.join("images", at, mender.same_file[mender.files[at]][0], entry)
 
 
 def _join_categories(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the first category of a name; the annotations of the others go to it."""
-    view = mender.view
-    first = view.names.index(view.names[at])
-    ids = view.category_ids
-    if at == first or not ids.usable[[at, first]].all() or _occurs_twice(ids, [at, first]):
-        return entry
-    mender.joined["categories"][int(ids.values[at])] = int(ids.values[first])
-    return None
+    return mender.join("categories", at, mender.same_name[mender.view.names[at]][0], entry)
 
 
 def _tell_images_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the first of entries that say the same; remove all that share an id but name other files."""
-    names = [mender.view.file_names[other] for other in _sharing(mender.view.image_ids, at)]
-    if len(set(names)) > 1:
+    sharing = mender.same_id["images"][int(mender.view.image_ids.values[at])]
+    if len({mender.view.file_names[other] for other in sharing}) > 1:
         return None
-    return entry if _sharing(mender.view.image_ids, at)[0] == at else None
+    return entry if sharing[0] == at else None
 
 
 def _tell_categories_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    sharing = _sharing(mender.view.category_ids, at)
+    sharing = mender.same_id["categories"][int(mender.view.category_ids.values[at])]
     same = len({mender.view.names[other] for other in sharing}) == 1
     return None if same and sharing[0] != at else entry
 
@@ -153,7 +190,7 @@ def _take_file_size(mender: Mender, finding: findings.Finding, at: int, entry: E
     if facts is None or facts[at].state != file_facts.FOUND or min(facts[at].upright) < 1:
         return _forget_size(entry) if finding.code == "D51" and facts is None else entry
     height, width = facts[at].upright
-    if finding.code == "D04" and not _is_evident(mender.view, at, height, width):
+    if finding.code == "D04" and not mender.is_evident(at, height, width):
         return entry
     return {**entry, "height": height, "width": width}
 
@@ -248,30 +285,21 @@ def _without(entry: Entry, field: str) -> Entry:
     return {key: value for key, value in entry.items() if key != field}
 
 
-def _sharing(ids: view_lib.Ids, at: int) -> list[int]:
-    found: list[int] = np.flatnonzero(ids.usable & (ids.values == ids.values[at])).tolist()
-    return found
+def _group(keys: Iterable[Any], usable: Iterable[bool]) -> dict[Any, list[int]]:
+    """Map each key to its positions."""
+    groups: dict[Any, list[int]] = {}
+    for at, (key, is_usable) in enumerate(zip(keys, usable, strict=True)):
+        if is_usable:
+            groups.setdefault(key, []).append(at)
+    return groups
 
 
-def _occurs_twice(ids: view_lib.Ids, positions: list[int]) -> bool:
-    return any(len(_sharing(ids, at)) > 1 for at in positions)
-
-
-def _is_evident(view: view_lib.View, image: int, height: int, width: int) -> bool:
-    """Tell whether annotations were made on the file and not on a copy of the stated size."""
-    stated = (float(view.drawn_sides[image, 0]), float(view.drawn_sides[image, 1]))
-    swapped = stated == (width, height)
-    return _fits(view, image, height, width) and (swapped or not _fits(view, image, *stated))
-
-
-def _fits(view: view_lib.View, image: int, height: float, width: float) -> bool:
-    """Tell whether the annotations of an image lie inside a size, but for rounding."""
-    own = view.image_of == image
-    reach = np.concatenate([view.outlines.box[own, 2:], geometry.corners(view)[own, 2:]])
-    codes = view.outlines.size[own & (view.outlines.kind == outlines.RLE)]
-    limit = np.array([width, height]) + geometry.SMALL_OVERHANG
-    with np.errstate(invalid="ignore"):
-        return not (reach > limit).any() and bool((codes == (height, width)).all())
+def _normal_names(view: view_lib.View) -> list[str]:
+    """Name the file of each image in one way."""
+    found = view.file_names
+    if view.facts is not None:
+        found = [fact.name or name for fact, name in zip(view.facts, found, strict=True)]
+    return [os.path.normpath(name) if name else "" for name in found]
 
 
 MENDS: dict[str, Mend] = {

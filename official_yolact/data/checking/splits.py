@@ -29,7 +29,14 @@ def check_names(view: view_lib.View, other: view_lib.View) -> Findings:
         yield findings.Finding(
             "D06", "categories", positions if positions.size else np.zeros(1, np.int64), "name", detail
         )
-    moved = np.array([_id_differs(view, at, other) for at in range(len(view.categories))], np.bool_)
+    ids: dict[str, set[int]] = {}
+    for name, number in zip(other.names, other.category_ids.values.tolist(), strict=True):
+        ids.setdefault(name, set()).add(number)
+    own = zip(view.names, view.category_ids.values.tolist(), view.category_ids.usable, strict=True)
+    moved = np.array(
+        [bool(name) and usable and name in ids and number not in ids[name] for name, number, usable in own],
+        np.bool_,
+    )
     yield from findings.where("D25", "categories", moved, "name")
 
 
@@ -61,14 +68,6 @@ def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
         return {}
     theirs = dict(zip(other.names, other.category_ids.values.tolist(), strict=True))
     return {own: theirs[name] for own, name in zip(view.category_ids.values.tolist(), names, strict=True)}
-
-
-def _id_differs(view: view_lib.View, at: int, other: view_lib.View) -> bool:
-    name = view.names[at]
-    if not name or name not in other.names or not view.category_ids.usable[at]:
-        return False
-    ids = {other.category_ids.values[i] for i, theirs in enumerate(other.names) if theirs == name}
-    return view.category_ids.values[at] not in ids
 
 
 def _pairs(code: str, view: view_lib.View, marked: NDArray[np.bool_], partners: list[str]) -> Findings:

@@ -73,14 +73,8 @@ def check_category_names(view: view_lib.View) -> Findings:
     """Find names that are missing, or that several ids have."""
     names = np.array(view.names, dtype=np.str_)
     yield from findings.where("D30", "categories", names == "", "name")
-    if names.size:
-        _, inverse, counts = np.unique(names, return_inverse=True, return_counts=True)
-        twice = (counts[inverse] > 1) & (names != "")
-        distinct = np.zeros(names.size, np.bool_)
-        for name in np.unique(names[twice]):
-            at = np.flatnonzero(names == name)
-            distinct[at] = np.unique(view.category_ids.values[at]).size > 1
-        yield from findings.where("D29", "categories", twice & distinct, "name")
+    several = columns.several(np.unique(names, return_inverse=True)[1], view.category_ids.values)
+    yield from findings.where("D29", "categories", several & (names != ""), "name")
 
 
 def check_category_order(view: view_lib.View) -> Findings:
