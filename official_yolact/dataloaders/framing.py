@@ -128,13 +128,19 @@ def read_at(file: Any, offset: Any) -> Any:
     Returns:
       string scalar, empty if the record is damaged.
     """
-    variant = tf.raw_ops.TFRecordDatasetV2(
-        filenames=tf.reshape(file, [1]),
-        compression_type="",
-        buffer_size=tf.constant(0, tf.int64),
-        byte_offsets=tf.reshape(tf.maximum(offset, 0), [1]),
-    )
-    nothing = tf.data.Dataset.from_tensors(tf.constant(b""))
-    record = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
-    record = record.take(tf.cast(tf.not_equal(offset, UNREADABLE), tf.int64))
-    return record.ignore_errors().concatenate(nothing).take(1).get_single_element()
+
+    def read(offset: Any) -> Any:
+        variant = tf.raw_ops.TFRecordDatasetV2(
+            filenames=tf.reshape(file, [1]),
+            compression_type="",
+            buffer_size=tf.constant(0, tf.int64),
+            byte_offsets=tf.reshape(tf.maximum(offset, 0), [1]),
+        )
+        records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+        return records.take(tf.cast(tf.not_equal(offset, UNREADABLE), tf.int64)).take(1).get_single_element()
+
+    # The error must come out of a map: a file that cannot be opened is an error for ever of the
+    # dataset that reads it, and whoever ignores that waits for ever.
+    one = tf.data.Dataset.from_tensors(tf.cast(offset, tf.int64))
+    one = one.map(tf.autograph.experimental.do_not_convert(read)).ignore_errors()
+    return one.concatenate(tf.data.Dataset.from_tensors(tf.constant(b""))).take(1).get_single_element()

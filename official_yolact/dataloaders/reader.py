@@ -21,9 +21,13 @@ def _make_file_reader(shards: shards_lib.Shards) -> Any:
 
     def read(index: Any) -> Any:
         file, first = files[index], firsts[index]
+        # A file that cannot be opened would be an error for ever, and ignoring it a wait for ever.
         # At its first damaged record TensorFlow gives up a file. From there on, and never else, each
         # record is read by itself.
-        sound = tf.data.TFRecordDataset(file).map(lambda record: (record, True))
+        opened = tf.data.Dataset.from_tensors(file).filter(
+            lambda file: tf.strings.length(framing.read_at(file, 0)) > 0
+        )
+        sound = opened.flat_map(tf.data.TFRecordDataset).map(lambda record: (record, True))
         missing = tf.data.Dataset.from_tensors((tf.constant(b""), False)).repeat()
         records = sound.ignore_errors(log_warning=True).concatenate(missing).take(counts[index])
 

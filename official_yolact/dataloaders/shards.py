@@ -160,7 +160,12 @@ def _check_beside(files: Sequence[str], known: dict[str, tuple[str, dict[str, An
                 "another conversion; remove it, or name the shards more exactly in input_path"
             )
     if len(known) < len(files):
-        logging.info("%d files without a manifest, such as %s", len(files) - len(known), files[0])
+        unlisted = [file for file in files if file not in known]
+        logging.warning(
+            "%d files have no manifest beside them, such as %s: whether they are complete cannot be told",
+            len(unlisted),
+            unlisted[0],
+        )
 
 
 def _check_size(file: str, path: str, entry: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import threading
 from typing import Any
 
@@ -123,24 +124,40 @@ def _find_in_example(example: Any, serialized: Any, num_classes: int) -> tuple[s
         return "class id out of range", f"{outside[:5]}; the model has 1..{num_classes - 1}"
     encoded = list(features["image/encoded"].bytes_list.value)
     if len(encoded) == 1:
-        error = _try(preprocess.decode_image, encoded[0])
+        error = _try(_compile_image_decoder(), encoded[0])
         if error:
             return "image undecodable", error
-    error = _try(lambda value: decoder.decode_record(value, num_classes)["image"], serialized)
+    error = _try(_compile_record_decoder(num_classes), serialized)
     if error:
         return "fields do not fit", error
     size = tf.shape(preprocess.decode_image(tf.constant(encoded[0])))[:2]
     for place, mask in enumerate(features["image/object/mask"].bytes_list.value):
-        error = _try(lambda value: decoder.decode_mask(value, size), mask)
+        error = _try(_compile_mask_decoder(), mask, size)
         if error:
             return "mask undecodable", f"instance {place}: {error}"
     return "not repeatable", "it can be read now: the storage or the memory failed for a moment"
 
 
-def _try(decode: Any, value: Any) -> str:
-    """Run a decoder in a graph, as training does; gives the error or nothing."""
+# In graphs, as in use: eagerly, TensorFlow fails to make some messages from the bytes.
+@functools.cache
+def _compile_image_decoder() -> Any:
+    return tf.function(preprocess.decode_image, autograph=False)
+
+
+@functools.cache
+def _compile_mask_decoder() -> Any:
+    return tf.function(decoder.decode_mask, autograph=False)
+
+
+@functools.cache
+def _compile_record_decoder(num_classes: int) -> Any:
+    return tf.function(lambda value: decoder.decode_record(value, num_classes)["image"], autograph=False)
+
+
+def _try(decode: Any, value: Any, *others: Any) -> str:
+    """Run a decoder; gives its error or nothing."""
     try:
-        tf.function(decode, autograph=False)(tf.constant(value))
+        decode(tf.constant(value), *others)
     except (tf.errors.OpError, UnicodeDecodeError, ValueError) as error:
         return _shorten(error)
     return ""
