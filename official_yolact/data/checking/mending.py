@@ -62,7 +62,7 @@ class Mender:
 
     @functools.cached_property
     def extents(self) -> tuple[columns.Floats, columns.Floats, columns.Floats]:
-        """How far the annotations of each image reach [N, 2] as x, y; least and largest size of their codes."""
+        """How far the annotations of each image reach [N, 2] as x, y; least and largest size of codes."""
         view = self.view
         reach = np.full((len(view.images), 2), -np.inf)
         least, most = np.full_like(reach, np.inf), np.full_like(reach, -np.inf)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import PIL.ImageOps
 
 from official_yolact.data import image_files
 from official_yolact.data.checking import check
@@ -47,10 +48,11 @@ def write(path: str, checked: check.Checked, rows: list[dict[str, Any]], images_
         f"<p>{len(checked.view.images)} images, {len(checked.view.annotations)} annotations,"
         f" {len(checked.view.categories)} categories; {len(rows)} findings.</p>",
     ]
+    painter = None if images_dir is None else _Painter(checked.view, images_dir)
     for row, finding in zip(rows, checked.found, strict=True):
         parts.append(_format_row(row))
-        if images_dir is not None:
-            parts += _draw_examples(checked.view, finding, images_dir)
+        if painter is not None:
+            parts += painter.draw_examples(finding)
         parts.append("</section>")
     temporary = f"{path}.incomplete"
     with open(temporary, "w", encoding="utf-8", errors="xmlcharrefreplace") as file:
@@ -69,68 +71,74 @@ def _format_row(row: dict[str, Any]) -> str:
     return "\n".join([*lines, "</dl>"])
 
 
-def _draw_examples(view: view_lib.View, finding: findings.Finding, images_dir: str) -> list[str]:
-    """Draw the first images of a finding, those annotations in red."""
-    if finding.section == "categories" or not finding.field or view.facts is None:
-        return []
-    positions = finding.positions.tolist()
-    of_images = finding.section == "images"
-    owners = dict.fromkeys(at if of_images else int(view.image_of[at]) for at in positions[:_MAX_DRAWN])
-    marked = set() if of_images else set(positions)
-    figures = []
-    for image in list(owners):
-        if image < 0 or view.facts[image].state != file_facts.FOUND:
-            continue
-        data = _draw(view, image, marked, images_dir)
-        if data:
-            source = base64.b64encode(data).decode()
-            name = _text(view.file_names[image])
-            figures.append(
-                f"<figure><img alt='' src='data:image/jpeg;base64,{source}'>"
-                f"<figcaption>{name}</figcaption></figure>"
-            )
-        if len(figures) == PICTURES_EACH:
-            break
-    return figures
+class _Painter:
+    """Draws annotations on small copies of their images."""
 
+    def __init__(self, view: view_lib.View, images_dir: str) -> None:
+        self._view, self._images_dir = view, images_dir
+        self._corners, self._drawable = geometry.corners(view), geometry.drawable(view)
 
-def _draw(view: view_lib.View, image: int, marked: set[int], images_dir: str) -> bytes | None:
-    facts = view.facts[image] if view.facts else None
-    if facts is None or facts.stored[0] * facts.stored[1] > image_files.MAX_PIXELS:
-        return None
-    try:
-        with PIL.Image.open(os.path.join(images_dir, facts.name)) as opened:
-            opened.draft("RGB", (_SIDE, _SIDE))
-            picture = opened.convert("RGB")
-    except Exception:  # a picture is an extra: the finding itself is told in words
-        return None
-    height, width = view.drawn_sides[image]
-    factor = min(1.0, _SIDE / max(picture.size))
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    picture = picture.resize(size)
-    scale = np.array([size[0] / width, size[1] / height])
-    draw = PIL.ImageDraw.Draw(picture)
-    own = np.flatnonzero(view.image_of == image)[:_MAX_DRAWN].tolist()
-    for at in sorted(own, key=lambda annotation: annotation in marked):
-        _draw_annotation(draw, view, at, scale, "#f22" if at in marked else "#2d2")
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()
+    def draw_examples(self, finding: findings.Finding) -> list[str]:
+        """Draw the first images of a finding, those annotations in red."""
+        view = self._view
+        if finding.section == "categories" or not finding.field or view.facts is None:
+            return []
+        of_images = finding.section == "images"
+        positions = finding.positions[:_MAX_DRAWN].tolist()
+        owners = dict.fromkeys(at if of_images else int(view.image_of[at]) for at in positions)
+        marked = set() if of_images else set(finding.positions.tolist())
+        figures: list[str] = []
+        for image in owners:
+            if image < 0 or view.facts[image].state != file_facts.FOUND:
+                continue
+            data = self._draw(image, view.facts[image], marked)
+            if data:
+                source = base64.b64encode(data).decode()
+                figures.append(
+                    f"<figure><img alt='' src='data:image/jpeg;base64,{source}'>"
+                    f"<figcaption>{_text(view.file_names[image])}</figcaption></figure>"
+                )
+            if len(figures) == PICTURES_EACH:
+                break
+        return figures
 
+    def _draw(self, image: int, facts: file_facts.FileFacts, marked: set[int]) -> bytes | None:
+        if facts.stored[0] * facts.stored[1] > image_files.MAX_PIXELS:
+            return None
+        try:
+            with PIL.Image.open(os.path.join(self._images_dir, facts.name)) as opened:
+                opened.draft("RGB", (_SIDE, _SIDE))
+                stated = tuple(self._view.drawn_sides[image])
+                turned = facts.orientation != 1 and stated == facts.upright
+                picture = (PIL.ImageOps.exif_transpose(opened) if turned else opened).convert("RGB")
+        except Exception:  # a picture is an extra: the finding itself is told in words
+            return None
+        height, width = self._view.drawn_sides[image]
+        factor = min(1.0, _SIDE / max(picture.size))
+        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+        picture = picture.resize(size)
+        scale = np.array([size[0] / width, size[1] / height])
+        draw = PIL.ImageDraw.Draw(picture)
+        own = np.flatnonzero(self._view.image_of == image)[:_MAX_DRAWN].tolist()
+        for at in sorted(own, key=lambda annotation: annotation in marked):
+            self._draw_annotation(draw, at, scale, "#f22" if at in marked else "#2d2")
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=80)
+        return buffer.getvalue()
 
-def _draw_annotation(draw: Any, view: view_lib.View, at: int, scale: Any, color: str) -> None:
-    """Draw polygons and box, as far as they are numbers near the image."""
-    corners = geometry.corners(view)[at : at + 1].reshape(2, 2) * scale
-    if _is_near(corners) and (corners[0] <= corners[1]).all():
-        draw.rectangle([tuple(corner) for corner in corners], outline=color)
-    segmentation = view.annotations[at].get("segmentation")
-    if not geometry.drawable(view)[at] or not isinstance(segmentation, list):
-        return
-    parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
-    for part in parts:
-        points = np.asarray(part, np.float64).reshape(-1, 2) * scale
-        if len(points) > 1 and _is_near(points):
-            draw.line([tuple(point) for point in [*points, points[0]]], fill=color, width=2)
+    def _draw_annotation(self, draw: Any, at: int, scale: Any, color: str) -> None:
+        """Draw polygons and box, as far as they are numbers near the image."""
+        corners = self._corners[at].reshape(2, 2) * scale
+        if _is_near(corners) and (corners[0] <= corners[1]).all():
+            draw.rectangle([tuple(corner) for corner in corners], outline=color)
+        segmentation = self._view.annotations[at].get("segmentation")
+        if not self._drawable[at] or not isinstance(segmentation, list):
+            return
+        parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
+        for part in parts:
+            points = np.asarray(part, np.float64).reshape(-1, 2) * scale
+            if len(points) > 1 and _is_near(points):
+                draw.line([tuple(point) for point in [*points, points[0]]], fill=color, width=2)
 
 
 def _is_near(points: Any) -> bool:
