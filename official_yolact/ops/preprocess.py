@@ -80,13 +80,15 @@ def decode_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> Tensor:
     Raises:
       tf.errors.InvalidArgumentError: not such a file, damaged, or too large.
     """
-    height_width = read_image_size(encoded)
+    pixels = tf.reduce_prod(read_image_size(encoded))
+    # Of other formats the header is not known, so that nothing would bound their size.
+    known = tf.debugging.assert_positive(pixels, message="not a JPEG, PNG, GIF or BMP file")
     within = tf.debugging.assert_less_equal(
-        tf.reduce_prod(height_width),
+        pixels,
         tf.constant(max_pixels, tf.int64),
         message=f"image of more than {max_pixels} pixels: scale it down",
     )
-    with tf.control_dependencies([] if within is None else [within]):
+    with tf.control_dependencies([check for check in (known, within) if check is not None]):
         encoded = tf.identity(encoded)
     image = tf.cond(
         tf.io.is_jpeg(encoded),
