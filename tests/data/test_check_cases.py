@@ -238,7 +238,9 @@ ROWS = [
 def test_each_case_is_found_with_file_id_and_field(row: Row, coco_case: Case, codes_of: Any) -> None:
     row.spoil(coco_case)
     clean = coco_case.folder / "clean.json"
-    exit_code, printed, errors = coco_case.check("--fix", "--output", str(clean))
+    page = coco_case.folder / "page.html"
+    exit_code, printed, errors = coco_case.check("--fix", "--output", str(clean), "--html", str(page))
+    assert f"{row.code} " in page.read_text(encoding="utf-8")
     finding = codes_of(printed)[row.code]
     assert printed["severities"]["error"] + printed["severities"]["warning"] > 0 or row.exit_code == 0
     assert finding["count"] >= 1
@@ -298,3 +300,32 @@ def test_a_wrong_folder_is_unusable_and_a_wrong_one_is_not_repaired_away(
     assert "would leave 0 images" in errors
     assert not (tmp_path / "clean.json").exists()
     assert len(os.listdir(images)) == 3
+
+
+def test_without_images_names_that_lead_out_are_still_found(coco_case: Case, codes_of: Any) -> None:
+    coco_case.data["images"][1]["file_name"] = "a/../../x.jpg"
+    coco_case.data["images"][2]["file_name"] = "..\\x.jpg"
+    exit_code, printed, _ = coco_case.check(images=False)
+    assert exit_code == 1
+    assert [example["id"] for example in codes_of(printed)["D42"]["first"]] == [2, 3]
+
+
+def test_headers_tell_sizes_and_formats_but_not_damage(coco_case: Case, codes_of: Any) -> None:
+    cut(0.5)(coco_case)
+    save_as_png(coco_case)
+    coco_case.draw(3, 50, 60).save(coco_case.images / "3.jpg")
+    cut(0.5)(coco_case)
+    exit_code, printed, _ = coco_case.check("--headers")
+    assert exit_code == 1
+    assert "D44" not in codes_of(printed)
+    assert "D04" in codes_of(printed)
+    assert {"D04", "D44"} <= set(codes_of(coco_case.check()[1]))
+
+
+def test_swapped_sizes_are_named_as_such(coco_case: Case, codes_of: Any) -> None:
+    for image_entry in coco_case.data["images"]:
+        image_entry["height"], image_entry["width"] = 128, 96
+    finding = codes_of(coco_case.check()[1])["D04"]
+    assert finding["count"] == 3
+    assert finding["detail"] == "3 are swapped"
+    assert "stated 128x96, file 96x128 (height x width), swapped" in finding["first"][0]["note"]

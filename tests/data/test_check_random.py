@@ -140,3 +140,19 @@ def _assert_drawable(path: str) -> None:
             shape, dropped = rasterize.clean_segmentation(annotation.segmentation, height, width, path)
             assert dropped == 0
             assert rasterize.rasterize(shape, height, width).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_files_end_no_process_by_a_signal_or_a_traceback(seed: int, coco_case: Any) -> None:
+    for part in range(20):
+        coco_case.data = _file(random.Random(7000 + 1000 * seed + part))
+        options = [
+            "--fix",
+            "-o",
+            str(coco_case.folder / "c.json"),
+            "--html",
+            str(coco_case.folder / "p.html"),
+        ]
+        code, printed, errors = coco_case.check(*options, images=part % 2 == 0)
+        assert (code == 2) == ("nothing is written" in errors)
+        assert bool(printed) == (code != 2)
