@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.fix != bool(args.output):
         raise ValueError("--fix and --output belong together: name the file to write")
-    leave = repair.parse_codes(args.leave)
+    repair.parse_codes(args.leave)
     if args.output:
         repair.refuse_inputs(args.output, [args.annotations, args.against])
     options = check.Options(
@@ -88,15 +88,23 @@ def run(args: argparse.Namespace) -> int:
 
         page.write(args.html, checked, rows, args.images)
     if args.fix:
-        repaired = repair.repair(checked, options.target, leave)
-        repair.write(args.output, repaired.view.content)
-        left = report.to_rows(repaired.found, repaired.view)
-        _show(repair.format_summary(repaired, args.output, left), args.json)
-        result["fixed"] = {"output": args.output, "repaired": repaired.counts, "findings": left}
-        rows = left
+        rows, result["fixed"] = _fix(args, checked, options.target)
     if args.json:
         print(json.dumps(result))
     return int(report.has_faults(rows))
+
+
+def _fix(args: argparse.Namespace, checked: Any, target: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Write the repaired annotations; give what is left, and what was done."""
+    from official_yolact.data.checking import repair
+    from official_yolact.data.checking import report
+
+    repaired = repair.repair(checked, target, repair.parse_codes(args.leave))
+    repair.write(args.output, repaired.view.content)
+    left = report.to_rows(repaired.found, repaired.view)
+    _show(repair.format_summary(repaired, args.output, left), args.json)
+    done = {"repaired": repaired.counts, "removed": repaired.removed, "findings": left}
+    return left, {"output": args.output, **done}
 
 
 def _show(text: str, as_json: bool) -> None:

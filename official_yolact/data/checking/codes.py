@@ -33,7 +33,6 @@ class Code:
     cure: str
 
 
-_FIX = "--fix"
 _DROP = "--fix removes them"
 _HAND = "by hand"
 
