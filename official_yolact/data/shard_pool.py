@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from multiprocessing import connection
+from multiprocessing import resource_tracker
 from typing import Any
 
 from official_yolact.data import shard_writer
@@ -107,6 +108,7 @@ def _ended(process: Any) -> OSError:
 
 def _serve(pipe: Any, writer: shard_writer.ShardWriter, folder: str) -> None:
     """Write shards until none is sent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     report = _Report(pipe)
     with work_folder.work_in(folder):
@@ -155,6 +157,8 @@ class _Report:
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Keep Ctrl-C from processes that are started meanwhile: the parent ends them."""
+    # Its start, which is part of that of the first process, would let them through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
