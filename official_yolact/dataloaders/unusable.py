@@ -151,7 +151,7 @@ def _compile_mask_decoder() -> Any:
 
 @functools.cache
 def _compile_record_decoder(num_classes: int) -> Any:
-    return tf.function(lambda value: decoder.decode_record(value, num_classes)["image"], autograph=False)
+    return tf.function(lambda value: decoder.decode_record(value, num_classes), autograph=False)
 
 
 def _try(decode: Any, value: Any, *others: Any) -> str:

@@ -29,7 +29,7 @@ def _ids(dataset: Any, batches: int = 100) -> list[list[int]]:
     return [labels["image_id"].tolist() for _, labels in dataset.take(batches).as_numpy_iterator()]
 
 
-@pytest.mark.parametrize("batch", [3, 7])
+@pytest.mark.parametrize("batch", [3, 7, 64])
 def test_evaluation_gives_every_record_once_in_full_batches(
     path: str, model: configs.YolactModel, batch: int
 ) -> None:
@@ -97,9 +97,46 @@ def test_a_batch_that_does_not_divide_is_named(path: str, model: configs.YolactM
 
 
 def test_what_would_break_the_order_is_refused(path: str, model: configs.YolactModel) -> None:
-    for fields in ({"cache": True}, {"tfds_name": "coco"}, {"enable_tf_data_service": True}):
+    for fields in ({"cache": True}, {"tfds_name": "coco"}):
         with pytest.raises(ValueError, match=next(iter(fields))):
             input_reader.build_dataset(_config(path, True, 2, **fields), model, 0)
+
+
+def test_evaluation_refuses_the_service_and_training_needs_its_address(
+    path: str, model: configs.YolactModel
+) -> None:
+    with pytest.raises(ValueError, match="evaluation needs every record once"):
+        input_reader.build_dataset(_config(path, False, 2, enable_tf_data_service=True), model, 0)
+    with pytest.raises(ValueError, match="tf_data_service_address"):
+        input_reader.build_dataset(_config(path, True, 2, enable_tf_data_service=True), model, 0)
+
+
+def test_the_workers_of_the_service_give_whole_epochs_of_the_same_examples(
+    path: str, model: configs.YolactModel
+) -> None:
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    config = tf.data.experimental.service.WorkerConfig(dispatcher.target.split("://")[1])
+    workers = [tf.data.experimental.service.WorkerServer(config) for _ in range(2)]
+    fields = {
+        "enable_tf_data_service": True,
+        "tf_data_service_address": dispatcher.target,
+        "tf_data_service_job_name": "train",
+    }
+    served = input_reader.build_dataset(_config(path, True, 7, **fields), model, 5)
+    direct = input_reader.build_dataset(_config(path, True, 7), model, 5)
+    expected = {
+        int(position): int(image_id)
+        for _, labels in direct.take(8).as_numpy_iterator()
+        for position, image_id in zip(labels["seed"][:, 1], labels["image_id"], strict=True)
+    }
+    epochs = set()
+    for _, labels in served.take(4).as_numpy_iterator():
+        assert sorted(labels["image_id"]) == [-1, 1, 2, 4, 5, 6, 7]
+        for position, image_id in zip(labels["seed"][:, 1], labels["image_id"], strict=True):
+            assert expected.get(int(position), image_id) == image_id
+        epochs.add(int(labels["seed"][0, 1]) // 7)
+    assert len(epochs) == 4
+    del served, workers, dispatcher
 
 
 def test_the_data_section_s_own_seed_goes_first(path: str, model: configs.YolactModel) -> None:

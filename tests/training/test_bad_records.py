@@ -2,6 +2,7 @@
 
 import pytest
 
+from official_yolact.dataloaders import unusable
 from official_yolact.training import bad_records
 
 
@@ -24,3 +25,33 @@ def test_more_than_the_limit_end_the_training_with_the_cure():
 
 def test_a_limit_of_one_bears_everything():
     assert bad_records.BadRecords(1.0).update(10, 1.0)
+
+
+FAULTS = [
+    unusable.Fault("train-0.tfrecord", 7, "42", "image undecodable", "no known format"),
+    unusable.Fault("train-1.tfrecord", 3, "", "record damaged", "wrong checksum at byte 90"),
+]
+
+
+def test_reasons_are_counted_and_the_records_named_once():
+    watch = bad_records.BadRecords(0.01)
+    first = watch.update(1000, 0.002, FAULTS)
+    assert "image undecodable: 1, record damaged: 1" in first
+    assert "train-0.tfrecord: record 7, image 42: image undecodable (no known format)" in first
+    again = watch.update(1000, 0.002, FAULTS)
+    assert "4 of 2000 records" in again
+    assert "train-0.tfrecord" not in again
+
+
+def test_the_end_of_the_training_lists_the_records():
+    with pytest.raises(
+        ValueError, match=r"(?s)record 7, image 42: image.*train-1.tfrecord: record 3: record dam"
+    ):
+        bad_records.BadRecords(0.0).update(100, 0.02, FAULTS)
+
+
+def test_one_bad_record_of_a_large_set_does_not_end_a_short_first_loop():
+    watch = bad_records.BadRecords(0.001)
+    assert watch.update(100, 0.01, FAULTS[:1], num_records=100_000)
+    with pytest.raises(ValueError, match="102 of 200 records"):
+        watch.update(100, 1.01, FAULTS, num_records=100_000)
