@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -104,3 +105,16 @@ def test_masks_that_do_not_learn_are_reported(tiny_records, tmp_path, caplog):
     assert params.task.losses.mask_weight == 6.125
     run.run(params, "train", str(tmp_path))
     assert scalars(tmp_path / "train")["mask_loss"]
+
+
+def test_a_damaged_record_ends_the_training_with_its_name_or_is_borne(tiny_records, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_records, data)
+    (shard,) = data.glob("train-*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[200] ^= 1  # in the payload of the first record
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"(?s)max_bad_fraction.*{shard.name}: record 0: record damaged"):
+        run.run(small(data), "train", str(tmp_path / "first"))
+    run.run(small(data, "task.train_data.max_bad_fraction=1.0"), "train", str(tmp_path / "second"))
+    assert tf.train.latest_checkpoint(str(tmp_path / "second")).endswith("ckpt-8")
