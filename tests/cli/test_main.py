@@ -65,7 +65,10 @@ def test_the_module_and_the_function_are_the_same_program():
         (["predict", "m", "s"], "required: --output"),
         (["predict", "m", "s", "--output", "o", "--score-threshold", "2"], "2 is not a number from 0 to 1"),
         (["predict", "m", "s", "--output", "o", "--score-threshold", "x"], "x is not a number from 0 to 1"),
-        (["predict", "m", "s", "--output", "o", "--max-detections", "0"], "0 is not a whole number that is 1 or more"),
+        (
+            ["predict", "m", "s", "--output", "o", "--max-detections", "0"],
+            "0 is not a whole number that is 1 or more",
+        ),
     ],
 )
 def test_bad_usage_is_told_in_words_with_exit_code_2(capsys, arguments, says):
