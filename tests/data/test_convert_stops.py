@@ -84,6 +84,8 @@ def start(data: pathlib.Path, output: pathlib.Path, workers: int = 2, **options:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # A shell that runs the tests in the background makes them, and their children, deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
     return process, token
