@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf import message_factory
 
-from official_yolact.data import crc32c
+from official_yolact.ops import crc32c
 
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 

@@ -15,50 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from official_yolact.ops import crc32c
+
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 UNREADABLE = -1
 """Stands for the offset of a record that cannot be read."""
 
 _CURE = "it was cut short, is damaged or is no TFRecord file; convert the data again"
-_POLYNOMIAL = 0x82F63B78
-_MASK_DELTA = 0xA282EAD8
-_WORD = 0xFFFFFFFF
-
-
-def _make_table() -> tuple[int, ...]:
-    table = []
-    for value in range(256):
-        crc = value
-        for _ in range(8):
-            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _make_table()
-
-
-def masked_crc(data: bytes) -> int:
-    """Compute the checksum that TFRecord files hold: CRC-32C, rotated and shifted.
-
-    Source: RFC 3720, appendix B.4, for CRC-32C; the TFRecord format for the mask.
-    """
-    crc = _WORD
-    for byte in data:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    crc ^= _WORD
-    return ((crc >> 15 | crc << 17 & _WORD) + _MASK_DELTA) & _WORD
 
 
 def _mend_length(header: bytes) -> int | None:
     """Give the length of a header in which one bit has flipped; None if it was more."""
     length, stored = struct.unpack("<QI", header)
-    if (masked_crc(header[:8]) ^ stored).bit_count() == 1:
+    if (crc32c.masked_crc32c(header[:8]) ^ stored).bit_count() == 1:
         return int(length)
     for bit in range(64):
         candidate = length ^ 1 << bit
-        if masked_crc(struct.pack("<Q", candidate)) == stored:
+        if crc32c.masked_crc32c(struct.pack("<Q", candidate)) == stored:
             return int(candidate)
     return None
 
@@ -74,7 +48,7 @@ def _walk(stream: Any, file: str, size: int) -> list[int]:
                 f"{file}: the record at byte {offset} does not fit into the file's {size} bytes: {_CURE}"
             )
         length, stored = struct.unpack("<QI", header)
-        sound = masked_crc(header[:8]) == stored
+        sound = crc32c.masked_crc32c(header[:8]) == stored
         mended = length if sound else _mend_length(header)
         if mended is None:
             raise OSError(f"{file}: no record begins at byte {offset}, where one should: {_CURE}")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_yolact.data import crc32c
 from official_yolact.data import record_file
+from official_yolact.ops import crc32c
 
 
 def crc_bit_by_bit(data: bytes) -> int:

@@ -74,10 +74,10 @@ def _flip(file: pathlib.Path, byte: int, bit: int = 3) -> None:
 
 
 def _header(length: int) -> bytes:
-    from official_yolact.dataloaders import framing
+    from official_yolact.ops import crc32c
 
     packed = struct.pack("<Q", length)
-    return packed + struct.pack("<I", framing.masked_crc(packed))
+    return packed + struct.pack("<I", crc32c.masked_crc32c(packed))
 
 
 def _read(folder: pathlib.Path, verify: str = "records", path: str | None = None) -> Any:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from official_yolact.dataloaders import framing
 from official_yolact.dataloaders import reader
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.ops import crc32c
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_file_that_was_cut_is_named_with_the_place(
 def test_a_length_beyond_the_file_is_refused(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "train.tfrecord"
     length = (40 << 30).to_bytes(8, "little")
-    file.write_bytes(length + framing.masked_crc(length).to_bytes(4, "little") + bytes(100))
+    file.write_bytes(length + crc32c.masked_crc32c(length).to_bytes(4, "little") + bytes(100))
     with pytest.raises(OSError, match="at byte 0 does not fit"):
         framing.index_records(str(file))
 
