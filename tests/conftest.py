@@ -103,6 +103,13 @@ def tiny_records(tmp_path_factory):
     return os.path.join(folder, "records")
 
 
+@pytest.fixture(scope="session")
+def helper_environment() -> dict[str, str]:
+    """Environment of a process that imports what this one does, and the helpers beside this file."""
+    places = [str(pathlib.Path(__file__).parent), *sys.path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+
+
 def _load_helper(name: str) -> types.ModuleType:
     """Load a helper module of the tests of checkpoints, which several folders use."""
     path = pathlib.Path(__file__).with_name("checkpoints") / f"{name}.py"
