@@ -37,6 +37,7 @@ class YolactExperiment(cfg.ExperimentConfig):
     schedule_batch_size: int = 0
     task: yolact.YolactTask = dataclasses.field(default_factory=yolact.YolactTask)
     trainer: training.TrainerConfig = dataclasses.field(default_factory=training.TrainerConfig)
+    runtime: training.RuntimeConfig = dataclasses.field(default_factory=training.RuntimeConfig)
 
 
 def yolact_resnet50_coco() -> YolactExperiment:

@@ -78,11 +78,11 @@ def prepare(params: experiments.YolactExperiment) -> None:
 
 def _count_gpus(runtime: cfg.RuntimeConfig) -> int:
     """Take the stated number, or the visible GPUs where none is stated."""
-    visible = len(tf.config.list_physical_devices("GPU"))
-    if runtime.distribution_strategy not in ("mirrored", "one_device") or runtime.num_gpus or not visible:
+    if runtime.num_gpus is not None:
         return int(runtime.num_gpus)
-    used = visible if runtime.distribution_strategy == "mirrored" else 1
-    logging.info("runtime.num_gpus is 0 and %d GPUs are visible: using %d", visible, used)
+    visible = len(tf.config.list_physical_devices("GPU"))
+    used = min(visible, 1) if runtime.distribution_strategy == "one_device" else visible
+    logging.info("runtime.num_gpus is not set and %d GPUs are visible: using %d", visible, used)
     return used
 
 
