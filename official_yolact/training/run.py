@@ -53,7 +53,8 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
     if "train" in mode:
         batch_norm.decide_freeze(params, strategy.num_replicas_in_sync, model_dir)
         train_utils.serialize_config(params, model_dir)
-    # After it is written: another machine that reads it may have other GPUs.
+    # A copy: what is written stays open, since another machine that reads it may have other GPUs.
+    params = params.replace()
     params.runtime.num_gpus = num_gpus
     with strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
