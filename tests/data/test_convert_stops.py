@@ -73,6 +73,11 @@ def reference(data: pathlib.Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in output.iterdir()}
 
 
+def listen_to_interrupts() -> None:
+    """Take back what a shell that runs the tests in the background does: it makes children deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(data: pathlib.Path, output: pathlib.Path, workers: int = 2, **options: Any) -> Any:
     token = uuid.uuid4().hex
     command = [sys.executable, "-m", "official_yolact", "data", "convert", str(data / "annotations.json")]
@@ -84,9 +89,7 @@ def start(data: pathlib.Path, output: pathlib.Path, workers: int = 2, **options:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        # A shell that runs the tests in the background makes them, and their children, deaf to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,
+        **{"preexec_fn": listen_to_interrupts, **options},
     )
     return process, token
 
