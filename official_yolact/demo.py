@@ -13,9 +13,9 @@ import cv2
 from official_yolact.configs import loading
 from official_yolact.data import convert
 from official_yolact.data import shapes
+from official_yolact.drawing import visualization
 from official_yolact.evaluation import table
 from official_yolact.serving import loading as serving
-from official_yolact.serving import visualization
 from official_yolact.training import run as training
 
 CONFIG = "yolact_tiny_shapes_cpu.yaml"

@@ -45,6 +45,22 @@ def load_categories(input_path: str | Sequence[str]) -> categories_lib.Categorie
         raise ValueError(f"{path}: no list of categories with id and name ({error}): {_CURE}") from error
 
 
+def load_class_names(input_path: str | Sequence[str], num_classes: int) -> list[str]:
+    """Read the names of class 1, 2, ...; where no manifest has them, `class 1`, `class 2`, ...
+
+    Args:
+      input_path: as in `DataConfig`.
+      num_classes: C, with the background.
+
+    Returns:
+      C - 1 names.
+    """
+    try:
+        return list(load_categories(input_path).names)
+    except FileNotFoundError:
+        return [f"class {number}" for number in range(1, num_classes)]
+
+
 def find_annotations(input_path: str | Sequence[str]) -> str:
     """Find the `instances-NAME.json` that was written beside the shards.
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from official_yolact.drawing import visualization
 from official_yolact.evaluation import segmentation
-from official_yolact.serving import visualization
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from official_yolact import categories as categories_lib
 from official_yolact.data import coco_json
 from official_yolact.data import image_files
 from official_yolact.data import rasterize
-from official_yolact.serving import visualization
+from official_yolact.drawing import visualization
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""

@@ -11,7 +11,7 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.configs import yolact as configs
-from official_yolact.serving import examples
+from official_yolact.drawing import examples
 
 
 def test_shapes_then_convert_then_show_gives_pictures(

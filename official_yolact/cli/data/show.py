@@ -101,7 +101,8 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
     from official_yolact.dataloaders import input_reader
-    from official_yolact.serving import examples
+    from official_yolact.dataloaders import manifests
+    from official_yolact.drawing import examples
 
     params = loading.load_config(args.config, args.overrides)
     task = params.task
@@ -110,49 +111,23 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
         raise ValueError(f"task.{args.data}_data.input_path is empty: add it as key=value")
     data.override({"global_batch_size": args.count})
     images, labels = next(iter(input_reader.build_dataset(data, task.model, task.seed)))
-    names = _class_names(data.input_path, task.model.num_classes)
-    pictures = []
-    for row in range(args.count):
-        if int(labels["image_id"][row]) < 0:
-            continue
-        one: Any = {key: value[row].numpy() for key, value in labels.items()}
-        pictures.append(examples.draw_example(images[row].numpy(), one, task.model.normalization, names))
-    return pictures
+    names = manifests.load_class_names(data.input_path, task.model.num_classes)
+    return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
 
 
 def _write(pictures: list[Any], args: argparse.Namespace) -> int:
     import cv2
 
-    from official_yolact.serving import visualization
+    from official_yolact.drawing import visualization
 
     os.makedirs(args.output, exist_ok=True)
     paths = [os.path.join(args.output, f"{number:03d}.png") for number in range(len(pictures))]
     for path, picture in zip(paths, pictures, strict=True):
         cv2.imwrite(path, picture[..., ::-1])
-    small = [_shrink(picture) for picture in pictures]
+    small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
     cv2.imwrite(paths[-1], visualization.tile(small, columns=4)[..., ::-1])
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     if args.json:
         print(json.dumps({"pictures": paths[:-1], "sheet": paths[-1]}))
     return 0
-
-
-def _shrink(picture: Any) -> Any:
-    """Bring a picture to what a sheet has room for."""
-    import cv2
-
-    factor = _SHEET_SIDE / max(picture.shape[:2])
-    if factor >= 1:
-        return picture
-    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def _class_names(input_path: str, num_classes: int) -> list[str]:
-    from official_yolact.dataloaders import manifests
-
-    try:
-        return list(manifests.load_categories(input_path).names)
-    except FileNotFoundError:
-        return [f"class {number}" for number in range(1, num_classes)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from official_yolact.serving import visualization
+from official_yolact.drawing import visualization
 
 
 def photo(height=120, width=160):

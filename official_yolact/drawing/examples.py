@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from official_yolact import schema
 from official_yolact.configs import yolact as configs
-from official_yolact.serving import visualization
+from official_yolact.drawing import visualization
 
 MIN_SIDE = 384
 """Smaller inputs are enlarged by a whole factor to about this."""
@@ -33,7 +34,7 @@ def draw_example(
       uint8 RGB picture with the boxes, classes and prototype-grid masks of the labels; crowds are
       marked in their names.
     """
-    pixels = np.asarray(image) * np.asarray(normalization.std) + np.asarray(normalization.mean)
+    pixels = restore_pixels(image, normalization)
     height, width = pixels.shape[:2]
     rows = range(int(labels["num_instances"]))
     classes = [int(labels["classes"][row]) for row in rows]
@@ -43,7 +44,7 @@ def draw_example(
         soft = np.asarray(labels["masks"][row], np.float32)
         masks[row] = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
     return visualization.draw_instances(
-        np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
+        pixels,
         np.asarray(labels["boxes"])[: len(rows)] * [height, width, height, width],
         classes,
         [
@@ -53,3 +54,36 @@ def draw_example(
         masks=masks,
         zoom=max(1, round(MIN_SIDE / min(height, width))),
     )
+
+
+def draw_batch(
+    images: schema.Tensor,
+    labels: schema.Labels,
+    normalization: configs.Normalization,
+    names: Sequence[str],
+) -> list[visualization.Picture]:
+    """Draw the examples of a batch; those whose record could not be used are left out.
+
+    Args:
+      images: float [B, H, W, 3], normalised.
+      labels: of the batch.
+      normalization: of the model, which is undone.
+      names: of class 1, 2, ...
+
+    Returns:
+      uint8 RGB pictures, at most B.
+    """
+    columns = {key: np.asarray(value) for key, value in labels.items()}
+    pictures = []
+    for row in range(len(images)):
+        if columns["image_id"][row] < 0:
+            continue
+        one: Any = {key: value[row] for key, value in columns.items()}
+        pictures.append(draw_example(images[row], one, normalization, names))
+    return pictures
+
+
+def restore_pixels(image: schema.Tensor, normalization: configs.Normalization) -> visualization.Picture:
+    """Undo the normalisation of a network input, float [H, W, 3] to uint8 RGB [H, W, 3]."""
+    pixels = np.asarray(image, np.float32) * np.asarray(normalization.std) + np.asarray(normalization.mean)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)

@@ -109,6 +109,15 @@ def tile(images: Sequence[Picture], columns: int, gap: int = 8) -> Picture:
     return sheet
 
 
+def shrink(picture: Picture, side: int) -> Picture:
+    """Bring the longer side of a picture down to a number of pixels; smaller ones stay as they are."""
+    factor = side / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def choose_colors(classes: Sequence[int] | NDArray[Any]) -> list[Color]:
     """Choose an RGB colour for each instance: hues of classes lie apart, shades of instances near."""
     counters: dict[int, itertools.count[int]] = {}
