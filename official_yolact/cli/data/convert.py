@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
 def _add_policies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crowd",
+        type=lambda value: value.replace("_", "-"),
         choices=("keep", "as-instance", "drop"),
         default="keep",
         help="annotations with iscrowd 1 (%(default)s)",

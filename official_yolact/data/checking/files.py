@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from official_yolact.data import image_files
 from official_yolact.data.checking import columns
+from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
@@ -80,7 +81,6 @@ def check_sizes(view: view_lib.View) -> Findings:
     if view.facts is None:
         return
     wrong, as_stored, turned = (np.zeros(len(view.images), np.bool_) for _ in range(3))
-    notes: list[str] = []
     for at, (facts, sides) in enumerate(zip(view.facts, view.drawn_sides, strict=True)):
         if facts.state != file_facts.FOUND or min(facts.stored) < 1:
             continue
@@ -93,11 +93,33 @@ def check_sizes(view: view_lib.View) -> Findings:
             as_stored[at] = True
         else:
             wrong[at] = True
-            notes.append(_compare(stated, facts))
+    drawn_upright = _find_drawn_upright(view, as_stored)
+    wrong, as_stored = wrong | drawn_upright, as_stored & ~drawn_upright
+    notes = [_compare(tuple(view.drawn_sides[at]), view.facts[at]) for at in np.flatnonzero(wrong)]
     swapped = sum(note.endswith("swapped") for note in notes)
     yield from _noted("D04", wrong, "height", tuple(notes[:5]), f"{swapped} are swapped" if swapped else "")
     yield from findings.where("D46", "images", as_stored, "file_name")
     yield from findings.where("D49", "images", turned, "file_name")
+
+
+def _find_drawn_upright(view: view_lib.View, as_stored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark images that state the size of the stored photo, but whose objects were drawn on the upright one.
+
+    One image tells by objects that fit one of the two only. Where objects fit both, the rest of the set
+    decides: it came from one tool.
+    """
+    marked = np.zeros_like(as_stored)
+    if not as_stored.any() or not view.facts:
+        return marked
+    found = extents.measure(view)
+    fits = {
+        at: (found.fit(at, *view.facts[at].stored), found.fit(at, *view.facts[at].upright))
+        for at in np.flatnonzero(as_stored).tolist()
+        if view.facts[at].stored != view.facts[at].upright
+    }
+    if (False, True) in fits.values() and (True, False) not in fits.values():
+        marked[[at for at, (_, upright) in fits.items() if upright]] = True
+    return marked
 
 
 def check_same_file(view: view_lib.View) -> Findings:

@@ -14,6 +14,7 @@ import numpy as np
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.checking import columns
+from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
@@ -61,35 +62,16 @@ class Mender:
         return {name: _group(ids.values.tolist(), ids.usable.tolist()) for name, ids in sections.items()}
 
     @functools.cached_property
-    def extents(self) -> tuple[columns.Floats, columns.Floats, columns.Floats]:
-        """How far the annotations of each image reach [N, 2] as x, y; least and largest size of codes."""
-        view = self.view
-        reach = np.full((len(view.images), 2), -np.inf)
-        least, most = np.full_like(reach, np.inf), np.full_like(reach, -np.inf)
-        own = view.image_of >= 0
-        for corners in (view.outlines.box, geometry.corners(view)):
-            np.fmax.at(reach, view.image_of[own], corners[own, 2:])
-        own &= view.outlines.kind == outlines.RLE
-        np.minimum.at(least, view.image_of[own], view.outlines.size[own].astype(np.float64))
-        np.maximum.at(most, view.image_of[own], view.outlines.size[own].astype(np.float64))
-        return reach, least, most
+    def extents(self) -> extents.Extents:
+        """How far the annotations of each image reach."""
+        return extents.measure(self.view)
 
     def is_evident(self, image: int, height: int, width: int) -> bool:
         """Tell whether annotations were made on the file and not on a copy of the stated size."""
         stated = (float(self.view.drawn_sides[image, 0]), float(self.view.drawn_sides[image, 1]))
         swapped = stated == (width, height)
-        return self._fits(image, height, width) and (swapped or not self._fits(image, *stated))
-
-    def _fits(self, image: int, height: float, width: float) -> bool:
-        """Tell whether the annotations of an image lie inside a size, but for rounding."""
-        reach, least, most = self.extents
-        slack = geometry.SMALL_OVERHANG
-        if reach[image, 0] > width + slack or reach[image, 1] > height + slack:
-            return False
-        coded = np.isfinite(most[image, 0])
-        return not coded or bool(
-            (least[image] == most[image]).all() and (most[image] == (height, width)).all()
-        )
+        fit = self.extents.fit
+        return fit(image, height, width) and (swapped or not fit(image, *stated))
 
     def join(self, section: str, at: int, first: int, entry: Entry) -> Entry | None:
         """Give an entry up for the first of its kind, where both have an id of their own."""

@@ -143,6 +143,7 @@ def _repair_round(
     counts: collections.Counter[str] = collections.Counter()
     entries: dict[str, list[Any]] = {name: list(view.entries(name)) for name in view_lib.SECTIONS}
     mender = mending.Mender(view, splits.other_ids(view, other) if other is not None else {})
+    resized: set[int] = set()
     for finding in found:
         mend = mending.MENDS.get(finding.code)
         if finding.code not in allowed:
@@ -153,10 +154,13 @@ def _repair_round(
             section = entries[finding.section]
             for at in finding.positions.tolist():
                 old = section[at] if at < len(section) else None
-                if old is None:
+                # What is said of geometry was measured against the size that has just been changed.
+                if old is None or (_is_geometry(finding) and int(view.image_of[at]) in resized):
                     continue
                 section[at] = mend(mender, finding, at, old)
                 counts[finding.code] += section[at] != old
+                if finding.section == "images" and _is_resized(old, section[at]):
+                    resized.add(at)
     joined = {
         "image_id": mender.joined["images"],
         "category_id": mender.joined["categories"],
@@ -173,6 +177,14 @@ def _repair_round(
         **{name: [entry for entry in listed if entry is not None] for name, listed in entries.items()},
     }
     return view_lib.View(view.path, content, facts, view.unlisted), +counts
+
+
+def _is_geometry(finding: findings.Finding) -> bool:
+    return finding.section == "annotations" and "D60" <= finding.code <= "D79"
+
+
+def _is_resized(old: Any, new: Any) -> bool:
+    return new is not None and any(old.get(side) != new.get(side) for side in ("height", "width"))
 
 
 def _rewrite(annotations: list[Any], view: view_lib.View, field: str, ids: dict[int, int]) -> None:
