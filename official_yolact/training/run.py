@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 from absl import logging
 
-from official.common import distribute_utils
-from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_lib
 from official.core import train_utils
@@ -20,6 +19,9 @@ from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
 from official_yolact.training import batch_norm
+from official_yolact.training import controller
+from official_yolact.training import stopping
+from official_yolact.training import strategies
 from official_yolact.training import trainer as yolact_trainer
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
@@ -40,6 +42,7 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
     Raises:
       ValueError: an unknown mode; data that do not fit the configuration.
       OSError: missing data.
+      StopRequested: SIGTERM or SIGINT came while training; the last step is saved.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {MODES}")
@@ -48,26 +51,49 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
     _save_categories(params, mode, model_dir)
     if "train" in mode:
         _report_overfull(params.task.train_data)
-    num_gpus = _count_gpus(params.runtime)
-    strategy = _build_strategy(params.runtime, num_gpus)
+    devices = strategies.build(params.runtime)
+    strategies.check_batches(params, devices.strategy.num_replicas_in_sync, mode)
     if "train" in mode:
-        batch_norm.decide_freeze(params, strategy.num_replicas_in_sync, model_dir)
+        batch_norm.decide_freeze(params, devices.strategy.num_replicas_in_sync, model_dir)
         train_utils.serialize_config(params, model_dir)
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
-    params.runtime.num_gpus = num_gpus
-    with strategy.scope():
+    params.runtime.num_gpus = devices.num_gpus
+    stop = stopping.StopSignals()
+    with stop if "train" in mode else contextlib.nullcontext():
+        runner = _build_runner(params, mode, model_dir, devices, stop)
+        _, logs = runner.run()
+    return dict(logs)
+
+
+def _build_runner(
+    params: experiments.YolactExperiment,
+    mode: str,
+    model_dir: str,
+    devices: strategies.Devices,
+    stop: stopping.StopSignals,
+) -> Any:
+    """Build task, model, trainer and controller; the last checkpoint is restored on the way."""
+    with devices.strategy.scope():
         task = task_factory.get_task(params.task, logging_dir=model_dir)
         trainer = _build_trainer(params, task, mode, model_dir)
-    _, logs = train_lib.run_experiment(
-        distribution_strategy=strategy,
+    trainer.stop = stop
+    controller_cls = functools.partial(
+        controller.YolactController,
+        config=params.trainer,
+        model_dir=model_dir,
+        stop=stop,
+        is_chief=bool(devices.strategy.extended.should_checkpoint),
+    )
+    return train_lib.OrbitExperimentRunner(
+        distribution_strategy=devices.strategy,
         task=task,
         mode=mode,
         params=params,
         model_dir=model_dir,
         trainer=trainer,
+        controller_cls=controller_cls,
     )
-    return dict(logs)
 
 
 def prepare(params: experiments.YolactExperiment) -> None:
@@ -75,25 +101,6 @@ def prepare(params: experiments.YolactExperiment) -> None:
     # Model Garden's own layers may draw from this; everything of ours is stateless.
     tf_keras.utils.set_random_seed(params.task.seed)
     performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or "float32")
-
-
-def _count_gpus(runtime: cfg.RuntimeConfig) -> int:
-    """Take the stated number, or the visible GPUs where none is stated."""
-    if runtime.num_gpus is not None:
-        return int(runtime.num_gpus)
-    visible = len(tf.config.list_physical_devices("GPU"))
-    used = min(visible, 1) if runtime.distribution_strategy == "one_device" else visible
-    logging.info("runtime.num_gpus is not set and %d GPUs are visible: using %d", visible, used)
-    return used
-
-
-def _build_strategy(runtime: cfg.RuntimeConfig, num_gpus: int) -> tf.distribute.Strategy:
-    return distribute_utils.get_distribution_strategy(
-        distribution_strategy=runtime.distribution_strategy,
-        all_reduce_alg=runtime.all_reduce_alg,
-        num_gpus=num_gpus,
-        tpu_address=runtime.tpu,
-    )
 
 
 def _build_trainer(

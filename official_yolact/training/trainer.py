@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +10,12 @@ from absl import logging
 
 from official.core import base_trainer
 from official_yolact.training import bad_records
+from official_yolact.training import input_stage
+from official_yolact.training import input_watch
+from official_yolact.training import loop
 from official_yolact.training import plateau
+from official_yolact.training import starvation
+from official_yolact.training import stopping
 
 
 class YolactTrainer(base_trainer.Trainer):
@@ -17,6 +23,11 @@ class YolactTrainer(base_trainer.Trainer):
 
     Model Garden's trainer reads the data from the start after every restart, so a job that is
     pre-empted often trains on its first batches only.
+
+    Attributes:
+      stop: says when to leave the training; set it before the first step.
+      loop_start: global step at which the last training loop began.
+      eval_observers: are called with the outputs of each evaluation step, by replica.
     """
 
     def __init__(self, config: Any, task: Any, model: Any, optimizer: Any, **kwargs: Any):
@@ -31,22 +42,56 @@ class YolactTrainer(base_trainer.Trainer):
           **kwargs: see `official.core.base_trainer.Trainer`.
         """
         super().__init__(config, task, model, optimizer, **kwargs)
+        self.stop = stopping.StopSignals()
+        self._loop: loop.TrainLoop | None = None
         self._position_step: int | None = None
+        self.loop_start = 0
+        self.eval_observers: list[Callable[[Any], None]] = []
         self._bad_records = bad_records.BadRecords(config.task.train_data.max_bad_fraction)
         self._mask_watch = plateau.MaskPlateau(config.task.losses.mask_weight)
+        self._starvation = starvation.InputStarvation()
         if kwargs.get("train", True):
             create_slots(optimizer, model.trainable_variables)
+
+    def create_train_loop_fn(self) -> Callable[[Any, Any], Any]:
+        """Build the loop over training steps.
+
+        On a TPU it is Orbit's, as `trainer.train_tf_while_loop` says. Elsewhere it is `loop.TrainLoop`
+        whatever that says; `trainer.train_tf_function=false` runs the step eagerly, to look into it.
+        """
+        if loop.is_tpu(self.strategy):
+            built: Callable[[Any, Any], Any] = super().create_train_loop_fn()
+            return built
+        data = self.config.task.train_data
+        watch = input_watch.InputWatch(
+            self.config.trainer.input_timeout,
+            input_stage.InputStage(data, lambda: self.task.build_inputs(data)).describe,
+        )
+        step = tf.function(self._step_on) if self.config.trainer.train_tf_function else self._step_on
+        self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch)
+        return self._loop
+
+    def _step_on(self, inputs: Any) -> None:
+        self.train_step(iter((inputs,)))
+
+    def move_to_step(self, step: int) -> None:
+        """Make the next batch the one of a step, as after a restart or a recovery.
+
+        Args:
+          step: training steps that were done.
+        """
+        self.task.start_position = step * self.config.task.train_data.global_batch_size
+        logging.info("training data: start at example %d (step %d)", self.task.start_position, step)
+        self.train_dataset = self.distribute_dataset(self.task.build_inputs, self.config.task.train_data)
+        self._position_step = step
 
     def train_loop_begin(self) -> None:
         """Move the data to the global step when a restart or a recovery has moved the step."""
         super().train_loop_begin()
-        step = int(self.global_step.numpy())
-        if self._position_step == step:
-            return
-        if step or self._position_step is not None:
-            self.task.start_position = step * self.config.task.train_data.global_batch_size
-            logging.info("training data: start at example %d (step %d)", self.task.start_position, step)
-            self.train_dataset = self.distribute_dataset(self.task.build_inputs, self.config.task.train_data)
+        self.loop_start = step = int(self.global_step.numpy())
+        if step != (self._position_step or 0):
+            self.move_to_step(step)
+        self._position_step = step
 
     def train_loop_end(self) -> dict[str, Any]:
         """Collect the means of the loop; report masks that do not learn and records that teach nothing.
@@ -58,6 +103,7 @@ class YolactTrainer(base_trainer.Trainer):
         before, step = self._position_step or 0, int(self.global_step.numpy())
         self._position_step = step
         num_examples = (step - before) * self.config.task.train_data.global_batch_size
+        logs.update(self._measure_speed())
         for message in (
             self._mask_watch.update(step, float(logs["mask_loss"])),
             self._bad_records.update(
@@ -66,10 +112,36 @@ class YolactTrainer(base_trainer.Trainer):
                 self._take_faults(is_training=True),
                 self.task.unusable[True].num_records,
             ),
+            self._loop and self._starvation.update(*self._loop.times),
         ):
             if message:
                 logging.warning("%s", message)
         return logs
+
+    def _measure_speed(self) -> dict[str, float]:
+        """Give throughput and the share of waiting, where the loop has timed steps."""
+        if self._loop is None:
+            return {}
+        num_steps, seconds, wait_seconds = self._loop.times
+        images = num_steps * self.config.task.train_data.global_batch_size
+        return {
+            "images_per_second": images / seconds if seconds else 0.0,
+            "input_wait": wait_seconds / seconds if seconds else 0.0,
+        }
+
+    def eval_reduce(self, state: Any = None, step_outputs: Any = None) -> Any:
+        """Take the outputs of an evaluation step.
+
+        Raises:
+          StopRequested: a signal came, which ends an evaluation of one worker; its step is saved.
+        """
+        in_several = self.strategy.extended._in_multi_worker_mode()
+        if self.stop.signal_number is not None and not in_several:
+            logging.warning("stopping within an evaluation, which is done again when the run goes on")
+            raise stopping.StopRequested(self.stop.signal_number)
+        for observe in self.eval_observers:
+            observe(step_outputs)
+        return super().eval_reduce(state, step_outputs)
 
     def eval_end(self, aggregated_outputs: Any = None) -> Any:
         """Compute the numbers of an evaluation; name the records that it could not use."""

@@ -1,0 +1,152 @@
+"""Finding out which stage of the training input stands still."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib import parse
+
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import shards as shards_lib
+
+_READ_BYTES = 1 << 16
+_MAX_LISTED = 5
+
+
+class InputStage:
+    """Probes the stages of an input one after the other, from threads of its own.
+
+    What the stages of a running pipeline do cannot be seen from outside. So each probe does one
+    stage's work anew: what does not come to an end there is, most likely, what the pipeline waits for.
+    """
+
+    def __init__(self, data: configs.DataConfig, build_inputs: Callable[[], Any], timeout: float = 20.0):
+        """Take the input.
+
+        Args:
+          data: its section.
+          build_inputs: builds another pipeline like it.
+          timeout: seconds that a probe may take.
+        """
+        self._data = data
+        self._build_inputs = build_inputs
+        self._timeout = timeout
+
+    def describe(self) -> str:
+        """Say which stage stands still, and what that was concluded from."""
+        if self._data.enable_tf_data_service:
+            return self._describe_service(str(self._data.tf_data_service_address))
+        (files,) = _try_all([lambda: shards_lib.list_files(self._data.input_path)], self._timeout)
+        if isinstance(files, BaseException):
+            return f"reading records: {self._data.input_path} cannot be listed: {_explain(files)}"
+        return self._describe_files(files) or self._describe_pipeline(len(files))
+
+    def _describe_service(self, address: str) -> str:
+        place = parse.urlsplit(address if "//" in address else f"//{address}")
+        (answer,) = _try_all([lambda: _connect(place.hostname, place.port, self._timeout)], self._timeout)
+        if isinstance(answer, BaseException):
+            return f"tf.data service: nothing answers at {address}: {_explain(answer)}"
+        return (
+            f"tf.data service: its dispatcher at {address} takes connections, but no batch comes from the "
+            "workers; their logs say more"
+        )
+
+    def _describe_files(self, files: Sequence[str]) -> str | None:
+        probes = [lambda file=file: _read_begin(file) for file in files]
+        results = zip(files, _try_all(probes, self._timeout), strict=True)
+        silent = [
+            f"{file} ({_explain(result)})" for file, result in results if isinstance(result, BaseException)
+        ]
+        if not silent:
+            return None
+        more = f" and {len(silent) - _MAX_LISTED} more" if len(silent) > _MAX_LISTED else ""
+        return (
+            f"reading records: {len(silent)} of {len(files)} files cannot be read: "
+            f"{', '.join(silent[:_MAX_LISTED])}{more}; open in this process: {_list_open(files)}"
+        )
+
+    def _describe_pipeline(self, num_files: int) -> str:
+        begin, cpu_begin = time.monotonic(), time.process_time()
+        (batch,) = _try_all([lambda: next(iter(self._build_inputs()))], self._timeout)
+        seconds = time.monotonic() - begin
+        cores = (time.process_time() - cpu_begin) / max(seconds, 1e-6)
+        if not isinstance(batch, BaseException):
+            return (
+                f"batching or prefetching: all {num_files} files can be read and a new pipeline decodes, "
+                f"augments and batches in {seconds:.1f} s, so only the running one stands still"
+            )
+        state = (
+            f"is busy ({cores:.1f} cores): it may only be slow"
+            if cores > 0.5 * min(2, os.cpu_count() or 1)
+            else f"is idle ({cores:.1f} cores): it waits for something"
+        )
+        return (
+            f"decoding or augmenting: all {num_files} files can be read, but a new pipeline makes no batch "
+            f"({_explain(batch)}); the process {state}"
+        )
+
+
+def _try_all(probes: Sequence[Callable[[], Any]], timeout: float) -> list[Any]:
+    """Run probes side by side and give what each returns or raises; TimeoutError where one hangs.
+
+    A pool would wait for what hangs when the process ends, so these are daemon threads.
+    """
+    done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+
+    def run(index: int) -> None:
+        try:
+            done.put((index, probes[index]()))
+        except BaseException as error:  # whatever it is, it is the answer
+            done.put((index, error))
+
+    results: list[Any] = [TimeoutError(f"no answer within {timeout:g} s") for _ in probes]
+    for index in range(len(probes)):
+        threading.Thread(target=run, args=(index,), name=f"input probe {index}", daemon=True).start()
+    end = time.monotonic() + timeout
+    for _ in probes:
+        try:
+            index, result = done.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            break
+        results[index] = result
+    return results
+
+
+def _connect(host: str | None, port: int | None, timeout: float) -> None:
+    with socket.create_connection((host or "localhost", port or 0), timeout):
+        pass
+
+
+def _read_begin(file: str) -> int:
+    if "://" in file:
+        with tf.io.gfile.GFile(file, "rb") as stream:
+            return len(stream.read(_READ_BYTES))
+    with open(file, "rb") as stream:
+        return len(stream.read(_READ_BYTES))
+
+
+def _explain(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _list_open(files: Sequence[str]) -> str:
+    """Name the files among these that this process has open, where the system tells."""
+    known = {os.path.realpath(file) for file in files}
+    found = set()
+    try:
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                found.add(os.readlink(f"/proc/self/fd/{number}"))
+            except OSError:
+                continue
+    except OSError:
+        return "unknown"
+    return ", ".join(sorted(found & known)[:_MAX_LISTED]) or "none of them"

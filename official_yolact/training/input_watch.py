@@ -1,0 +1,99 @@
+"""A watch over the waiting for batches."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from absl import logging
+
+EXIT_CODE = 2
+
+
+class InputWatch:
+    """Says where the input stands still when no batch comes, and ends the run when none comes at all.
+
+    A thread that hangs inside TensorFlow cannot be interrupted from Python. After the first timeout
+    the log says which stage stands still and where each Python thread is; after the second the
+    process ends.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        diagnose: Callable[[], str],
+        end: Callable[[int], None] = os._exit,
+    ):
+        """Start watching.
+
+        Args:
+          timeout: seconds; 0: never.
+          diagnose: says what stands still; called in the watching thread.
+          end: ends the process.
+        """
+        self._timeout = timeout
+        self._diagnose = diagnose
+        self._end = end
+        self._since: float | None = None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch what is done inside."""
+        self._since = time.monotonic()
+        if self._timeout > 0 and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="input watch", daemon=True)
+            self._thread.start()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        reported: float | None = None
+        while not self._closed.wait(min(1.0, self._timeout / 4)):
+            since = self._since
+            if since is None:
+                continue
+            waited = time.monotonic() - since
+            if waited > 2 * self._timeout and reported == since:
+                logging.error(
+                    "no training batch for %.0f s: ending the run. What is saved stays; give the same "
+                    "command again to go on",
+                    waited,
+                )
+                _flush()
+                self._end(EXIT_CODE)
+            elif waited > self._timeout and reported != since:
+                reported = since
+                self._report(waited)
+
+    def _report(self, waited: float) -> None:
+        logging.error("no training batch for %.0f s (trainer.input_timeout)", waited)
+        try:
+            logging.error("the input stands still: %s", self._diagnose())
+        except Exception as error:  # the diagnosis must not hide that there is something to diagnose
+            logging.error("the input stands still; finding out where failed: %s", error)
+        _flush()
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.dump_traceback(sys.__stderr__ or sys.stderr, all_threads=True)
+
+
+def _flush() -> None:
+    logging.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()

@@ -1,0 +1,106 @@
+"""The loop over training steps: one compiled step, run from Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from official_yolact.training import agreement
+from official_yolact.training import input_watch
+from official_yolact.training import stopping
+
+
+class TrainLoop:
+    """Runs steps one by one, so that each can be timed and the run can be stopped after any of them.
+
+    The batch is fetched outside the compiled step. Orbit's own loop is a `tf.while_loop` that fetches
+    inside: nothing can be seen of it and it cannot be left before its end. On a TPU, where each return
+    to the host costs time, that one is used.
+
+    Attributes:
+      times: of the last call: how many steps the times are of, which leaves out the one that compiled
+        if there were others, their seconds, and how many of these no batch was there.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any], Any],
+        strategy: tf.distribute.Strategy,
+        stop: stopping.StopSignals,
+        watch: input_watch.InputWatch | None = None,
+    ):
+        """Take the step.
+
+        Args:
+          step: does one step on the inputs of every replica; a `tf.function`.
+          strategy: that the step runs under.
+          stop: says when to leave the loop.
+          watch: is told of the waiting for batches.
+        """
+        self._step = step
+        self._strategy = strategy
+        self._stop = stop
+        self._watch = watch
+        self._devices = [name for name in strategy.extended.worker_devices if "GPU" in name.upper()]
+        self._agree = agreement.make_agreement(strategy)
+        self._is_compiled = False
+        self.times = (0, 0.0, 0.0)
+
+    def __call__(self, iterator: Any, num_steps: Any) -> None:
+        """Do steps until there are enough or the run is to stop; at least one.
+
+        Args:
+          iterator: of the inputs.
+          num_steps: int or int32 [].
+
+        Raises:
+          ValueError: the inputs came to an end.
+        """
+        steps: list[tuple[float, float]] = []
+        compiling = not self._is_compiled
+        for _ in range(int(num_steps)):
+            begin = time.monotonic()
+            inputs = self._fetch(iterator)
+            wait_seconds = time.monotonic() - begin
+            self._run_step(inputs)
+            steps.append((time.monotonic() - begin, wait_seconds))
+            if self._agree(self._stop.is_requested):
+                break
+        timed = steps[1:] if compiling and len(steps) > 1 else steps
+        self.times = (len(timed), sum(step[0] for step in timed), sum(step[1] for step in timed))
+
+    def _fetch(self, iterator: Any) -> Any:
+        try:
+            if self._watch is None:
+                return next(iterator)
+            with self._watch.waiting():
+                return next(iterator)
+        except (StopIteration, tf.errors.OutOfRangeError) as error:
+            raise ValueError("the training data came to an end, which they never should") from error
+
+    def _run_step(self, inputs: Any) -> None:
+        if self._is_compiled:
+            self._step(inputs)
+            self._synchronize()
+            return
+        logging.info("compiling the training step ...")
+        begin = time.monotonic()
+        self._step(inputs)
+        self._synchronize()
+        self._is_compiled = True
+        logging.info("compiled the training step and did it once in %.1f s", time.monotonic() - begin)
+
+    def _synchronize(self) -> None:
+        """Wait for the GPUs: else the time that they compute would count as waiting for the input."""
+        for device in self._devices:
+            with tf.device(device):
+                tf.raw_ops.SyncDevice()
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    """Tell whether a strategy runs on TPUs."""
+    return isinstance(strategy, tf.distribute.TPUStrategy | tf.distribute.experimental.TPUStrategy)
