@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,29 @@ class CocoEvaluator:
     def reset(self) -> None:
         """Forget all detections."""
         self._seen: set[int] = set()
-        self._num_unlisted = 0
+        self.num_unlisted = 0
         self.box_results: list[results_lib.Result] = []
         self.mask_results: list[results_lib.Result] = []
+
+    def replace(
+        self,
+        image_ids: Iterable[int],
+        box_results: list[results_lib.Result],
+        mask_results: list[results_lib.Result],
+        num_unlisted: int,
+    ) -> None:
+        """Take what several evaluators together have collected in place of what this one has.
+
+        Args:
+          image_ids: of the evaluated images, those without detections included.
+          box_results: their detections.
+          mask_results: their detections.
+          num_unlisted: images among them that the annotation file does not list.
+        """
+        listed = self.groundtruth.images if self.groundtruth else None
+        self._seen = {image_id for image_id in image_ids if listed is None or image_id in listed}
+        self.box_results, self.mask_results = box_results, mask_results
+        self.num_unlisted = num_unlisted
 
     def update(
         self,
@@ -80,7 +100,7 @@ class CocoEvaluator:
             if weights[index] == 0 or image_id in self._seen:
                 continue
             if self.groundtruth and image_id not in self.groundtruth.images:
-                self._num_unlisted += 1
+                self.num_unlisted += 1
                 continue
             self._seen.add(image_id)
             height, width = (round(float(side)) for side in image_info[index, 0])
@@ -99,9 +119,9 @@ class CocoEvaluator:
         """
         if self.groundtruth is None:
             raise ValueError("no annotation file: there is nothing to measure the detections against")
-        if self._num_unlisted and not self._seen:
+        if self.num_unlisted and not self._seen:
             raise ValueError(
-                f"{self.groundtruth.path}: lists none of the {self._num_unlisted} evaluated images: "
+                f"{self.groundtruth.path}: lists none of the {self.num_unlisted} evaluated images: "
                 "name the annotation file of the evaluated images"
             )
         missing = len(self.groundtruth.images) - len(self._seen)

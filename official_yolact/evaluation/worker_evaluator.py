@@ -1,0 +1,121 @@
+"""COCO evaluation over the parts of a data set that several workers evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from official_yolact.evaluation import coco_evaluator
+from official_yolact.evaluation import exchange
+from official_yolact.evaluation import worker_part
+
+
+class WorkerEvaluator:
+    """Hands this worker's detections to a COCO evaluator and measures those of all workers together.
+
+    The numbers are those that one process would give: the records that the workers have seen must
+    be those that it would have seen, each once; the chief measures, and every worker gets its
+    numbers, so that whatever is decided by them is decided alike everywhere.
+    """
+
+    def __init__(self, evaluator: coco_evaluator.CocoEvaluator) -> None:
+        """Take the evaluator, which is emptied.
+
+        Args:
+          evaluator: with the ground truth; afterwards the chief's holds the detections of all workers.
+        """
+        self._evaluator = evaluator
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all detections."""
+        self._evaluator.reset()
+        self._positions: list[NDArray[np.integer[Any]]] = []
+        self._image_ids: list[NDArray[np.integer[Any]]] = []
+
+    def update(
+        self,
+        positions: NDArray[np.integer[Any]],
+        image_ids: NDArray[np.integer[Any]],
+        image_info: NDArray[np.floating[Any]],
+        weights: NDArray[np.floating[Any]],
+        detections: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Take the detections of a batch.
+
+        Args:
+          positions: int [B]; number of the record in the data set; examples that fill up a batch have
+            numbers beyond it.
+          image_ids: int [B].
+          image_info: see `CocoEvaluator.update`.
+          weights: see there.
+          detections: see there.
+
+        Raises:
+          ValueError: an image has another size than the annotation file states.
+        """
+        self._positions.append(positions)
+        self._image_ids.append(image_ids)
+        self._evaluator.update(image_ids, image_info, weights, detections)
+
+    def evaluate(self, num_records: int) -> dict[str, float]:
+        """Compute AP and AR over the images of all workers; each of them must call this.
+
+        Args:
+          num_records: of the data set.
+
+        Returns:
+          See `CocoEvaluator.evaluate`; the same numbers on every worker.
+
+        Raises:
+          ValueError: records were evaluated twice or not at all, the workers read different data, or
+            what `CocoEvaluator.evaluate` raises; every worker raises it.
+          tf.errors.OpError: another worker has ended.
+        """
+        strategy = tf.distribute.get_strategy()
+        part = self._collect(num_records)
+        if exchange.count_workers(strategy) == 1:
+            worker_part.check_parts([part])
+            return self._evaluator.evaluate()
+        received = exchange.gather_bytes(part.to_bytes(), strategy)
+        answer = self._measure(received) if exchange.is_chief(strategy) else {}
+        answer = json.loads(exchange.send_from_chief(json.dumps(answer).encode(), strategy))
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        scores: dict[str, float] = answer["scores"]
+        return scores
+
+    def _collect(self, num_records: int) -> worker_part.WorkerPart:
+        positions = np.concatenate(self._positions or [np.zeros(0, np.int64)])
+        image_ids = np.concatenate(self._image_ids or [np.zeros(0, np.int64)])
+        is_record = positions < num_records
+        return worker_part.WorkerPart(
+            num_records,
+            len(positions),
+            positions[is_record].tolist(),
+            image_ids[is_record].tolist(),
+            self._evaluator.num_unlisted,
+            self._evaluator.box_results,
+            self._evaluator.mask_results,
+        )
+
+    def _measure(self, received: Sequence[bytes]) -> dict[str, Any]:
+        """Put the parts together and measure; an error is an answer too, for all wait for one."""
+        try:
+            parts = [worker_part.WorkerPart.from_bytes(content) for content in received]
+            worker_part.check_parts(parts)
+            owners = worker_part.find_owners(parts)
+            self._evaluator.replace(
+                owners.keys(),
+                worker_part.select_results([part.boxes for part in parts], owners),
+                worker_part.select_results([part.masks for part in parts], owners),
+                sum(part.num_unlisted for part in parts),
+            )
+            return {"scores": self._evaluator.evaluate()}
+        except ValueError as error:
+            return {"error": str(error)}
