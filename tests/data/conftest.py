@@ -44,9 +44,9 @@ def convert_and_read(tmp_path: pathlib.Path) -> Callable[[str, str], StoredMasks
     return run
 
 
-def _load_spoiled_coco() -> types.ModuleType:
-    path = pathlib.Path(__file__).with_name("spoiled_coco.py")
-    spec = importlib.util.spec_from_file_location("spoiled_coco", path)
+def _load_helper(name: str) -> types.ModuleType:
+    path = pathlib.Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -55,7 +55,7 @@ def _load_spoiled_coco() -> types.ModuleType:
 @pytest.fixture(scope="session")
 def spoiled_coco() -> Iterator[tuple[types.ModuleType, Any]]:
     """The module of that name, and its process for commands."""
-    module = _load_spoiled_coco()
+    module = _load_helper("spoiled_coco")
     forks = module.Forks()
     yield module, forks
     forks.close()
@@ -76,3 +76,9 @@ def codes_of() -> Callable[[dict[str, Any]], dict[str, Any]]:
         return {row["code"]: row for row in reversed(printed["findings"])}
 
     return collect
+
+
+@pytest.fixture(scope="session")
+def random_coco() -> types.ModuleType:
+    """The module that draws random files: `draw_file(rng)`, `draw_results(rng)`."""
+    return _load_helper("random_coco")
