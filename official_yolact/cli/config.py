@@ -8,19 +8,52 @@ import json
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("config", help="check a YAML file", description="Look at configurations.")
-    commands = parser.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
-    check = commands.add_parser("check", help="check a YAML file and print what it comes to")
-    check.add_argument("config", help="YAML file, or the name of a registered experiment")
-    check.add_argument("overrides", nargs="*", metavar="key=value", help="override one key of the file")
-    check.add_argument(
-        "--json", action="store_true", help="print the whole configuration as one line of JSON"
+    parser = subparsers.add_parser(
+        "config", help="check or print a YAML file", description="Look at configurations."
     )
-    check.set_defaults(run=run)
+    commands = parser.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="say everything that is wrong with a YAML file",
+        description="Say everything that is wrong, with line, key, value, rule and cure. Exit code 0: it can"
+        " be used; 2: it cannot.",
+    )
+    show = commands.add_parser(
+        "show",
+        help="print what a YAML file comes to",
+        description="Print the whole configuration that training gets, defaults and overrides included.",
+    )
+    for command, function, printed in (
+        (check, run, "the findings"),
+        (show, run_show, "the whole configuration"),
+    ):
+        command.add_argument("config", help="YAML file, or the name of a registered experiment")
+        command.add_argument("overrides", nargs="*", metavar="key=value", help="override one key of the file")
+        command.add_argument("--json", action="store_true", help=f"print {printed} as one line of JSON")
+        command.set_defaults(run=function)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run `config check`."""
+    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.configs import loading
+
+    params, findings = loading.examine_config(args.config, args.overrides)
+    if args.json:
+        listed = [one.as_dict() for one in findings]
+        print(json.dumps({"config": args.config, "ok": params is not None, "findings": listed}))
+        return 0 if params is not None else 2
+    for one in findings:
+        print(f"{one.severity}: {one}")
+    count = sum(one.severity == "error" for one in findings)
+    verdict = f"{count} errors: it cannot be used" if count else "it can be used"
+    warnings = len(findings) - count
+    print(f"{args.config}: {verdict}{f' ({warnings} warnings)' if warnings else ''}")
+    return 0 if params is not None else 2
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Run `config show`."""
     import yaml
 
     from official_yolact import registry_imports  # noqa: F401  for its effects

@@ -8,41 +8,28 @@ keys, any type for any field, and YAML tags that name Python objects.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from absl import logging
 
 from official.core import exp_factory
-from official.modeling.hyperparams import base_config
 from official_yolact.configs import check
 from official_yolact.configs import experiments
+from official_yolact.configs import fields
+from official_yolact.configs import finding
 from official_yolact.configs import names
+from official_yolact.configs import no_effect
 from official_yolact.configs import schedules
+from official_yolact.configs import yaml_document
 
 YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
 
-_FLOAT = re.compile(r"^[-+]?(?:\d[\d_]*)(?:\.\d*)?[eE][-+]?\d+$")
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses duplicate keys and reads 1e-3 as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if key in seen:
-                raise ValueError(f"key {key!r} stands on line {seen[key]} and again on line {line}: keep one")
-            seen[key] = line
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
+_TERM = re.compile(r"^\s*[A-Za-z_][\w.]*\s*=")
+_NEXT_TERM = re.compile(r",(?=\s*[A-Za-z_][\w.]*\s*=)")
+_OVERRIDE = "override"
 
 
 def load_experiment(
@@ -59,26 +46,71 @@ def load_experiment(
       overrides: `a.b=value` terms, or whole YAML or JSON mappings; they override the files.
 
     Returns:
-      The configuration, checked.
+      The configuration, checked; what has no effect is logged.
 
     Raises:
       OSError: a file cannot be read.
-      ValueError: unknown experiment; text that is not a mapping; unknown key; wrong type or value.
+      ValueError: lists everything that is wrong, one a line, each with file and line, key path, value,
+        rule and cure.
     """
-    layers = [(path, read_yaml(path)) for path in config_files]
-    layers += [("override", parse_override(text)) for text in overrides]
-    name = _experiment_name(experiment, layers)
-    params: experiments.YolactExperiment = exp_factory.get_exp_config(name)
-    for origin, layer in layers:
-        _refuse_unknown_keys(layer, params, origin, "")
-        try:
-            params.override(dict(layer), is_strict=True)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{origin}: {_plain(error)}") from error
-    params.experiment = name
-    check.check(params)
-    schedules.scale_schedule(params)
+    params, findings = examine_experiment(experiment, config_files, overrides)
+    finding.raise_errors(findings)
+    for warning in findings:
+        logging.warning("%s", warning)
+    assert params is not None  # there were no errors
     return params
+
+
+def examine_experiment(
+    experiment: str | None = None,
+    config_files: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> tuple[experiments.YolactExperiment | None, list[finding.Finding]]:
+    """Build the configuration of an experiment, and collect all that is wrong with it.
+
+    Args:
+      experiment: as for `load_experiment`.
+      config_files: as for `load_experiment`.
+      overrides: as for `load_experiment`.
+
+    Returns:
+      The configuration, its schedule scaled, or None where there are errors; and the findings, in the
+      order of files and lines.
+
+    Raises:
+      OSError: a file cannot be read.
+    """
+    layers = [_read_file(path) for path in config_files]
+    for text in overrides:
+        layers += _read_override(text)
+    findings = [one for layer in layers for one in layer.findings]
+    name, about_name = _find_name(experiment, layers)
+    findings += about_name
+    if name is None:
+        return None, findings
+    params: experiments.YolactExperiment = exp_factory.get_exp_config(name)
+    default: experiments.YolactExperiment = exp_factory.get_exp_config(name)
+    for layer in layers:
+        findings += _override(params, layer)
+    params.experiment = name
+    wrong = {one.path for one in findings}
+    # What a rule would say about the default of a field that could not be taken is beside the point.
+    errors = [one for one in check.find_errors(params) if not wrong & {one.path, *one.others}]
+    findings += [_locate(one, layers, name) for one in errors]
+    if any(one.severity == finding.ERROR for one in findings):
+        return None, _sort([_name_default(one, default) for one in findings], layers)
+    schedules.scale_schedule(params)
+    unlikely = [*no_effect.find_ignored(params, default), *no_effect.find_unlikely(params)]
+    findings += [_locate(one, layers, name) for one in unlikely]
+    return params, _sort(findings, layers)
+
+
+def examine_config(
+    config: str, overrides: Sequence[str] = ()
+) -> tuple[experiments.YolactExperiment | None, list[finding.Finding]]:
+    """Examine the configuration that a person means; see `load_config` and `examine_experiment`."""
+    path = find_config_file(config)
+    return examine_experiment(None, [path], overrides) if path else examine_experiment(config, [], overrides)
 
 
 def load_config(config: str, overrides: Sequence[str] = ()) -> experiments.YolactExperiment:
@@ -131,91 +163,153 @@ def read_yaml(path: str) -> Mapping[str, Any]:
 
     Raises:
       OSError: the file is missing or a directory.
-      ValueError: it is no YAML, no mapping, or has a key twice; the message names the file.
+      ValueError: it is no YAML, no mapping, or has a key twice; the message names file and line.
     """
+    document = _read_file(path)
+    finding.raise_errors(document.findings)
+    data: Mapping[str, Any] = document.data
+    return data
+
+
+def _read_file(path: str) -> yaml_document.YamlDocument:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such configuration file")
-    with open(path, encoding="utf-8") as file:
-        return _parse_mapping(file.read(), path)
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return _read_mapping(content.decode("utf-8-sig"), path)
+    except UnicodeDecodeError as error:
+        document = yaml_document.YamlDocument("{}", path)
+        line = content.count(b"\n", 0, error.start) + 1
+        rule = f"is not UTF-8: byte 0x{content[error.start]:02x} stands there"
+        document.add("", rule, "save the file as UTF-8", line=line)
+        return document
 
 
-def parse_override(text: str) -> Mapping[str, Any]:
+def _read_mapping(text: str, origin: str) -> yaml_document.YamlDocument:
+    document = yaml_document.YamlDocument(text, origin)
+    if not isinstance(document.data, dict):
+        if not document.findings:
+            value = "" if document.data is None else finding.show(document.data)
+            held = "nothing" if document.data is None else type(document.data).__name__
+            rule = f"holds {held}, not a mapping of keys to values"
+            document.add("", rule, "write `experiment: NAME` and the sections below it", value)
+        document.data = {}
+    return document
+
+
+def _read_override(text: str) -> list[yaml_document.YamlDocument]:
     """Read `a.b=value`, several of them joined by commas, a mapping, or the name of a YAML file."""
     if os.path.isfile(text):
-        return read_yaml(text)
-    if re.match(r"^\s*[\w.]+\s*=", text):
-        return _parse_terms(text)
-    if "{" not in text and ":" not in text:
-        raise ValueError(f"override {text!r}: write key.path=value, for example task.model.num_classes=4")
-    return _parse_mapping(text, "override")
+        return [_read_file(text)]
+    if _TERM.match(text):
+        return [_read_term(term) for term in _NEXT_TERM.split(text)]
+    if "{" in text or ":" in text:
+        document = _read_mapping(text, _OVERRIDE)
+    else:
+        document = yaml_document.YamlDocument("{}", _OVERRIDE)
+        cure = "write key.path=value, for example task.model.num_classes=4"
+        document.add("", "is no key and value", cure, repr(text))
+    return [_without_lines(document)]
 
 
-def _parse_terms(text: str) -> Mapping[str, Any]:
-    nested: dict[str, Any] = {}
-    for term in re.split(r",(?=\s*[A-Za-z_][\w.]*\s*=)", text):
-        path, _, value = term.partition("=")
-        keys = path.strip().split(".")
-        node = nested
-        for key in keys[:-1]:
-            node = node.setdefault(key, {})
-        node[keys[-1]] = _load(value, f"override {term!r}")
-    return nested
+def _read_term(term: str) -> yaml_document.YamlDocument:
+    path, _, value = term.partition("=")
+    document = yaml_document.YamlDocument(value, _OVERRIDE)
+    keys = path.strip().split(".")
+    document.findings = [
+        dataclasses.replace(one, path=".".join(filter(None, [path.strip(), one.path])))
+        for one in document.findings
+    ]
+    for key in reversed(keys):
+        document.data = {key: document.data} if not document.findings else {}
+    document.lines = {path.strip(): 1, **{f"{path.strip()}.{below}": 1 for below in document.lines}}
+    return _without_lines(document)
 
 
-def _parse_mapping(text: str, origin: str) -> Mapping[str, Any]:
-    loaded = _load(text, origin)
-    if not isinstance(loaded, dict):
-        raise ValueError(f"{origin}: holds {type(loaded).__name__}, not a mapping of keys to values")
-    return loaded
+def _without_lines(document: yaml_document.YamlDocument) -> yaml_document.YamlDocument:
+    """Forget the lines of a text that no one sees as lines."""
+    document.findings = [dataclasses.replace(one, line=None) for one in document.findings]
+    document.lines = dict.fromkeys(document.lines, 0)
+    return document
 
 
-def _load(text: str, origin: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{origin}: not valid YAML: {_plain(error)}") from error
-    except ValueError as error:
-        raise ValueError(f"{origin}: {error}") from error
-
-
-def _experiment_name(experiment: str | None, layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def _find_name(
+    experiment: str | None, layers: Sequence[yaml_document.YamlDocument]
+) -> tuple[str | None, list[finding.Finding]]:
+    """Find the experiment that is asked for, or why there is none."""
     found = names.resolve_name(experiment) if experiment else None
-    for origin, layer in layers:
-        stated = layer.get("experiment")
-        if not stated:
+    stated = [(layer, layer.data["experiment"]) for layer in layers if layer.data.get("experiment")]
+    findings: list[finding.Finding] = []
+    for layer, name in stated:
+        line, shown = layer.lines.get("experiment") or None, finding.show(name)
+        try:
+            named = names.resolve_name(str(name))
+        except ValueError as error:
+            _, _, cure = str(error).partition(f"unknown experiment {str(name)!r}")
+            rule, cure = "is an unknown experiment", cure.lstrip(":; ")
+            findings.append(finding.Finding("experiment", shown, rule, cure, origin=layer.origin, line=line))
             continue
-        named = names.resolve_name(str(stated))
         if found and named != found:
-            raise ValueError(
-                f"{origin}: experiment is {stated!r}, but {found!r} was asked for: name one of them"
-            )
-        found = named
-    if not found:
-        known = sorted(experiments.EXPERIMENTS)
-        raise ValueError(f"no experiment is named: give the key `experiment`, one of {known}")
-    return found
+            rule = f"but {found!r} was asked for"
+            cure = "name one of them"
+            findings.append(finding.Finding("experiment", shown, rule, cure, origin=layer.origin, line=line))
+        found = found or named
+    if not found and not findings:
+        known = ", ".join(sorted(experiments.EXPERIMENTS))
+        origin = layers[0].origin if layers else ""
+        rule, cure = "no experiment is named", f"give the key `experiment`, one of {known}"
+        findings.append(finding.Finding("experiment", "", rule, cure, origin=origin))
+    return found, findings
 
 
-def _refuse_unknown_keys(
-    layer: Mapping[str, Any], config: base_config.Config, origin: str, prefix: str
-) -> None:
-    known = [field.name for field in dataclasses.fields(config)]
-    for key, value in layer.items():
-        path = f"{prefix}{key}"
-        if key not in known:
-            raise ValueError(f"{origin}: unknown key {path!r}{_nearest(str(key), known)}")
-        child = getattr(config, key)
-        if isinstance(child, base_config.Config):
-            if isinstance(value, Mapping):
-                _refuse_unknown_keys(value, child, origin, f"{path}.")
-            elif value is not None:
-                raise ValueError(f"{origin}: {path} is a section, but its value is {value!r}")
+def _override(
+    params: experiments.YolactExperiment, layer: yaml_document.YamlDocument
+) -> list[finding.Finding]:
+    """Put into a configuration what of a layer can be; report the rest."""
+    data = {key: value for key, value in layer.data.items() if key != "experiment"}
+    known, findings = fields.take_known(data, params)
+    try:
+        params.override(known, is_strict=True)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        findings.append(
+            finding.Finding("", "", f"cannot be used: {text}", "correct the values", origin=layer.origin)
+        )
+    return [_locate(one, [layer], layer.origin) for one in findings]
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else f"; valid here are {sorted(known)}"
+def _locate(
+    found: finding.Finding, layers: Sequence[yaml_document.YamlDocument], name: str
+) -> finding.Finding:
+    """Find where the value of a finding was written, last of all; otherwise the nearest key above it."""
+    for path in (found.path, *found.others):
+        for layer in reversed(layers):
+            if path in layer.lines:
+                return dataclasses.replace(found, origin=layer.origin, line=layer.lines[path] or None)
+    parent = found.path.rpartition(".")[0]
+    while parent:
+        for layer in reversed(layers):
+            if parent in layer.lines:
+                return dataclasses.replace(found, origin=layer.origin, line=layer.lines[parent] or None)
+        parent = parent.rpartition(".")[0]
+    return dataclasses.replace(found, origin=name)
 
 
-def _plain(error: Exception) -> str:
-    return " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+def _name_default(found: finding.Finding, default: experiments.YolactExperiment) -> finding.Finding:
+    """Add to a cure that falls back on the experiment's value what that is."""
+    if not found.cure.endswith(finding.KEEP_DEFAULT):
+        return found
+    value: Any = default
+    for key in found.path.split("."):
+        value = getattr(value, key, None)
+    return dataclasses.replace(found, cure=f"{found.cure} ({finding.show(value)})")
+
+
+def _sort(
+    findings: Sequence[finding.Finding], layers: Sequence[yaml_document.YamlDocument]
+) -> list[finding.Finding]:
+    """Bring findings into the order of files and lines; each is told once."""
+    order = {layer.origin: index for index, layer in reversed(list(enumerate(layers)))}
+    unique = list(dict.fromkeys(findings))
+    return sorted(unique, key=lambda one: (order.get(one.origin, len(order)), one.line or 0))

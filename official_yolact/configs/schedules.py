@@ -30,6 +30,8 @@ _STEPS = {
     "step_cosine_with_offset": ("boundaries",),
 }
 _TRAINER_STEPS = ("train_steps", "validation_interval")
+SCALED_KINDS = tuple(sorted(_RATES))
+"""Learning rates that can be written for another batch size."""
 
 
 def scale_schedule(params: experiments.YolactExperiment) -> None:

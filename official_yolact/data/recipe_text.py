@@ -66,7 +66,7 @@ def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> str:
         *(f"#   {_printable(command)}" for command in commands),
         "#",
         "# Every number can be changed, here or as key=value behind `yolact train`;",
-        "# `yolact config check` says what the whole comes to.",
+        "# `yolact config show` prints what the whole comes to.",
         f"experiment: {recipe.experiment}",
         "# Learning rate and steps below are for this batch: another task.train_data.global_batch_size",
         "# scales them. 0: they are taken as they are.",

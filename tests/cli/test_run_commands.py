@@ -39,8 +39,8 @@ def test_the_modes_of_the_command_are_those_of_the_run():
     assert train._MODES == run.MODES
 
 
-def test_config_check_prints_the_whole_configuration(capsys):
-    assert main.main(["config", "check", "yolact_resnet50_coco_1gpu.yaml", "task.seed=7", "--json"]) == 0
+def test_config_show_prints_the_whole_configuration(capsys):
+    assert main.main(["config", "show", "yolact_resnet50_coco_1gpu.yaml", "task.seed=7", "--json"]) == 0
     params = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert params["task"]["seed"] == 7
     assert params["trainer"]["train_steps"] == 800_000
@@ -49,7 +49,7 @@ def test_config_check_prints_the_whole_configuration(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["config", "check", "yolact_resnet50_coco", "task.sed=7"], "did you mean 'seed'"),
+        (["config", "show", "yolact_resnet50_coco", "task.sed=7"], "did you mean 'seed'"),
         (["config", "check", "nothing.yaml"], "nothing.yaml: no such file"),
         (["config", "check", "yolact_resnet51_coco"], "did you mean 'yolact_resnet50_coco'"),
         (

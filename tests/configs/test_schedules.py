@@ -108,7 +108,9 @@ def test_every_rate_with_a_scale_is_scaled(section, scaled):
 
 @pytest.mark.parametrize("kind", ["power", "power_linear", "power_with_offset"])
 def test_a_power_of_the_step_is_refused_with_a_cure(kind):
-    override = yaml.safe_dump({"trainer": {"optimizer_config": {"learning_rate": {"type": kind}}}})
+    fields = {"initial_learning_rate": 0.01, **({"total_decay_steps": 9} if kind == "power_linear" else {})}
+    section = {"type": kind, kind: fields}
+    override = yaml.safe_dump({"trainer": {"optimizer_config": {"learning_rate": section}}})
     with pytest.raises(ValueError, match=rf"'{kind}' cannot be scaled .* set schedule_batch_size=16"):
         load(16, override)
     assert load(8, override).schedule_batch_size == 8

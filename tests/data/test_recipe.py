@@ -128,7 +128,7 @@ def test_any_experiment_can_be_built_on_through_the_command(
     assert f"yolact train '{output}' --model_dir=runs/mine" in printed["commands"]
     for command in printed["commands"]:
         assert command in captured.err
-    assert main.main(["config", "check", str(output)]) == 0
+    assert main.main(["config", "show", str(output)]) == 0
     checked = yaml.safe_load(capsys.readouterr().out)
     assert checked["task"]["model"]["num_classes"] == 3
     assert checked["trainer"]["train_steps"] == 3

@@ -1,0 +1,235 @@
+"""Keys and types of what a configuration file says, against the dataclasses."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from official.modeling.hyperparams import base_config
+from official.modeling.hyperparams import oneof
+from official_yolact.configs import finding
+
+_MAX_INTEGER = 2**63
+_SECOND_TERM = re.compile(r"[;,]\s*[A-Za-z_][\w.]*\s*=")
+_WRITTEN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
+_WORDS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+
+def take_known(
+    mapping: Mapping[str, Any], config: base_config.Config, prefix: str = "", root: Any = None
+) -> tuple[dict[str, Any], list[finding.Finding]]:
+    """Separate what a configuration can take from what it cannot.
+
+    Args:
+      mapping: what a file or an override says.
+      config: the section that it overrides.
+      prefix: key path of the section, with a dot at its end.
+      root: the whole configuration, in which a key of the wrong place is looked for.
+
+    Returns:
+      What is left of the mapping without unknown keys and wrong types, and a finding for each.
+    """
+    root = config if root is None else root
+    taken: dict[str, Any] = {}
+    findings: list[finding.Finding] = []
+    hints = _type_hints(config)
+    for key, value in mapping.items():
+        path = f"{prefix}{key}"
+        if key not in hints:
+            findings.append(_unknown_key(key, value, path, list(hints), root))
+            continue
+        section = _section(config, key, hints[key])
+        if section is not None and isinstance(value, Mapping):
+            taken[key], below = take_known(value, section, f"{path}.", root)
+            findings += below
+        elif below := list(_check_value(value, hints[key], path, section)):
+            findings += below
+        else:
+            taken[key] = value
+    return taken, findings
+
+
+def check_types(config: base_config.Config, prefix: str = "") -> Iterator[finding.Finding]:
+    """Find attributes that no class declares, and values of the wrong type.
+
+    Args:
+      config: a whole configuration, however it was made.
+      prefix: key path of the section, with a dot at its end.
+
+    Yields:
+      Findings; of sections that are chosen by `type`, the others are left out.
+    """
+    hints = _type_hints(config)
+    for name in vars(config):
+        if name not in hints and name not in config.RESERVED_ATTR:
+            yield _unknown_key(name, getattr(config, name), f"{prefix}{name}", list(hints), config)
+    chosen = {"type", config.type} if isinstance(config, oneof.OneOfConfig) else set(hints)
+    for name in [name for name in hints if name in chosen]:
+        value, path = getattr(config, name), f"{prefix}{name}"
+        section = _section(config, name, hints[name])
+        if isinstance(value, base_config.Config) and section is not None:
+            yield from check_types(value, f"{path}.")
+        else:
+            yield from _check_value(value, hints[name], path, section)
+
+
+def _type_hints(config: base_config.Config) -> dict[str, Any]:
+    hints = typing.get_type_hints(type(config))
+    return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(config)}
+
+
+def _section(config: base_config.Config, name: str, hint: Any) -> base_config.Config | None:
+    """Find the section under a name; where it is None, one of its class with the defaults."""
+    value = getattr(config, name)
+    if isinstance(value, base_config.Config):
+        return value
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    # A bare `Config` declares no key, so that there is nothing to check a mapping against.
+    kinds = [
+        kind for kind in options if _is_section(kind) and kind is not base_config.Config and len(options) <= 2
+    ]
+    return kinds[0]() if kinds else None
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base_config.Config)
+
+
+def _check_value(value: Any, hint: Any, path: str, section: Any) -> Iterator[finding.Finding]:
+    """Find what is wrong with the value of one field."""
+    shown = finding.show(value)
+    if section is not None and not (value is None and is_instance(None, hint, strict=True)):
+        rule = "is no value for a section" if value is not None else "is empty (null), expected a section"
+        keys = ", ".join(list(_type_hints(section))[:3])
+        cure = f"write its keys ({keys}, ...) below it, indented, or delete the line"
+        yield finding.Finding(path, shown, rule, cure)
+    elif section is not None:
+        return
+    elif isinstance(value, Mapping):
+        cure = "write the value after the colon; the lines below it are no keys of a section"
+        yield finding.Finding(path, shown, f"is a mapping, expected {_name(hint)}", cure)
+    elif isinstance(value, str) and _SECOND_TERM.search(value):
+        cure = "separate key=value terms by spaces, or by commas inside one of --params_override"
+        yield finding.Finding(path, shown, "holds a second key=value", cure)
+    elif not is_instance(value, hint):
+        rule = f"is {type(value).__name__}, expected {_name(hint)}"
+        yield finding.Finding(path, shown, rule, _cure_type(value, hint))
+    elif not all(math.isfinite(number) for number in _numbers(value)):
+        yield finding.Finding(path, shown, "is not a finite number", "write a number with digits")
+    elif any(isinstance(number, int) and abs(number) >= _MAX_INTEGER for number in _numbers(value)):
+        yield finding.Finding(path, shown, "does not fit into 64 bits", "write a smaller number")
+
+
+def is_instance(value: Any, hint: Any, strict: bool = False) -> bool:
+    """Tell whether a value is what an annotation says; whole numbers are floats, booleans are not.
+
+    Args:
+      value: any.
+      hint: the annotation.
+      strict: a section's class does not allow None.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or _is_section(hint):
+        return hint is Any or (value is None and not strict) or isinstance(value, hint)
+    if origin in (typing.Union, types.UnionType):
+        # That a section could be None is no reason to let None be a string.
+        allowed = [argument for argument in arguments if value is not None or not _is_section(argument)]
+        return any(is_instance(value, argument, strict) for argument in allowed)
+    if origin in (list, tuple, collections.abc.Sequence):
+        element = arguments[0] if arguments else Any
+        return isinstance(value, list | tuple) and all(is_instance(item, element) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, origin or hint)
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Find the known word that is most like another, if one is."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return near[0] if near else None
+
+
+def _unknown_key(key: str, value: Any, path: str, known: list[str], root: Any) -> finding.Finding:
+    near, elsewhere = nearest(key, known), _find_key(root, key, "")
+    if near:
+        cure = f"did you mean {near!r}?"
+    elif elsewhere:
+        cure = f"it belongs under {elsewhere!r}"
+    else:
+        cure = f"valid here are {', '.join(sorted(known))}" if known else "delete it: the section has no keys"
+    return finding.Finding(path, finding.show(value), "is the value of an unknown key", cure)
+
+
+def _find_key(config: base_config.Config, key: str, prefix: str) -> str | None:
+    for name in _type_hints(config):
+        if name == key:
+            return f"{prefix}{name}"
+    for name in _type_hints(config):
+        value = getattr(config, name)
+        found = isinstance(value, base_config.Config) and _find_key(value, key, f"{prefix}{name}.")
+        if found:
+            return str(found)
+    return None
+
+
+def _name(hint: Any) -> str:
+    """Write an annotation in words that a person who writes YAML knows."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        words = [_name(argument) for argument in arguments if argument is not base_config.Config]
+        return " or ".join(dict.fromkeys(words))
+    if typing.get_origin(hint) in (list, tuple, collections.abc.Sequence):
+        return f"a list of {_name(arguments[0])}" if arguments else "a list"
+    return "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
+
+
+def _numbers(value: Any) -> list[Any]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [item for item in values if isinstance(item, int | float)]
+
+
+def _cure_type(value: Any, hint: Any) -> str:
+    """Say how to write a value so that it is of the type."""
+    accepts = [kind for kind in (bool, int, float, str) if is_instance(kind(), hint)]
+    if isinstance(value, list | tuple):
+        return _cure_list(value, hint)
+    if is_instance([value], hint):
+        return f"write a list: [{value}]"
+    if isinstance(value, str) and (plain := _unquote(value, accepts)):
+        return f"write {plain} without quotes"
+    if isinstance(value, bool) and str in accepts:
+        return "put it in quotes: YAML reads yes, no, on and off as true and false"
+    if isinstance(value, float) and value.is_integer() and int in accepts:
+        return f"write {int(value)}"
+    words = " or ".join(_WRITTEN[kind] for kind in accepts if kind is not int or float not in accepts)
+    return f"write {words or 'its keys below it'}, or {finding.KEEP_DEFAULT}"
+
+
+def _cure_list(value: Sequence[Any], hint: Any) -> str:
+    if not is_instance([], hint):
+        return f"write one value, {_name(hint)}"
+    element = next(item for item in value if not is_instance([item], hint))
+    return f"correct the element {finding.show(element)} of the list"
+
+
+def _unquote(text: str, accepts: Sequence[type]) -> str | None:
+    """Find what a quoted text means, if it is a number or a truth value that the field takes."""
+    word = text.strip().lower()
+    if bool in accepts:
+        return _WORDS.get(word)
+    try:
+        number = float(word.replace(",", "").replace("_", ""))
+    except ValueError:
+        return None
+    if int in accepts and number.is_integer():
+        return str(int(number))
+    return f"{number:g}" if float in accepts and math.isfinite(number) else None
