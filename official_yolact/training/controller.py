@@ -24,6 +24,9 @@ class YolactController(orbit.Controller):
     where an evaluation is due. Orbit counts from where a run began: after a restart it would save,
     report and evaluate at other steps, and it would save at no multiple of `checkpoint_interval` that
     is none of `steps_per_loop`.
+
+    Attributes:
+      restored: the checkpoint that the run goes on from; None: it begins.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class YolactController(orbit.Controller):
         model_dir: str,
         stop: stopping.StopSignals | None = None,
         is_chief: bool = True,
+        writes_lines: bool = True,
         **kwargs: Any,
     ):
         """Take what Orbit's controller takes, and restore the last checkpoint.
@@ -42,6 +46,7 @@ class YolactController(orbit.Controller):
           model_dir: of the run.
           stop: says when to stop.
           is_chief: whether this process writes what all workers have in common.
+          writes_lines: log the numbers of each loop and evaluation; not where an action does.
           **kwargs: see `orbit.Controller`.
         """
         self._intervals = tuple(
@@ -50,6 +55,8 @@ class YolactController(orbit.Controller):
             if interval
         )
         self._saved_step = -1
+        self.restored: str | None = None
+        self._writes_lines = writes_lines
         kwargs["steps_per_loop"] = self._count_steps_to_boundary
         super().__init__(**kwargs)
         self._stop = stop or stopping.StopSignals()
@@ -130,7 +137,8 @@ class YolactController(orbit.Controller):
         for action in self.eval_actions:
             action(output)
         output = tf.nest.map_structure(orbit.utils.get_value, output)
-        logging.info("evaluated step %d in %.1f s: %s", step, seconds, _format(output))
+        if self._writes_lines:
+            logging.info("evaluated step %d in %.1f s: %s", step, seconds, _format(output))
         self.eval_summary_manager.write_summaries(output)
         self.eval_summary_manager.flush()
         return output
@@ -144,6 +152,7 @@ class YolactController(orbit.Controller):
                 self.checkpoint_manager.checkpoint.restore(checkpoint_path)
         if checkpoint_path is not None:
             self._saved_step = int(self.global_step.numpy())
+            self.restored = checkpoint_path
             logging.info("restored %s (step %d)", checkpoint_path, self._saved_step)
         return checkpoint_path
 
@@ -172,7 +181,8 @@ class YolactController(orbit.Controller):
             action(output)
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         output["steps_per_second"] = steps_per_second
-        logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
+        if self._writes_lines:
+            logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
         self.summary_manager.write_summaries(output)
         self.summary_manager.flush()
 

@@ -22,8 +22,8 @@ class TrainLoop:
     to the host costs time, that one is used.
 
     Attributes:
-      times: of the last call: how many steps the times are of, which leaves out the one that compiled
-        if there were others, their seconds, and how many of these no batch was there.
+      times: of the last call: how many steps the times are of, which leaves out the one that compiled,
+        their seconds, and how many of these no batch was there.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TrainLoop:
           ValueError: the inputs came to an end.
         """
         steps: list[tuple[float, float]] = []
-        compiling = not self._is_compiled
+        first_timed = 0 if self._is_compiled else 1
         for _ in range(int(num_steps)):
             begin = time.monotonic()
             inputs = self._fetch(iterator)
@@ -70,7 +70,7 @@ class TrainLoop:
             steps.append((time.monotonic() - begin, wait_seconds))
             if self._agree(self._stop.is_requested):
                 break
-        timed = steps[1:] if compiling and len(steps) > 1 else steps
+        timed = steps[first_timed:]
         self.times = (len(timed), sum(step[0] for step in timed), sum(step[1] for step in timed))
 
     def _fetch(self, iterator: Any) -> Any:
