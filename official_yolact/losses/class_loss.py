@@ -8,7 +8,7 @@ from official_yolact.configs import yolact as configs
 from official_yolact.schema import Tensor
 
 
-def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) -> tuple[Tensor, Tensor]:
+def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) -> Tensor:
     """Sum the cross-entropy of the positives and of each image's hardest negatives.
 
     Args:
@@ -17,15 +17,28 @@ def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) ->
       config: how many negatives are mined.
 
     Returns:
-      The sum over the batch, and the number of mined negatives, float32.
+      The sum over the batch, float32.
     """
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(class_ids, 0), logits)
     positive = class_ids > 0
     # Of a background anchor the cross-entropy is logsumexp - background logit: its hardness.
     mined = mine_negatives(tf.stop_gradient(entropy), class_ids, config)
     used = tf.logical_or(positive, mined)
-    total = tf.reduce_sum(tf.where(used, entropy, 0.0))
-    return total, tf.reduce_sum(tf.cast(mined, tf.float32))
+    return tf.reduce_sum(tf.where(used, entropy, 0.0))
+
+
+def count_mined(class_ids: Tensor, config: configs.Losses) -> Tensor:
+    """Count the negatives that are mined in each image, which the logits do not decide.
+
+    Args:
+      class_ids: int32 [B, A] 0 background, -1 ignored.
+      config: `negatives_per_positive` and `min_negatives`.
+
+    Returns:
+      int32 [B].
+    """
+    num_background = tf.reduce_sum(tf.cast(class_ids == 0, tf.int32), axis=1)
+    return tf.minimum(_count_wanted(class_ids, config), num_background)
 
 
 def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) -> Tensor:
@@ -39,9 +52,7 @@ def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) 
     Returns:
       bool [B, A].
     """
-    num_positives = tf.reduce_sum(tf.cast(class_ids > 0, tf.int32), axis=1)
-    wanted = tf.maximum(config.negatives_per_positive * num_positives, config.min_negatives or 0)
-    wanted = tf.minimum(wanted, hardness.shape[1] - 1)[:, tf.newaxis]
+    wanted = _count_wanted(class_ids, config)[:, tf.newaxis]
     hardness = tf.where(class_ids == 0, hardness, -1.0)
     ordered = tf.sort(hardness, axis=1, direction="DESCENDING")
     threshold = tf.gather(ordered, tf.maximum(wanted - 1, 0), batch_dims=1)
@@ -51,3 +62,9 @@ def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) 
     first = tf.logical_and(equal, tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room)
     chosen = tf.logical_or(harder, first)
     return tf.logical_and(chosen, tf.logical_and(class_ids == 0, wanted > 0))
+
+
+def _count_wanted(class_ids: Tensor, config: configs.Losses) -> Tensor:
+    num_positives = tf.reduce_sum(tf.cast(class_ids > 0, tf.int32), axis=1)
+    wanted = tf.maximum(config.negatives_per_positive * num_positives, config.min_negatives or 0)
+    return tf.minimum(wanted, class_ids.shape[1] - 1)

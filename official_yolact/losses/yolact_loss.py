@@ -19,12 +19,17 @@ from official_yolact.losses import targets as targets_lib
 from official_yolact.schema import Tensor
 
 
-class _Counts(NamedTuple):
-    """What the sums are divided by: global counts over the number of replicas."""
+class Assignment(NamedTuple):
+    """What labels and anchors alone decide, for the whole batch of a replica.
 
-    classes: Tensor
-    positives: Tensor
-    images: Tensor
+    Attributes:
+      targets: labels laid onto the anchors.
+      counts: float32 [3], positive anchors, mined negatives and images of weight above 0 of the
+        global batch.
+    """
+
+    targets: schema.Targets
+    counts: Tensor
 
 
 class YolactLoss:
@@ -47,6 +52,7 @@ class YolactLoss:
         raw_outputs: schema.RawOutputs,
         labels: schema.Labels,
         mask_iou_head: mask_iou_loss.MaskIoUHead | None = None,
+        assignment: Assignment | None = None,
     ) -> schema.Losses:
         """Compute the losses.
 
@@ -54,6 +60,8 @@ class YolactLoss:
           raw_outputs: of the model, any float type.
           labels: of the same images.
           mask_iou_head: the branch that predicts the IoU of masks, if the model has it.
+          assignment: of the labels, with the counts of a larger batch where these are a part of one:
+            the losses of its parts then add up to its losses. None: `assign` of these labels.
 
         Returns:
           Losses: float32 scalars, already weighted; `mask_iou_loss` only with the branch. The
@@ -66,27 +74,43 @@ class YolactLoss:
         """
         config = self._config
         raw = {name: tf.cast(value, tf.float32) for name, value in raw_outputs.items()}
-        targets = targets_lib.build_targets(labels, self._anchors, config)
+        targets, counts = assignment or self.assign(labels)
+        classes, positives, images = _share_counts(counts, config.negatives_per_positive)
         positive = targets["class_ids"] > 0
         weight = tf.cast(labels["weight"] > 0.0, tf.float32)
 
-        class_sum, num_mined = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
-        counts = _count_global(positive, num_mined, weight, config.negatives_per_positive)
+        class_sum = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
         box_sum = _sum_box_loss(raw["box_outputs"], targets["box_codes"], positive)
         drawn = drawn_masks.draw_masks(
             raw["prototypes"], raw["mask_coefficients"], labels, targets, config.masks_to_train
         )
         semantic = _image_semantic_loss(raw["semantic_outputs"], labels["semantic_masks"])
         terms = {
-            "class_loss": config.class_weight * class_sum / counts.classes,
-            "box_loss": config.box_weight * box_sum / counts.positives,
-            "mask_loss": config.mask_weight * mask_loss.sum_mask_loss(drawn) / counts.positives,
-            "semantic_loss": config.semantic_weight * tf.reduce_sum(semantic * weight) / counts.images,
+            "class_loss": config.class_weight * class_sum / classes,
+            "box_loss": config.box_weight * box_sum / positives,
+            "mask_loss": config.mask_weight * mask_loss.sum_mask_loss(drawn) / positives,
+            "semantic_loss": config.semantic_weight * tf.reduce_sum(semantic * weight) / images,
         }
         if mask_iou_head is not None:
             iou_sum = mask_iou_loss.sum_mask_iou_loss(drawn, mask_iou_head, config.min_mask_iou_area)
-            terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / counts.positives
+            terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / positives
         return cast(schema.Losses, {**terms, "total_loss": tf.add_n(list(terms.values()))})
+
+    def assign(self, labels: schema.Labels) -> Assignment:
+        """Match the labels of a replica and count over the global batch.
+
+        Args:
+          labels: of the whole batch of the replica.
+        """
+        targets = targets_lib.build_targets(labels, self._anchors, self._config)
+        positive = tf.cast(targets["class_ids"] > 0, tf.float32)
+        mined = tf.cast(class_loss.count_mined(targets["class_ids"], self._config), tf.float32)
+        weight = tf.cast(labels["weight"] > 0.0, tf.float32)
+        counts = tf.stack([tf.reduce_sum(positive), tf.reduce_sum(mined), tf.reduce_sum(weight)])
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
+        return Assignment(targets, tf.stop_gradient(counts))
 
 
 def _sum_box_loss(codes: Tensor, target_codes: Tensor, positive: Tensor) -> Tensor:
@@ -101,12 +125,10 @@ def _image_semantic_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return tf.reduce_sum(entropy, axis=[1, 2, 3]) / math.prod(logits.shape[1:3])
 
 
-def _count_global(positive: Tensor, num_mined: Tensor, weight: Tensor, per_positive: int) -> _Counts:
-    num_positives = tf.reduce_sum(tf.cast(positive, tf.float32))
-    counts = tf.stack([num_positives, num_mined / max(per_positive, 1), tf.reduce_sum(weight)])
+def _share_counts(counts: Tensor, per_positive: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute what class, positive and image sums are divided by: a replica's share of the counts."""
     context = tf.distribute.get_replica_context()
     replicas = 1 if context is None else context.num_replicas_in_sync
-    if replicas > 1:
-        counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
-    positives, mined, images = tf.unstack(tf.stop_gradient(tf.maximum(counts, 1.0)) / replicas)
-    return _Counts(tf.maximum(positives, mined), positives, images)
+    shares = counts / tf.constant([1.0, max(per_positive, 1), 1.0])
+    positives, mined, images = tf.unstack(tf.maximum(shares, 1.0) / replicas)
+    return tf.maximum(positives, mined), positives, images

@@ -21,10 +21,14 @@ from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
+from official_yolact.optimizers import moving_average
+from official_yolact.tasks import train_step
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
 MASK_IOU_LOSS = "mask_iou_loss"
 UNUSABLE = "unusable_records"
+GRADIENT_NORM = "gradient_norm"
+POSITIVES = "positives_per_image"
 _EVALUATED = ("seed", "image_id", "image_info", "weight")
 _POSITION = 1  # column of `schema.Labels.seed`
 
@@ -43,6 +47,9 @@ class YolactTask(base_task.Task):
         super().__init__(params, logging_dir=logging_dir, name=name)
         self._loss = yolact_loss.YolactLoss(
             configs.resolve_losses(params), factory.build_anchors(params.model)
+        )
+        self.step = train_step.TrainStep(
+            self._list_losses(), self._loss.assign, self.build_losses, params.losses.weight_decay
         )
         self._generator = factory.build_detection_generator(params.model)
         self._evaluator: worker_evaluator.WorkerEvaluator | None = None
@@ -81,57 +88,53 @@ class YolactTask(base_task.Task):
             found=self.unusable[bool(params.is_training)],
         )
 
+    @classmethod
+    def create_optimizer(
+        cls, optimizer_config: Any, runtime_config: Any = None, dp_config: Any = None
+    ) -> tf_keras.optimizers.Optimizer:
+        """Build the optimizer, in a loss scale for float16, in a moving average where one is asked for."""
+        average = optimizer_config.ema
+        optimizer = super().create_optimizer(optimizer_config.replace(ema=None), runtime_config, dp_config)
+        return moving_average.MovingAverage(optimizer, **average.as_dict()) if average else optimizer
+
     def build_losses(
-        self, labels: Any, model_outputs: Any, aux_losses: Any = None, mask_iou_head: Any = None
+        self,
+        labels: Any,
+        model_outputs: Any,
+        aux_losses: Any = None,
+        mask_iou_head: Any = None,
+        assignment: yolact_loss.Assignment | None = None,
     ) -> dict[str, tf.Tensor]:
         """Compute the weighted losses and their total, normalised over the global batch."""
         del aux_losses
-        return dict(self._loss(model_outputs, labels, mask_iou_head))
+        return dict(self._loss(model_outputs, labels, mask_iou_head, assignment))
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Build a mean for each loss term and for the share of records that could not be decoded.
+        """Build a mean for each loss, gradient norm, positives and records that could not be decoded.
 
         Evaluation has its own numbers.
         """
         if not training:
             return []
-        branch = [MASK_IOU_LOSS] if self.task_config.model.mask_rescoring else []
-        return [tf_keras.metrics.Mean(name) for name in (*LOSS_NAMES, *branch, UNUSABLE)]
+        names = (*self._list_losses(), GRADIENT_NORM, POSITIVES, UNUSABLE)
+        return [tf_keras.metrics.Mean(name) for name in names]
 
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
     ) -> dict[str, tf.Tensor]:
-        """Do one step on this replica's part of the batch."""
-        images, labels = inputs
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        with tf.GradientTape() as tape:
-            outputs = model(images, training=True)
-            losses = self.build_losses(labels, outputs, mask_iou_head=model.mask_iou_head)
-            # The optimizer sums gradients over replicas.
-            scaled_loss = losses["total_loss"] / replicas
-            if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-                scaled_loss = optimizer.get_scaled_loss(scaled_loss)
-        variables = model.trainable_variables
-        gradients = tape.gradient(scaled_loss, variables)
-        if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-            gradients = optimizer.get_unscaled_gradients(gradients)
-        gradients = self._decay(gradients, variables, replicas)
-        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
-        logs = {**losses, UNUSABLE: tf.reduce_mean(tf.cast(labels["image_id"] < 0, tf.float32))}
+        """Do one step on this replica's part of the batch; what is not finite enters no metric."""
+        result = self.step(inputs, model, optimizer)
+        unusable_share = tf.reduce_mean(tf.cast(inputs[1]["image_id"] < 0, tf.float32))
+        logs = {name: (value, result.is_loss_finite) for name, value in result.losses.items()}
+        logs[GRADIENT_NORM] = (result.gradient_norm, tf.math.is_finite(result.gradient_norm))
+        logs[POSITIVES] = (result.positives_per_image, tf.constant(True))
+        logs[UNUSABLE] = (unusable_share, tf.constant(True))
         for metric in metrics or []:
             if metric.name in logs:
-                metric.update_state(logs[metric.name])
-        return {self.loss: losses["total_loss"], **losses}
-
-    def _decay(self, gradients: list[Any], variables: list[Any], replicas: int) -> list[Any]:
-        """Add the gradient of the L2 decay.
-
-        Source: the original decays every trainable tensor, biases, gamma and beta included.
-        """
-        decay = self.task_config.losses.weight_decay / replicas
-        if not decay:
-            return gradients
-        return [g + decay * tf.cast(v, g.dtype) for g, v in zip(gradients, variables, strict=True)]
+                value, counts = logs[metric.name]
+                metric.update_state(tf.where(counts, value, 0.0), tf.cast(counts, tf.float32))
+        total = tf.where(result.is_loss_finite, result.losses[train_step.TOTAL], 0.0)
+        return {self.loss: total, **{name: value for name, (value, _) in logs.items()}}
 
     def validation_step(
         self, inputs: Any, model: tf_keras.Model, metrics: Any = None
@@ -159,6 +162,9 @@ class YolactTask(base_task.Task):
         """Compute box and mask AP over all images of the annotation file, from all workers' detections."""
         del global_step
         return dict(aggregated_logs.evaluate(self.unusable[False].num_records))
+
+    def _list_losses(self) -> tuple[str, ...]:
+        return (*LOSS_NAMES, MASK_IOU_LOSS) if self.task_config.model.mask_rescoring else LOSS_NAMES
 
     def _build_evaluator(self) -> worker_evaluator.WorkerEvaluator:
         if self._evaluator is None:

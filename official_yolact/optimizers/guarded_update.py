@@ -1,0 +1,99 @@
+"""An update that is made or left out, as a tensor says, under any distribution strategy."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_yolact.optimizers import moving_average
+from official_yolact.schema import Tensor
+
+
+class _Hidden:
+    """Keeps variables whole on their way into a merge call, which would hand out their replicas."""
+
+    def __init__(self, variables: list[Any]) -> None:
+        self.variables = variables
+
+
+def find_scaler(optimizer: Any) -> Any:
+    """Find the `LossScaleOptimizer` in an optimizer of optimizers, or None."""
+    while optimizer is not None and not isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return optimizer
+
+
+def apply_where(
+    accepted: Tensor, is_loss_finite: Tensor, optimizer: Any, gradients: list[Any], variables: list[Any]
+) -> None:
+    """Update the variables if `accepted`; otherwise the optimizer only counts the step.
+
+    Weights, slots and moving averages change together or not at all. A dynamic loss scale falls where
+    gradients were not finite although the loss was, and grows with the updates, as in Keras.
+
+    Args:
+      accepted: bool scalar, the same on every replica.
+      is_loss_finite: bool scalar, likewise.
+      optimizer: one, in a loss scale, in a `MovingAverage`, either or both left out.
+      gradients: unscaled, summed over the replicas.
+      variables: as many.
+    """
+    decide = functools.partial(_decide, optimizer)
+    arguments = (accepted, is_loss_finite, gradients, _Hidden(variables))
+    if tf.__internal__.distribute.strategy_supports_no_merge_call():
+        decide(None, *arguments)
+    else:
+        tf.distribute.get_replica_context().merge_call(decide, args=arguments)
+
+
+def _decide(
+    optimizer: Any, strategy: Any, accepted: Any, is_loss_finite: Any, gradients: Any, hidden: _Hidden
+) -> None:
+    """Branch on the decision; with a strategy across its replicas, where alone a branch may update."""
+
+    def update() -> Tensor:
+        if strategy is None:
+            _update(optimizer, gradients, hidden)
+        else:
+            change = functools.partial(_update, optimizer)
+            strategy.extended.call_for_each_replica(change, args=(gradients, hidden))
+        return tf.constant(True)
+
+    def count() -> Tensor:
+        _strip(optimizer).iterations.assign_add(1)
+        return tf.constant(False)
+
+    scaler = find_scaler(optimizer)
+    if strategy is not None:
+        accepted = strategy.experimental_local_results(accepted)[0]
+        is_loss_finite = strategy.experimental_local_results(is_loss_finite)[0]
+    if scaler is not None and scaler.dynamic:
+        tf.cond(is_loss_finite, lambda: _rescale(strategy, scaler, accepted), lambda: tf.constant(False))
+    tf.cond(accepted, update, count)
+
+
+def _update(optimizer: Any, gradients: list[Any], hidden: _Hidden) -> None:
+    _strip(optimizer).apply_gradients(
+        list(zip(gradients, hidden.variables, strict=True)), experimental_aggregate_gradients=False
+    )
+    if isinstance(optimizer, moving_average.MovingAverage):
+        optimizer.follow()
+
+
+def _rescale(strategy: Any, scaler: Any, accepted: Any) -> Tensor:
+    """Let the scale follow a number that is finite where the gradients are."""
+    signal = tf.where(accepted, 0.0, float("nan"))
+    if strategy is not None:
+        signal = strategy.extended.call_for_each_replica(tf.identity, args=(signal,))
+    scaler._loss_scale.update([signal])
+    return tf.constant(True)
+
+
+def _strip(optimizer: Any) -> Any:
+    """Give the optimizer that moves the weights."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer

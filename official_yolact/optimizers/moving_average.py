@@ -1,0 +1,55 @@
+"""A moving average of the weights that also stands loss scaling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from official.modeling.optimization import ema_optimizer
+
+
+class MovingAverage(ema_optimizer.ExponentialMovingAverage):
+    """Model Garden's moving average, around any legacy optimizer or one that scales losses.
+
+    Model Garden puts the scaling around the average. Its trainer then finds no average to make or to
+    evaluate, and the first step fails, since the average's `apply_gradients` does not know gradients
+    that are summed already. Here the average is outside and passes on what it is given.
+    """
+
+    def apply_gradients(
+        self, grads_and_vars: Any, name: str | None = None, experimental_aggregate_gradients: bool = True
+    ) -> Any:
+        """Update the variables, then their averages.
+
+        Args:
+          grads_and_vars: pairs.
+          name: of the operations.
+          experimental_aggregate_gradients: sum the gradients over the replicas first.
+        """
+        result = self._optimizer.apply_gradients(
+            grads_and_vars, name=name, experimental_aggregate_gradients=experimental_aggregate_gradients
+        )
+        self.follow()
+        return result
+
+    def follow(self) -> None:
+        """Move the averages towards the variables; in a replica's context."""
+        ema_optimizer.maybe_merge_call(self.update_average, tf.distribute.get_strategy())
+
+    @property
+    def inner_optimizer(self) -> Any:
+        """The optimizer whose weights are averaged."""
+        return self._optimizer
+
+    @property
+    def learning_rate(self) -> Any:
+        """Learning rate or schedule of the optimizer inside."""
+        return self._optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self._optimizer.learning_rate = value
+
+    def _create_all_weights(self, var_list: Any) -> None:
+        self._optimizer._create_all_weights(var_list)

@@ -1,0 +1,109 @@
+"""What the training step writes down about steps that were not finite."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from official_yolact.schema import Tensor
+
+PLACES = 8
+
+
+class Fault(NamedTuple):
+    """A step that was not finite.
+
+    Attributes:
+      step: updates done before it.
+      terms: names of the loss terms that were not finite.
+      gradients: names of the variables whose gradients were not finite, the first one only, and how
+        many there are.
+      num_gradients: how many there are.
+      image_ids: of its batch, on the replicas of this process.
+    """
+
+    step: int
+    terms: tuple[str, ...]
+    gradient: str
+    num_gradients: int
+    image_ids: tuple[int, ...]
+
+
+class FaultRecord:
+    """Holds the first faults since it was last read, in variables that no checkpoint has.
+
+    The step writes without a branch and without waiting for the host. Each replica keeps a record of
+    its own; but for the image ids they are the same.
+    """
+
+    def __init__(self, names: tuple[str, ...], batch: int, variables: list[Any]) -> None:
+        """Create the variables; in the scope of the distribution strategy.
+
+        Args:
+          names: of the loss terms.
+          batch: images of a replica.
+          variables: trainable ones of the model, in the order of the gradients.
+        """
+        self._names = names
+        self._variables = [variable.name for variable in variables]
+        self.count = _create([], tf.int32, "count")
+        self._numbers = _create([PLACES, 3], tf.int64, "numbers")
+        self._terms = _create([PLACES, len(names)], tf.bool, "terms")
+        self._image_ids = _create([PLACES, batch], tf.int64, "image_ids")
+
+    def write(
+        self, is_fault: Tensor, step: Tensor, terms: Tensor, gradients: Tensor, image_ids: Tensor
+    ) -> None:
+        """Take a step down if it is a fault and there is a place left.
+
+        Args:
+          is_fault: bool scalar.
+          step: integer scalar, updates done before it.
+          terms: bool [T] whether each loss term is not finite, on any replica.
+          gradients: bool [V] likewise for each gradient.
+          image_ids: int64 [B] of this replica.
+        """
+        place = tf.logical_and(is_fault, tf.range(PLACES) == self.count)[:, tf.newaxis]
+        numbers = (step, tf.argmax(tf.cast(gradients, tf.int32)), tf.math.count_nonzero(gradients))
+        rows = (
+            (self._numbers, tf.stack([tf.cast(number, tf.int64) for number in numbers])),
+            (self._terms, terms),
+            (self._image_ids, image_ids),
+        )
+        for variable, row in rows:
+            variable.assign(tf.where(place, row[tf.newaxis], variable))
+        self.count.assign_add(tf.cast(is_fault, tf.int32))
+
+    def take(self) -> tuple[int, list[Fault]]:
+        """Give the number of faults since the last call and the first of them, and forget them."""
+        count = int(self.count.numpy())
+        if not count:
+            return 0, []
+        numbers, terms = self._numbers.numpy(), self._terms.numpy()
+        replicas = tf.distribute.get_strategy().experimental_local_results(self._image_ids)
+        image_ids = [replica.numpy() for replica in replicas]
+        faults = []
+        for place in range(min(count, PLACES)):
+            step, first, num_gradients = (int(number) for number in numbers[place])
+            faults.append(
+                Fault(
+                    step=step,
+                    terms=tuple(name for name, bad in zip(self._names, terms[place], strict=True) if bad),
+                    gradient=self._variables[first] if num_gradients else "",
+                    num_gradients=num_gradients,
+                    image_ids=tuple(int(number) for ids in image_ids for number in ids[place]),
+                )
+            )
+        self.count.assign(0)
+        return count, faults
+
+
+def _create(shape: list[int], dtype: tf.DType, name: str) -> tf.Variable:
+    return tf.Variable(
+        tf.zeros(shape, dtype),
+        trainable=False,
+        name=f"faults/{name}",
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
