@@ -1,0 +1,107 @@
+"""Pictures of ground truth beside what a model finds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+
+from official_yolact.drawing import visualization
+
+MIN_SIDE, MAX_SIDE = 384, 512
+"""Bounds of a panel's longer side, so that neither small nor large photos give unusable pictures."""
+
+_GAP = 8
+_TITLE_HEIGHT = 24
+_INK = (40, 42, 48)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Instances:
+    """Instances of one image, at any resolution.
+
+    Attributes:
+      boxes: float [D, 4] yxyx_norm.
+      classes: int [D], from 1.
+      masks: float or bool [D, h, w] over the whole image, drawn where above 0.5.
+      scores: float [D], None for ground truth.
+      marks: D words to put behind the names, empty for none.
+    """
+
+    boxes: NDArray[Any]
+    classes: NDArray[Any]
+    masks: NDArray[Any]
+    scores: NDArray[Any] | None = None
+    marks: Sequence[str] = ()
+
+
+def choose_size(height: float, width: float) -> tuple[int, int]:
+    """Choose the (height, width) of a panel: the image's aspect within the bounds of its longer side."""
+    longer = max(height, width)
+    factor = float(np.clip(longer, MIN_SIDE, MAX_SIDE)) / longer
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def draw_panel(
+    image: visualization.Picture,
+    size: tuple[int, int],
+    instances: Instances,
+    names: Sequence[str],
+    title: str,
+) -> visualization.Picture:
+    """Draw instances on an image that is brought to a size, under a title.
+
+    Args:
+      image: uint8 RGB [H, W, 3]; its aspect need not be that of `size`.
+      size: (height, width) of the drawing in pixels.
+      instances: what to draw.
+      names: of class 1, 2, ...
+      title: one short line.
+
+    Returns:
+      uint8 RGB [height + 24, width, 3].
+    """
+    height, width = size
+    shrinks = height < image.shape[0]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    photo = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+    marks = instances.marks or [""] * len(instances.classes)
+    drawn = visualization.draw_instances(
+        photo,
+        np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],
+        instances.classes,
+        [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
+        instances.scores,
+        _resize_masks(instances.masks, size),
+    )
+    return np.concatenate([_draw_title(title, width), drawn])
+
+
+def join(panels: Sequence[visualization.Picture]) -> visualization.Picture:
+    """Put panels of one height side by side, uint8 RGB."""
+    gap = np.full((panels[0].shape[0], _GAP, 3), 255, np.uint8)
+    parts = [part for panel in panels for part in (panel, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _resize_masks(masks: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = size
+    resized = np.zeros((len(masks), height, width), np.bool_)
+    for row, mask in enumerate(masks):
+        soft = np.asarray(mask, np.float32)
+        resized[row] = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return resized
+
+
+def _draw_title(title: str, width: int) -> visualization.Picture:
+    strip = Image.new("RGB", (width, _TITLE_HEIGHT), (255, 255, 255))
+    font = ImageFont.load_default(14)
+    ImageDraw.Draw(strip).text((4, _TITLE_HEIGHT / 2), title, font=font, fill=_INK, anchor="lm")
+    return np.asarray(strip, np.uint8)

@@ -1,0 +1,66 @@
+"""The reports of a run as actions, which Orbit's controller calls after each loop and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from absl import logging
+
+from official_yolact.configs import experiments
+from official_yolact.training.reports import pictures
+from official_yolact.training.reports import run_report
+
+Action = Callable[[dict[str, Any]], None]
+
+
+def build_actions(
+    params: experiments.YolactExperiment, trainer: Any, model_dir: str
+) -> tuple[list[Action], list[Action]]:
+    """Build what reports a run. Whatever goes wrong in it is logged once and does not end the run.
+
+    Args:
+      params: the experiment.
+      trainer: the `YolactTrainer` of it; its evaluations are watched for pictures.
+      model_dir: of the run; takes `results.csv`, `results.png` and the folder `pictures`.
+
+    Returns:
+      Actions to call with the logs of each training loop, to which they add memory, and with those
+      of each evaluation. Empty but on the chief, which alone writes.
+    """
+    if not trainer.strategy.extended.should_save_summary:
+        return [], []
+    report = run_report.RunReport(params, trainer, model_dir)
+    train_actions: list[Action] = [_Guarded("memory", report.measure), _Guarded("results", report.add_loop)]
+    eval_actions: list[Action] = [_Guarded("results", report.add_evaluation)]
+    if params.trainer.num_pictures > 0:
+        drawing = pictures.Pictures(params, trainer, model_dir)
+        trainer.eval_observers.append(_Guarded("pictures", drawing.observe))
+        eval_actions.append(
+            _Guarded("pictures", lambda _: drawing.draw_evaluation(int(trainer.global_step.numpy())))
+        )
+        if hasattr(trainer, "train_metrics"):
+            _Guarded("pictures", drawing.draw_training_batch)()
+    return train_actions, eval_actions
+
+
+class _Guarded:
+    """A report that may fail without ending the run."""
+
+    def __init__(self, name: str, action: Callable[..., None]):
+        self._name = name
+        self._action = action
+        self._has_failed = False
+
+    def __call__(self, *arguments: Any) -> None:
+        try:
+            self._action(*arguments)
+        except Exception as error:
+            if not self._has_failed:
+                logging.warning(
+                    "the %s of this run could not be written, training goes on (said once): %s: %s",
+                    self._name,
+                    type(error).__name__,
+                    error,
+                )
+            self._has_failed = True

@@ -1,0 +1,212 @@
+"""Pictures of a run: what the network sees, and what it finds beside what is there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from official_yolact.configs import experiments
+from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import input_reader
+from official_yolact.dataloaders import manifests
+from official_yolact.drawing import comparisons
+from official_yolact.drawing import examples
+from official_yolact.drawing import visualization
+
+FOLDER = "pictures"
+"""Of the run directory: PNG files, and the same pictures for TensorBoard."""
+
+MIN_SCORE, MAX_DRAWN = 0.15, 15
+"""Detections that are drawn. Source: the values that the original recommends for pictures."""
+
+_MAX_EXAMPLES = 16
+_EXAMPLE_SIDE = 384
+_MAX_BATCHES = 100
+_KEPT = (
+    "detection_boxes",
+    "detection_mask_scores",
+    "detection_classes",
+    "num_detections",
+    "detection_masks",
+    "image_info",
+)
+
+
+class Pictures:
+    """Draws a training batch once, and the same validation images after each evaluation.
+
+    The detections are those that the evaluation measured, taken as they pass by: drawing them costs
+    no step of the network, and shows the averaged weights where these are evaluated.
+    """
+
+    def __init__(self, params: experiments.YolactExperiment, trainer: Any, model_dir: str):
+        """Take the experiment, its trainer and the run directory."""
+        self._trainer = trainer
+        self._task = params.task
+        self._count = int(params.trainer.num_pictures)
+        self._folder = os.path.join(model_dir, FOLDER)
+        self._writer: Any = None
+        self._wanted: list[int] = []
+        self._is_chosen = False
+        self._found: dict[int, dict[str, NDArray[Any]]] = {}
+        self._photos: dict[int, tuple[visualization.Picture, comparisons.Instances]] = {}
+
+    def draw_training_batch(self) -> None:
+        """Draw up to 16 examples of the first batch as the network sees them, as one sheet."""
+        images, labels = next(self._read(is_training=True))
+        names = self._load_names(self._task.train_data)
+        drawn = examples.draw_batch(images[:_MAX_EXAMPLES], labels, self._task.model.normalization, names)
+        if drawn:
+            sheet = visualization.tile([visualization.shrink(one, _EXAMPLE_SIDE) for one in drawn], columns=4)
+            self._write("training_batch", sheet, 0)
+
+    def observe(self, step_outputs: Mapping[str, Any]) -> None:
+        """Keep what an evaluation step found in the wanted images; the first ones are the wanted ones.
+
+        Args:
+          step_outputs: what `YolactTask.validation_step` returned, each a tuple of tensors by replica.
+        """
+        if self._is_chosen and len(self._found) >= len(self._wanted):
+            return
+        for replica, image_ids in enumerate(step_outputs["image_id"]):
+            weights = step_outputs["weight"][replica].numpy()
+            for row, image_id in enumerate(int(number) for number in image_ids.numpy()):
+                if weights[row] == 0 or image_id < 0 or image_id in self._found or not self._wants(image_id):
+                    continue
+                self._found[image_id] = {key: step_outputs[key][replica][row].numpy() for key in _KEPT}
+
+    def draw_evaluation(self, step: int) -> None:
+        """Draw ground truth beside the detections of the evaluation that has ended."""
+        found, self._found = self._found, {}
+        if not found:
+            return
+        self._is_chosen = True
+        if not self._photos:
+            self._load_photos()
+        names = self._load_names(self._task.validation_data)
+        for number, image_id in enumerate(self._wanted, 1):
+            if image_id in found and image_id in self._photos:
+                picture = draw_comparison(image_id, *self._photos[image_id], found[image_id], names, step)
+                self._write(f"validation_{number}", picture, step)
+
+    def _load_names(self, data: configs.DataConfig) -> list[str]:
+        return manifests.load_class_names(data.input_path, self._task.model.num_classes)
+
+    def _wants(self, image_id: int) -> bool:
+        if not self._is_chosen and len(self._wanted) < self._count and image_id not in self._wanted:
+            self._wanted.append(image_id)
+        return image_id in self._wanted
+
+    def _load_photos(self) -> None:
+        """Read the wanted images and their labels, once; they are the first of the data, or nearly."""
+        wanted = set(self._wanted)
+        for images, labels in itertools.islice(self._read(is_training=False), _MAX_BATCHES):
+            for row, image_id in enumerate(int(number) for number in labels["image_id"]):
+                if image_id in wanted:
+                    photo = examples.restore_pixels(images[row], self._task.model.normalization)
+                    self._photos[image_id] = photo, _take_truth(labels, row)
+            if len(self._photos) == len(wanted):
+                return
+
+    def _read(self, is_training: bool) -> Iterator[tuple[NDArray[Any], Any]]:
+        """Read batches as arrays, from the start of the data.
+
+        The trainer's own dataset is read a second time, which is quick: building another takes many
+        seconds. Where several workers share it, they would wait for one another; there another is built.
+        """
+        data = self._task.train_data if is_training else self._task.validation_data
+        if self._trainer.strategy.extended._in_multi_worker_mode():
+            data = data.replace(global_batch_size=_MAX_EXAMPLES, enable_tf_data_service=False)
+            dataset = input_reader.build_dataset(data, self._task.model, self._task.seed)
+        else:
+            dataset = self._trainer.train_dataset if is_training else self._trainer.eval_dataset
+        split = self._trainer.strategy.experimental_local_results
+        for images, labels in dataset:
+            for replica, part in enumerate(split(images)):
+                yield part.numpy(), {key: split(value)[replica].numpy() for key, value in labels.items()}
+
+    def _write(self, name: str, picture: visualization.Picture, step: int) -> None:
+        """Write a picture as PNG, in place of the last one, and for TensorBoard."""
+        os.makedirs(self._folder, exist_ok=True)
+        path = os.path.join(self._folder, f"{name}.png")
+        _, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+        with open(f"{path}.tmp", "wb") as file:
+            file.write(encoded.tobytes())
+        os.replace(f"{path}.tmp", path)
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(self._folder)
+        with self._writer.as_default(), tf.summary.record_if(True), tf.device("CPU:0"):
+            tf.summary.image(name, picture[np.newaxis], step=step)
+        self._writer.flush()
+
+
+def draw_comparison(
+    image_id: int,
+    photo: visualization.Picture,
+    truth: comparisons.Instances,
+    detections: Mapping[str, NDArray[Any]],
+    names: Sequence[str],
+    step: int,
+) -> visualization.Picture:
+    """Draw the ground truth of an image on the left and its detections on the right.
+
+    Args:
+      image_id: for the title.
+      photo: uint8 RGB, as the network sees it.
+      truth: its ground truth.
+      detections: `schema.Detections` of the image, and `image_info` [4, 2].
+      names: of class 1, 2, ...
+      step: for the title.
+
+    Returns:
+      uint8 RGB picture in the proportions of the original image.
+    """
+    size = comparisons.choose_size(*(float(side) for side in detections["image_info"][0]))
+    shown = select_detections(detections)
+    left = f"image {image_id}: ground truth ({len(truth.classes)})"
+    right = f"step {step:,}: {len(shown.classes)} found"
+    return comparisons.join(
+        [
+            comparisons.draw_panel(photo, size, truth, names, left),
+            comparisons.draw_panel(photo, size, shown, names, right),
+        ]
+    )
+
+
+def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Instances:
+    """Take the detections of one image that are worth drawing.
+
+    Args:
+      detections: `schema.Detections` of one image, and `image_info` [4, 2].
+
+    Returns:
+      Those with a mask score of 0.15 at least, the 15 best at most, boxes as yxyx_norm.
+    """
+    count = int(detections["num_detections"])
+    scores = np.asarray(detections["detection_mask_scores"][:count], np.float32)
+    order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= MIN_SCORE][:MAX_DRAWN]
+    height, width = (float(side) for side in detections["image_info"][0])
+    return comparisons.Instances(
+        boxes=np.asarray(detections["detection_boxes"])[order] / [height, width, height, width],
+        classes=np.asarray(detections["detection_classes"])[order].astype(int),
+        masks=np.asarray(detections["detection_masks"], np.float32)[order],
+        scores=scores[order],
+    )
+
+
+def _take_truth(labels: Mapping[str, NDArray[Any]], row: int) -> comparisons.Instances:
+    """Take the labels of one example of a batch."""
+    count = int(labels["num_instances"][row])
+    return comparisons.Instances(
+        boxes=labels["boxes"][row, :count],
+        classes=labels["classes"][row, :count],
+        masks=labels["masks"][row, :count],
+        marks=[" (crowd)" if crowd else "" for crowd in labels["is_crowd"][row, :count]],
+    )

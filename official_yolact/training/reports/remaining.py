@@ -1,0 +1,46 @@
+"""How long a run will still take."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+
+_WINDOW_SECONDS = 3600.0
+_MAX_POINTS = 1000
+
+
+class RemainingTime:
+    """Estimates from the pace of the last hour, evaluations and checkpoints included.
+
+    The first loop compiles the step and so says nothing of the pace: there is no estimate before
+    the second, unless a throughput is known.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        """Take the clock, in seconds."""
+        self._clock = clock
+        self._points: collections.deque[tuple[float, int]] = collections.deque(maxlen=_MAX_POINTS)
+
+    def update(self, step: int, num_steps: int, steps_per_second: float | None = None) -> float | None:
+        """Take a step that has been reached.
+
+        Args:
+          step: global step.
+          num_steps: of the whole run.
+          steps_per_second: of the last loop, used as long as nothing else is known.
+
+        Returns:
+          Seconds until the last step, None if unknown.
+        """
+        now = self._clock()
+        if self._points and step <= self._points[-1][1]:
+            # A recovery went back to a checkpoint.
+            self._points.clear()
+        self._points.append((now, step))
+        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:
+            self._points.popleft()
+        begin, first = self._points[0]
+        if step > first:
+            return (num_steps - step) * (now - begin) / (step - first)
+        return (num_steps - step) / steps_per_second if steps_per_second else None

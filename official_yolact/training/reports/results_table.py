@@ -1,0 +1,181 @@
+"""The table of a run: `results.csv`, one row for each training loop and each evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import datetime
+import fcntl
+import io
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
+
+from absl import logging
+
+FILE_NAME = "results.csv"
+TRAIN, EVAL = "train", "eval"
+COLUMNS = (
+    "kind",
+    "step",
+    "epoch",
+    "time",
+    "total_loss",
+    "class_loss",
+    "box_loss",
+    "mask_loss",
+    "semantic_loss",
+    "mask_iou_loss",
+    "learning_rate",
+    "gradient_norm",
+    "positives_per_image",
+    "unusable_records",
+    "nonfinite_steps",
+    "images_per_second",
+    "input_wait",
+    "memory_mb",
+    "gpu_memory_mb",
+    *(
+        f"{kind}_{name}"
+        for kind in ("box", "mask")
+        for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
+    ),
+)
+_BLOCK = 1 << 16
+_HEADER = ",".join(COLUMNS) + "\n"
+
+
+class ResultsTable:
+    """Appends whole rows, and reads only whole rows.
+
+    A row is one write at the end of the file. A process or machine that dies in the middle leaves a
+    row without its line break, which the next one to append removes. Cells that do not apply are
+    empty; times are UTC. An evaluation in another process may append too.
+    """
+
+    def __init__(self, model_dir: str):
+        """Take the run directory; nothing is touched before the first row."""
+        self.path = os.path.join(model_dir, FILE_NAME)
+
+    def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Append a row.
+
+        Args:
+          kind: `TRAIN` or `EVAL`.
+          step: global step.
+          values: by column; of others nothing is kept.
+        """
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        cells = {"kind": kind, "step": str(step), "time": now}
+        cells |= {name: format(float(value), ".7g") for name, value in values.items() if name in COLUMNS}
+        line = ",".join(cells.get(name, "") for name in COLUMNS) + "\n"
+        with self._open_locked() as file:
+            size = _repair(file, self.path)
+            os.write(file, (line if size else _HEADER + line).encode("ascii"))
+            os.fsync(file)
+
+    def drop_after(self, step: int) -> int:
+        """Remove the rows beyond a step, which a run that goes on from there computes again.
+
+        Returns:
+          How many were removed.
+        """
+        if not os.path.isfile(self.path):
+            return 0
+        with self._open_locked() as file:
+            _repair(file, self.path)
+            rows = self.read()
+            kept = [row for row in rows if int(row["step"]) <= step]
+            if len(kept) < len(rows):
+                _replace(self.path, kept)
+        return len(rows) - len(kept)
+
+    def read(self) -> list[dict[str, str]]:
+        """Read the whole rows: column to text, empty where it does not apply."""
+        try:
+            with open(self.path, encoding="utf-8", errors="replace", newline="") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind("\n") + 1]
+        if not whole.startswith(_HEADER):
+            return []
+        lines = csv.reader(io.StringIO(whole[len(_HEADER) :]))
+        return [dict(zip(COLUMNS, cells, strict=True)) for cells in lines if _is_whole(cells)]
+
+    def find_best(self, metric: str, higher_is_better: bool = True) -> tuple[int, float] | None:
+        """Find the first evaluation with the best value of a column, as (step, value)."""
+        found = [
+            (int(row["step"]), float(row[metric]))
+            for row in self.read()
+            if row["kind"] == EVAL and row.get(metric)
+        ]
+        found = [(step, value) for step, value in found if math.isfinite(value)]
+        if not found:
+            return None
+        best = (max if higher_is_better else min)(value for _, value in found)
+        return next((step, value) for step, value in found if value == best)
+
+    @contextlib.contextmanager
+    def _open_locked(self) -> Iterator[int]:
+        """Open the file for appending while no other process changes it."""
+        while True:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                # Not every network file system has locks; single writes at the end remain.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if os.path.exists(self.path) and os.path.samestat(os.fstat(file), os.stat(self.path)):
+                    yield file
+                    return
+            finally:
+                os.close(file)
+
+
+def _is_whole(cells: Sequence[str]) -> bool:
+    return len(cells) == len(COLUMNS) and cells[0] in (TRAIN, EVAL) and cells[1].isdecimal()
+
+
+def _repair(file: int, path: str) -> int:
+    """Cut off a row that was not written to its end; put a table with other columns aside.
+
+    Returns:
+      Bytes that are left.
+    """
+    size = os.fstat(file).st_size
+    with open(path, "rb") as readable:
+        head = readable.read(len(_HEADER))
+        end = _find_end(readable, size)
+    if end and head != _HEADER.encode("ascii"):
+        aside = f"{path}.old"
+        logging.warning("%s has other columns than this version writes: kept as %s", path, aside)
+        shutil.copyfile(path, aside)
+        end = 0
+    if end < size:
+        os.ftruncate(file, end)
+    return end
+
+
+def _find_end(readable: BinaryIO, size: int) -> int:
+    """Find the position behind the last line break."""
+    while size:
+        start = max(0, size - _BLOCK)
+        readable.seek(start)
+        found = readable.read(size - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        size = start
+    return 0
+
+
+def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write the table anew in one step that cannot be seen half done."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.write(_HEADER)
+        file.writelines(",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

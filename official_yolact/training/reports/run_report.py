@@ -1,0 +1,107 @@
+"""The numbers of a run, as lines, as a table and as curves."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any
+
+from absl import logging
+
+from official_yolact.configs import experiments
+from official_yolact.training.reports import console
+from official_yolact.training.reports import curves
+from official_yolact.training.reports import memory
+from official_yolact.training.reports import remaining
+from official_yolact.training.reports import results_table
+
+_REDRAW_SECONDS = 600.0
+_SPEED = ("images_per_second", "input_wait")
+
+
+class RunReport:
+    """Takes the logs of loops and evaluations."""
+
+    def __init__(self, params: experiments.YolactExperiment, trainer: Any, model_dir: str):
+        """Take the experiment, its trainer and the run directory."""
+        self._config = params.trainer
+        self._batch = params.task.train_data.global_batch_size
+        self._trainer = trainer
+        self._table = results_table.ResultsTable(model_dir)
+        self._curves_path = os.path.join(model_dir, curves.FILE_NAME)
+        self._remaining = remaining.RemainingTime()
+        self._begin = self._drawn = time.monotonic()
+        self._last_step: int | None = None
+
+    def measure(self, logs: dict[str, Any]) -> None:
+        """Add memory to the logs of a loop; take out a speed that nothing was measured for."""
+        logs.update(memory.read_memory())
+        if not _is_positive(logs.get("images_per_second")):
+            for name in _SPEED:
+                logs.pop(name, None)
+
+    def add_loop(self, logs: dict[str, Any]) -> None:
+        """Report a training loop."""
+        numbers = read_numbers(logs)
+        step, num_steps = self._read_step(), self._config.train_steps
+        self._forget_lost_rows(step)
+        speed = numbers.get("images_per_second")
+        left = self._remaining.update(step, num_steps, speed / self._batch if speed else None)
+        epoch = self._count_epochs(step)
+        logging.info("%s", console.format_train_line(step, num_steps, numbers, epoch, left))
+        self._table.append(results_table.TRAIN, step, _with_epoch(numbers, epoch))
+        if step >= num_steps:
+            logging.info("%s", self._describe_end(step))
+        if step >= num_steps or time.monotonic() - self._drawn > _REDRAW_SECONDS:
+            self._draw()
+
+    def add_evaluation(self, logs: dict[str, Any]) -> None:
+        """Report an evaluation."""
+        numbers, step = read_numbers(logs), self._read_step()
+        self._table.append(results_table.EVAL, step, _with_epoch(numbers, self._count_epochs(step)))
+        metric = self._config.best_checkpoint_eval_metric or "mask_AP"
+        best = self._table.find_best(metric, self._config.best_checkpoint_metric_comp != "lower")
+        logging.info("%s", console.format_eval_line(step, numbers, metric, best))
+        self._draw()
+
+    def _forget_lost_rows(self, step: int) -> None:
+        """Drop the rows that a restart or a recovery makes anew."""
+        if self._last_step is None or step <= self._last_step:
+            self._table.drop_after(int(getattr(self._trainer, "loop_start", step - 1)))
+        self._last_step = step
+
+    def _read_step(self) -> int:
+        return int(self._trainer.global_step.numpy())
+
+    def _count_epochs(self, step: int) -> float | None:
+        num_records = self._trainer.task.unusable[True].num_records
+        return step * self._batch / num_records if num_records else None
+
+    def _describe_end(self, step: int) -> str:
+        seconds = time.monotonic() - self._begin
+        return console.format_end_line(step, seconds, memory.read_peak_mb(), memory.read_gpu_peak_mb())
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        curves.draw_curves(self._table.read(), self._curves_path)
+
+
+def read_numbers(logs: dict[str, Any]) -> dict[str, float]:
+    """Take the scalars of logs as floats; what is nested, or no number, is left out."""
+    numbers = {}
+    for name, value in logs.items():
+        found = value.numpy() if hasattr(value, "numpy") else value
+        try:
+            numbers[name] = float(found)
+        except (TypeError, ValueError):
+            continue
+    return numbers
+
+
+def _with_epoch(numbers: dict[str, float], epoch: float | None) -> dict[str, float]:
+    return numbers if epoch is None else {**numbers, "epoch": epoch}
+
+
+def _is_positive(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value)) and float(value) > 0

@@ -1,0 +1,134 @@
+"""What one reads while a run goes on."""
+
+import re
+
+import pytest
+
+from official_yolact.training.reports import console
+from official_yolact.training.reports import remaining
+
+LOGS = {
+    "total_loss": 12.3456,
+    "class_loss": 4.2,
+    "box_loss": 1.05,
+    "mask_loss": 6.126,
+    "semantic_loss": 0.98765,
+    "learning_rate": 1.25e-4,
+    "gradient_norm": 8.0,
+    "images_per_second": 0.031,
+    "input_wait": 0.028,
+    "memory_mb": 2345.6,
+}
+
+
+def test_a_line_of_training_says_it_all():
+    assert console.format_train_line(1200, 800_000, LOGS, epoch=0.0819, seconds_left=200_000) == (
+        "step 1,200/800,000 | epoch 0.08 | loss 12.3 (class 4.20, box 1.05, mask 6.13, semantic 0.988)"
+        " | lr 1.25e-04 | gradient norm 8.00 | 0.0310 images/s | input wait 3 % | 2,346 MB | left 2 d 7:33"
+    )
+
+
+def test_what_is_not_known_is_left_out_of_the_line():
+    assert console.format_train_line(2, 8, {}) == "step 2/8"
+    for name in LOGS:
+        line = console.format_train_line(2, 8, {key: value for key, value in LOGS.items() if key != name})
+        assert "None" not in line
+        assert "nan" not in line
+
+
+def test_steps_that_were_not_finite_are_named_only_where_there_were_some():
+    assert "not finite" not in console.format_train_line(2, 8, {**LOGS, "nonfinite_steps": 0})
+    assert "3 steps not finite" in console.format_train_line(2, 8, {**LOGS, "nonfinite_steps": 3})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (1, "1.00"),
+        (0.0123456, "0.0123"),
+        (12.3456, "12.3"),
+        (123.456, "123"),
+        (999.4, "999"),
+        (999.6, "1,000"),
+        (12345.6, "12,300"),
+        (1e9, "1.00e+09"),
+        (0.00099, "9.90e-04"),
+        (1.25e-12, "1.25e-12"),
+        (-0.5, "-0.500"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_numbers_have_three_digits(value, text):
+    assert console.format_number(value) == text
+
+
+@pytest.mark.parametrize("exponent", range(-12, 7))
+@pytest.mark.parametrize("digits", [1.0, 1.2345, 9.994, 9.996])
+def test_no_number_reads_as_zero_or_is_off_by_more_than_half_a_percent(exponent, digits):
+    value = digits * 10.0**exponent
+    text = console.format_number(value)
+    assert float(text.replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+    assert len(re.sub(r"e.*|[,.]|^0\.?0*", "", text)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (-3, "0:00"),
+        (5.4, "0:05"),
+        (59.6, "1:00"),
+        (754, "12:34"),
+        (3600, "1:00:00"),
+        (86399, "23:59:59"),
+        (86400, "1 d 0:00"),
+        (183845, "2 d 3:04"),
+    ],
+)
+def test_durations(seconds, text):
+    assert console.format_duration(seconds) == text
+
+
+def test_a_line_of_evaluation_gives_percent_and_the_best():
+    logs = {"box_AP": 0.3215, "box_AP50": 0.5, "mask_AP": 0.2987, "mask_AP50": -1.0}
+    assert console.format_eval_line(8000, logs, "mask_AP", (4000, 0.301)) == (
+        "evaluation of step 8,000 | box AP 32.1 (AP50 50.0) | mask AP 29.9 (AP50 none)"
+        " | best mask AP 30.1 at step 4,000"
+    )
+    assert console.format_eval_line(0, {}, "mask_AP") == "evaluation of step 0"
+
+
+def test_the_end_of_a_training_states_its_peaks():
+    line = console.format_end_line(8, 65, 1234.5, 4567.8)
+    assert line == "trained to step 8 | took 1:05 | peak memory 1,234 MB, 4,568 MB on a GPU"
+    assert console.format_end_line(8, 65, 1234.5, None).endswith("peak memory 1,234 MB")
+
+
+def feed(points, num_steps=100, speed=None):
+    times = iter([time for time, _ in points])
+    estimate = remaining.RemainingTime(clock=lambda: next(times))
+    return [estimate.update(step, num_steps, speed) for _, step in points]
+
+
+def test_the_time_left_follows_the_pace_with_evaluations_but_without_the_compilation():
+    # 50 s to compile and do 10 steps, then 10 s for 10 steps, then 30 s with an evaluation.
+    assert feed([(50, 10), (60, 20), (90, 30)]) == [None, 80.0, 70 * 40 / 20]
+
+
+def test_a_known_speed_helps_until_there_is_a_pace():
+    assert feed([(50, 10), (60, 20)], speed=2.0) == [45.0, 80.0]
+
+
+def test_the_time_left_starts_anew_when_a_run_goes_back():
+    assert feed([(0, 10), (10, 20), (20, 15), (30, 20)]) == [None, 80.0, None, 160.0]
+
+
+def test_the_pace_is_that_of_the_last_hour():
+    slow, fast = [(3600 * n, n) for n in range(3)], [(7200 + n, 2 + n) for n in range(1, 4001)]
+    assert feed(slow + fast, num_steps=5000)[-1] == pytest.approx(5000 - 4002, rel=0.01)
+
+
+def test_nothing_is_left_at_the_end():
+    assert feed([(0, 50), (10, 100)])[-1] == 0
