@@ -6,13 +6,15 @@ import os
 
 import tensorflow as tf
 
+from official_yolact.checkpoints import verify
+
 PARAMS_FILE = "params.yaml"
 BEST_SUBDIR = "best_ckpt"
 IMPORT_FILE = "import.json"
 
 
 def find_checkpoint(path: str, prefer_best: bool = True) -> str:
-    """Find the checkpoint that a directory or a checkpoint name means.
+    """Find the checkpoint that a directory or a checkpoint name means: the newest intact one.
 
     Args:
       path: a model directory, or a checkpoint without its `.index` ending.
@@ -23,16 +25,34 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
 
     Raises:
       FileNotFoundError: there is none; the message says what was looked for.
+      ValueError: there are some, and all are damaged.
     """
     if os.path.isfile(f"{path}.index"):
         return path
     if not os.path.isdir(path):
         raise FileNotFoundError(f"{path}: no such checkpoint or model directory")
     folders = [os.path.join(path, BEST_SUBDIR), path] if prefer_best else [path]
+    problems: dict[str, str] = {}
     for folder in folders:
-        latest = tf.train.latest_checkpoint(folder)
-        if latest and os.path.isfile(f"{latest}.index"):
-            return str(latest)
+        found, damaged = verify.find_intact(folder)
+        if found is not None:
+            return found.prefix
+        problems.update(damaged)
+        stated = _read_stated(folder)
+        if stated is not None and not damaged:
+            return stated
+    if problems:
+        listed = "; ".join(f"{prefix}: {problem}" for prefix, problem in problems.items())
+        raise ValueError(f"{path}: holds no intact checkpoint ({listed})")
     raise FileNotFoundError(
         f"{path}: holds no checkpoint (ckpt-*.index): name a directory that training or import-weights wrote"
     )
+
+
+def _read_stated(folder: str) -> str | None:
+    """Read which checkpoint the state file names, for one whose name has no number."""
+    try:
+        stated = tf.train.latest_checkpoint(folder)
+    except (ValueError, tf.errors.OpError):
+        return None
+    return str(stated) if stated and os.path.isfile(f"{stated}.index") else None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_VALUE = "VARIABLE_VALUE"
+VALUE = "VARIABLE_VALUE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,27 @@ class Slot:
     shape: tuple[int, ...]
 
 
+def open_checkpoint(checkpoint: str) -> tuple[Any, Any]:
+    """Open a checkpoint.
+
+    Args:
+      checkpoint: its name, without `.index`.
+
+    Returns:
+      The reader of its tensors, and the nodes of its object graph; the first one is what was saved.
+
+    Raises:
+      ValueError: it is damaged, or was not written by `tf.train.Checkpoint`.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph.ParseFromString(reader.get_tensor(_GRAPH_KEY))
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(f"{checkpoint}: cannot be read: {' '.join(str(error).split())[:300]}") from error
+    return reader, graph.nodes
+
+
 class StoredModel:
     """The part `model` of a checkpoint, read through its object graph.
 
@@ -50,14 +71,8 @@ class StoredModel:
           ValueError: it is damaged, or holds no `model`.
         """
         self.checkpoint = checkpoint
-        try:
-            self._reader = tf.train.load_checkpoint(checkpoint)
-            graph = trackable_object_graph_pb2.TrackableObjectGraph()
-            graph.ParseFromString(self._reader.get_tensor(_GRAPH_KEY))
-            self._shapes = self._reader.get_variable_to_shape_map()
-        except (RuntimeError, ValueError, tf.errors.OpError) as error:
-            raise ValueError(f"{checkpoint}: cannot be read: {' '.join(str(error).split())[:300]}") from error
-        self._nodes = graph.nodes
+        self._reader, self._nodes = open_checkpoint(checkpoint)
+        self._shapes = self._reader.get_variable_to_shape_map()
         root = self._children(0).get("model")
         if root is None:
             raise ValueError(f"{checkpoint}: does not fit this model: it holds none")
@@ -120,7 +135,7 @@ class StoredModel:
 
     def _value_keys(self, node: int) -> Iterator[str]:
         for attribute in self._nodes[node].attributes:
-            if attribute.name == _VALUE and attribute.checkpoint_key in self._shapes:
+            if attribute.name == VALUE and attribute.checkpoint_key in self._shapes:
                 yield attribute.checkpoint_key
 
     def _slot(self, path: str, variable: Any, node: int | None) -> Slot:

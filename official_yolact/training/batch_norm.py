@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-import tensorflow as tf
 from absl import logging
 
+from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
 
@@ -60,7 +60,7 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
 def _find_recorded(model_dir: str) -> bool | None:
     """Read what the run in a directory does, if it has a checkpoint to go on from."""
     path = os.path.join(model_dir, "params.yaml")
-    if not os.path.isfile(path) or not tf.train.latest_checkpoint(model_dir):
+    if not os.path.isfile(path) or not scan.was_saved(model_dir):
         return None
     section = loading.read_yaml(path)
     for key in _KEY.split(".")[:-1]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from typing import Any
 
 import tf_keras
 from absl import logging
 
 from official.core import task_factory
-from official.core import train_lib
 from official.core import train_utils
 from official.modeling import performance
-from official_yolact import categories
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
-from official_yolact.training import batch_norm
+from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
+from official_yolact.training import experiment_runner
+from official_yolact.training import run_directory
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training import trainer as yolact_trainer
@@ -27,7 +26,9 @@ from official_yolact.training import trainer as yolact_trainer
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
 
 
-def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict[str, Any]:
+def run(
+    params: experiments.YolactExperiment, mode: str, model_dir: str, restart: bool = False
+) -> dict[str, Any]:
     """Run an experiment.
 
     Args:
@@ -35,27 +36,32 @@ def run(params: experiments.YolactExperiment, mode: str, model_dir: str) -> dict
       mode: one of `MODES`.
       model_dir: where checkpoints, summaries, `params.yaml` and `categories.json` are written, and
         where a run that was stopped goes on.
+      restart: begin at step 0 though there is a run in `model_dir`, whose files are moved aside.
 
     Returns:
       The evaluation's numbers, where the mode ends with one; otherwise empty.
 
     Raises:
-      ValueError: an unknown mode; data that do not fit the configuration.
+      ValueError: an unknown mode; data that do not fit the configuration; a run that cannot go on as it
+        is: another architecture, other classes, no intact checkpoint.
       OSError: missing data.
       StopRequested: SIGTERM or SIGINT came while training; the last step is saved.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {MODES}")
     prepare(params)
-    os.makedirs(model_dir, exist_ok=True)
-    _save_categories(params, mode, model_dir)
     if "train" in mode:
         _report_overfull(params.task.train_data)
     devices = strategies.build(params.runtime)
     strategies.check_batches(params, devices.strategy.num_replicas_in_sync, mode)
-    if "train" in mode:
-        batch_norm.decide_freeze(params, devices.strategy.num_replicas_in_sync, model_dir)
-        train_utils.serialize_config(params, model_dir)
+    run_directory.open_run(
+        params,
+        mode,
+        model_dir,
+        restart,
+        num_replicas=devices.strategy.num_replicas_in_sync,
+        is_chief=bool(devices.strategy.extended.should_checkpoint),
+    )
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
     params.runtime.num_gpus = devices.num_gpus
@@ -85,7 +91,7 @@ def _build_runner(
         stop=stop,
         is_chief=bool(devices.strategy.extended.should_checkpoint),
     )
-    return train_lib.OrbitExperimentRunner(
+    return experiment_runner.ExperimentRunner(
         distribution_strategy=devices.strategy,
         task=task,
         mode=mode,
@@ -107,7 +113,7 @@ def _build_trainer(
     params: experiments.YolactExperiment, task: Any, mode: str, model_dir: str
 ) -> yolact_trainer.YolactTrainer:
     evaluates = "eval" in mode
-    exporter = train_utils.maybe_create_best_ckpt_exporter(params, model_dir) if evaluates else None
+    exporter = best_checkpoint.build_exporter(params, model_dir) if evaluates else None
     trainer: yolact_trainer.YolactTrainer = train_utils.create_trainer(
         params,
         task,
@@ -129,18 +135,3 @@ def _report_overfull(data: configs.DataConfig) -> None:
             count,
             limit,
         )
-
-
-def _save_categories(params: experiments.YolactExperiment, mode: str, model_dir: str) -> None:
-    """Put the class names of the data beside the weights; an evaluation keeps those of the training."""
-    path = os.path.join(model_dir, categories.FILE_NAME)
-    if "train" not in mode and os.path.isfile(path):
-        return
-    data = params.task.train_data if "train" in mode else params.task.validation_data
-    found = manifests.load_categories(data.input_path)
-    if found.num_classes != params.task.model.num_classes:
-        raise ValueError(
-            f"task.model.num_classes: {params.task.model.num_classes}, but {data.input_path} has "
-            f"{len(found.ids)} classes: set it to {found.num_classes} (the background counts as one)"
-        )
-    found.save(path)

@@ -1,0 +1,147 @@
+"""Which checkpoints a directory holds, by its files; and what killed saves have left there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+
+import tensorflow as tf
+from absl import logging
+
+from official_yolact.checkpoints import files
+
+STATE_FILE = "checkpoint"
+_INDEX = ".index"
+_PART = re.compile(r"^(?P<name>.+-(?P<number>\d+))(?P<ending>\.index|\.json|\.data-\d{5}-of-\d{5})$")
+_TEMPORARY = re.compile(
+    r"^(.+-\d+_temp(_\w+)?|.+-\d+\.(index|data-\d{5}-of-\d{5})\.tempstate\d+|checkpoint\.tmp[0-9a-f]{32}"
+    r"|(.+-\d+|info|categories)\.json\.tmp|params(-\d+)?\.yaml\.tmp)$"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointFiles:
+    """The files of one checkpoint.
+
+    Attributes:
+      prefix: the checkpoint, without `.index`.
+      number: at the end of its name: the step.
+      endings: of its files.
+    """
+
+    prefix: str
+    number: int
+    endings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name, such as `ckpt-8`."""
+        return os.path.basename(self.prefix)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the file is there without which nothing can be read."""
+        return _INDEX in self.endings
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """Endings of the files with the values."""
+        return tuple(ending for ending in self.endings if ending.startswith(".data"))
+
+    def paths(self) -> list[str]:
+        """Give its files, in the order in which they are deleted: what is left is never half intact."""
+        order = {".json": 0, _INDEX: 1}
+        return [self.prefix + ending for ending in sorted(self.endings, key=lambda e: (order.get(e, 2), e))]
+
+
+def find_checkpoints(directory: str, name: str = "") -> list[CheckpointFiles]:
+    """Find the checkpoints of a directory, intact or not, newest first.
+
+    The state file `checkpoint` is not asked which there are: it may be lost, damaged or old.
+
+    Args:
+      directory: the directory; none need exist.
+      name: before the number, such as `ckpt`; "": any.
+
+    Returns:
+      All that has an index, and what has lost it; not what a killed save left, which never had one.
+    """
+    groups = _group(directory, name)
+    stated = _read_stated(directory)
+    found = [group for group in groups if _is_checkpoint(group, stated)]
+    return sorted(found, key=lambda group: (group.number, group.name), reverse=True)
+
+
+def find_orphans(directory: str, name: str = "") -> list[str]:
+    """Find what killed saves have left: temporary files, and parts that can be no checkpoint any more.
+
+    Args:
+      directory: the directory.
+      name: as for `find_checkpoints`.
+
+    Returns:
+      Paths; no file whose name is not one that a save gives.
+    """
+    listed = files.list_names(directory)
+    paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
+    stated = _read_stated(directory)
+    for group in _group(directory, name):
+        if not _is_checkpoint(group, stated):
+            paths += group.paths()
+    return paths
+
+
+def remove_orphans(directory: str, name: str = "") -> list[str]:
+    """Remove what `find_orphans` finds, and say so; only one who writes to the directory may.
+
+    Returns:
+      What was removed.
+    """
+    paths = find_orphans(directory, name)
+    for path in paths:
+        logging.warning("removing %s, which a save that was killed has left", path)
+        files.remove(path)
+    return paths
+
+
+def was_saved(directory: str) -> bool:
+    """Tell whether training has ever saved here: there is a checkpoint, or the file that lists them."""
+    return bool(find_checkpoints(directory)) or tf.io.gfile.exists(os.path.join(directory, STATE_FILE))
+
+
+def _group(directory: str, name: str) -> list[CheckpointFiles]:
+    found: dict[tuple[str, int], list[str]] = {}
+    for entry in files.list_names(directory):
+        part = _PART.match(entry)
+        if part and (not name or part["name"] == f"{name}-{part['number']}"):
+            found.setdefault((part["name"], int(part["number"])), []).append(part["ending"])
+    groups = [
+        CheckpointFiles(os.path.join(directory, base), number, tuple(endings))
+        for (base, number), endings in found.items()
+    ]
+    # Other programs write NAME-NUMBER.json too.
+    return [group for group in groups if group.has_index or group.data or name]
+
+
+def _is_checkpoint(group: CheckpointFiles, stated: set[str] | None) -> bool:
+    if group.has_index:
+        return True
+    # A save renames data, then the index, then writes the record, then the state: what the last two
+    # name was whole once. A state that cannot be read may name it.
+    return bool(group.data) and (".json" in group.endings or stated is None or group.name in stated)
+
+
+def _read_stated(directory: str) -> set[str] | None:
+    """Read the names in the state file; None if it cannot be read."""
+    if not tf.io.gfile.exists(os.path.join(directory, STATE_FILE)):
+        return set()
+    try:
+        state = tf.train.get_checkpoint_state(directory)
+    except (ValueError, tf.errors.OpError):
+        return None
+    if state is None:
+        return None
+    return {
+        os.path.basename(path) for path in [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
+    }

@@ -1,0 +1,108 @@
+"""What two configurations of one run differ in, and what that means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FREEZE_BN = "task.model.freeze_bn"
+_MODEL = "task.model."
+# What follows the network, or only its first values.
+_MAY_CHANGE = ("task.model.detection_generator.", "task.model.class_prior")
+_BATCH = "task.train_data.global_batch_size"
+_ORDER = ("task.seed", "task.train_data.input_path", "task.train_data.shuffle_buffer_size")
+_SCHEDULE = ("trainer.train_steps", "trainer.optimizer_config.", "schedule_batch_size")
+
+Changes = dict[str, tuple[Any, Any]]
+
+
+def compare(start: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
+    """Find the keys that both have, with different values.
+
+    A key that only one has came or went with a version of this library.
+
+    Args:
+      start: the configuration at the start, nested.
+      now: the present one, nested.
+
+    Returns:
+      Key path to old and new value.
+    """
+    old, new = flatten(start), flatten(now)
+    return {key: (old[key], new[key]) for key in new if key in old and old[key] != new[key]}
+
+
+def architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the keys that may not change while a run goes on, with their values."""
+    return {key: value for key, value in flatten(config).items() if is_architecture(key)}
+
+
+def is_architecture(key: str) -> bool:
+    """Tell whether a key decides which variables there are, or what they mean."""
+    return key.startswith(_MODEL) and not key.startswith(_MAY_CHANGE)
+
+
+def refuse_other_architecture(model_dir: str, changes: Changes) -> None:
+    """Refuse to go on with another network.
+
+    Args:
+      model_dir: of the run.
+      changes: since its start.
+
+    Raises:
+      ValueError: names each key, what it was and what it is.
+    """
+    refused = [f"{key}: {old!r} -> {new!r}" for key, (old, new) in changes.items() if is_architecture(key)]
+    if refused:
+        raise ValueError(
+            f"{model_dir}: the run began with another architecture: {some(refused)}. Set it back (see "
+            "params.yaml there), take another directory (and this one as task.init_checkpoint, which takes "
+            "over what fits), or begin again with --restart"
+        )
+
+
+def describe(changes: Changes, step: int) -> list[str]:
+    """Say what has changed and what that does to a run that goes on.
+
+    Args:
+      changes: since the start.
+      step: at which the run goes on.
+
+    Returns:
+      A line for each key.
+    """
+    return [
+        f"{key}: {old!r} -> {new!r}{_explain(key, old, new, step)}" for key, (old, new) in changes.items()
+    ]
+
+
+def some(items: list[str]) -> str:
+    """Join a few of many."""
+    return "; ".join(items[:6]) + (f"; and {len(items) - 6} more" if len(items) > 6 else "")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give key paths and JSON values, lists as whole."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = json.loads(json.dumps(value, default=str))
+    return flat
+
+
+def _explain(key: str, old: Any, new: Any, step: int) -> str:
+    if key == _BATCH:
+        there = f"goes on at example {step * new}, where it was at {step * old}"
+        effect = "leaves some out" if new > old else "sees some again"
+        return (
+            f" (the place in the data is step x batch: it {there}, and {effect}; train_steps, intervals "
+            "and the learning rate count steps of the new size)"
+        )
+    if key.startswith(_ORDER):
+        return " (the order of the examples is another from here on)"
+    if key.startswith(_SCHEDULE):
+        return f" (the learning rate follows the new schedule from step {step} on)"
+    return ""
