@@ -1,0 +1,181 @@
+"""An input that delivers nothing: which stage stands still, and the end of the run."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.training import input_stage
+from official_yolact.training import input_watch
+from official_yolact.training import starvation
+
+
+def stage(records, build=lambda: [0], timeout=1.0, **kwargs):
+    data = configs.DataConfig(input_path=records, is_training=True, **kwargs)
+    return input_stage.InputStage(data, build, timeout).describe()
+
+
+def test_a_file_that_does_not_answer_is_named(tiny_records, tmp_path):
+    """A pipe that nobody writes to waits for ever when it is opened, as a file of a dead server does."""
+    pipe = tmp_path / "train-00001.tfrecord"
+    os.mkfifo(pipe)
+    try:
+        said = stage(f"{tiny_records}/train-*.tfrecord,{pipe}")
+    finally:
+        os.close(os.open(pipe, os.O_RDWR))
+    assert said.startswith("reading records: 1 of 2 files cannot be read: ")
+    assert f"{pipe} (no answer within 1 s)" in said
+
+
+def test_a_file_that_has_gone_is_named(tmp_path):
+    assert "cannot be listed" in stage(f"{tmp_path}/train-*.tfrecord")
+    gone = tmp_path / "train-0.tfrecord"
+    gone.symlink_to(tmp_path / "nowhere")
+    assert f"reading records: 1 of 1 files cannot be read: {gone}" in stage(f"{tmp_path}/train-*.tfrecord")
+
+
+def test_decoding_that_does_not_end_is_told_from_reading(tiny_records):
+    released = threading.Event()
+
+    def hang():
+        released.wait(20)
+        yield 0
+
+    said = stage(f"{tiny_records}/train-*.tfrecord", hang)
+    released.set()
+    assert said.startswith("decoding or augmenting: all 1 files can be read, but a new pipeline makes no")
+    assert "is idle" in said
+
+
+def test_decoding_that_fails_says_how(tiny_records):
+    def fail():
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory for 4 TB\nmore")
+
+    said = stage(f"{tiny_records}/train-*.tfrecord", fail)
+    assert said.startswith("decoding or augmenting: ")
+    assert "(no memory for 4 TB)" in said
+
+
+def test_where_all_stages_work_the_running_pipeline_is_to_blame(tiny_records):
+    assert stage(f"{tiny_records}/train-*.tfrecord").startswith("batching or prefetching: all 1 files")
+
+
+def test_a_data_service_is_asked_for_its_dispatcher():
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+        service = {"enable_tf_data_service": True, "tf_data_service_address": f"grpc://localhost:{port}"}
+        assert "takes connections, but no batch comes" in stage("x", **service)
+    assert stage("x", **service).startswith(f"tf.data service: nothing answers at grpc://localhost:{port}")
+
+
+def wait(seconds, timeout, diagnose=lambda: "reading records"):
+    """Watch one wait; give the exit codes that would have ended the process."""
+    codes = []
+    watch = input_watch.InputWatch(timeout, diagnose, codes.append)
+    with watch.waiting():
+        time.sleep(seconds)
+    time.sleep(0.3)
+    watch.close()
+    return codes
+
+
+def test_the_first_timeout_is_reported_once_and_the_second_ends_the_run(caplog, capfd):
+    caplog.set_level("INFO")
+    assert input_watch.EXIT_CODE in wait(2.0, 0.5)
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("the input stands still: reading records" in message for message in messages) == 1
+    assert any("ending the run" in message for message in messages)
+    # Where each thread is, the waiting one among them.
+    assert "test_input_watch.py" in capfd.readouterr().err
+
+
+def test_batches_in_time_are_no_news(caplog):
+    codes = []
+    watch = input_watch.InputWatch(1.0, lambda: "unreached", codes.append)
+    for _ in range(20):
+        with watch.waiting():
+            time.sleep(0.1)
+    watch.close()
+    assert codes == []
+    assert "stands still" not in caplog.text
+
+
+def test_a_timeout_of_zero_watches_nothing():
+    before = threading.active_count()
+    watch = input_watch.InputWatch(0.0, lambda: "unreached")
+    with watch.waiting():
+        assert threading.active_count() == before
+    watch.close()
+
+
+def test_a_diagnosis_that_fails_hides_nothing(caplog):
+    def fail():
+        raise OSError("no /proc here")
+
+    assert input_watch.EXIT_CODE in wait(1.5, 0.4, fail)
+    assert "finding out where failed: no /proc here" in caplog.text
+
+
+def test_a_slow_input_is_reported_once_with_figures():
+    watch = starvation.InputStarvation()
+    assert watch.update(10, 1.0, 0.5) is None
+    assert watch.update(10, 1.0, 0.1) is None  # the row begins anew
+    assert [watch.update(10, 1.0, 0.5) for _ in range(2)] == [None, None]
+    assert watch.update(0, 0.0, 0.0) is None  # a loop without times counts for nothing
+    message = watch.update(10, 2.0, 0.8)
+    assert "80 ms of waiting for a batch and 120 ms of computing in each step, 40% of the time" in message
+    assert "tf_data_service" in message
+    assert [watch.update(10, 1.0, 0.9) for _ in range(9)] == [None] * 9
+
+
+HANG = """
+import sys, time
+import tensorflow as tf
+from absl import logging
+from official_yolact import registry_imports
+from official_yolact.configs import loading
+from official_yolact.dataloaders import yolact_input
+from official_yolact.training import run
+
+logging.set_verbosity(logging.INFO)
+logging.use_absl_handler()
+
+parse = yolact_input.Parser.parse
+
+def hang(self, record, position):
+    with tf.control_dependencies([tf.numpy_function(lambda: time.sleep(600) or 0, [], tf.int64)]):
+        return parse(self, tf.identity(record), position)
+
+yolact_input.Parser.parse = hang
+run.run(loading.load_experiment("yolact_tiny_shapes", [], sys.argv[2:]), "train", sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(tiny_records, tmp_path):
+    overrides = [
+        f"task.train_data.input_path={tiny_records}/train-*.tfrecord",
+        "task.train_data.global_batch_size=2,task.model.input_size=[64,64],trainer.train_steps=2",
+        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
+        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "trainer.input_timeout=3,runtime.distribution_strategy=one_device",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", HANG, str(tmp_path), *overrides],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert "no training batch for" in done.stderr
+    assert "the input stands still: decoding or augmenting: all 1 files can be read" in done.stderr
+    assert "input watch" in done.stderr or "in _fetch" in done.stderr
+    assert "ending the run" in done.stderr
