@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import official_yolact
 
-COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config")
+COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config", "doctor")
 """Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
 
 _DEBUG = "YOLACT_DEBUG"
