@@ -42,7 +42,7 @@ def main(_: list[str]) -> None:
     try:
         params = parse_flags()
         params.lock()
-        run.run(params, FLAGS.mode, FLAGS.model_dir)
+        run.run(params, FLAGS.mode, FLAGS.model_dir, FLAGS.restart)
     except (ValueError, KeyError, OSError) as error:
         if os.environ.get("YOLACT_DEBUG"):
             raise
@@ -63,6 +63,11 @@ def _parse_argv(argv: list[str]) -> list[str]:
 def run_from_flags() -> None:
     """Define the flags and run."""
     tfm_flags.define_flags()
+    flags.DEFINE_bool(
+        "restart",
+        False,
+        "begin at step 0; what an earlier run left in model_dir moves to a folder there",
+    )
     flags.mark_flags_as_required(["mode", "model_dir"])
     app.run(main, flags_parser=_parse_argv)
 

@@ -23,6 +23,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--model_dir", "--model-dir", required=True, help="where the run is kept, and resumed"
     )
     parser.add_argument("--mode", choices=_MODES, default="train_and_eval", help="default: %(default)s")
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="begin at step 0; what an earlier run left in the directory is moved into a folder there",
+    )
     parser.set_defaults(run=run)
 
 
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     print(equivalent(args, loading.find_config_file(args.config)), file=sys.stderr, flush=True)
     # Orbit prints its progress to standard output, which is for results.
     with contextlib.redirect_stdout(sys.stderr):
-        training.run(params, args.mode, args.model_dir)
+        training.run(params, args.mode, args.model_dir, args.restart)
     return 0
 
 
@@ -49,6 +54,7 @@ def equivalent(args: argparse.Namespace, config_file: str | None) -> str:
     words = ["python", "-m", "official_yolact.train"]
     words.append(f"--config_file={config_file}" if config_file else f"--experiment={args.config}")
     words += [f"--mode={args.mode}", f"--model_dir={args.model_dir}"]
+    words += ["--restart"] if args.restart else []
     if args.overrides:
         words.append(f"--params_override={','.join(args.overrides)}")
     return shlex.join(words)

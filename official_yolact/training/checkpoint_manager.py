@@ -120,7 +120,8 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
         if self._owns:
             self._find(damaged)
             self._verified.add(prefix)
-            self._latest_checkpoint = prefix
+        self._latest_checkpoint = prefix
+        if self._owns:
             self._record_state()
         if self._steps is not None:
             self._last_checkpoint_step = int(self._steps.numpy())

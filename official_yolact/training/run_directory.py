@@ -68,15 +68,17 @@ def open_run(
         return
     assert found is not None
     goes_on = not restart and scan.was_saved(model_dir)
+    path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
+    start = _read_params(path) if goes_on and tf.io.gfile.exists(path) else None
     # Of a worker that is not the chief the old files may still be there.
     known = model_dir if goes_on else os.path.join(model_dir, "new")
     batch_norm.decide_freeze(params, num_replicas, known)
     if goes_on:
         _compare_classes(found, model_dir, is_chief)
-        _compare_params(params, model_dir, is_chief)
+        _compare_params(params, start, model_dir, is_chief)
     elif is_chief:
         found.save(os.path.join(model_dir, categories.FILE_NAME))
-        _write_params(params, os.path.join(model_dir, model_dir_lib.PARAMS_FILE))
+        _write_params(params, path)
 
 
 def describe_identity(
@@ -175,15 +177,17 @@ def _pair(start: categories.Categories, found: categories.Categories) -> list[tu
     return list(zip(*padded, strict=True))
 
 
-def _compare_params(params: experiments.YolactExperiment, model_dir: str, is_chief: bool) -> None:
-    path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
-    if not tf.io.gfile.exists(path):
+def _compare_params(
+    params: experiments.YolactExperiment, start: Mapping[str, Any] | None, model_dir: str, is_chief: bool
+) -> None:
+    if start is None:
+        path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
         logging.warning("%s is missing: cannot tell what has changed since the run began", path)
         if is_chief:
             _write_params(params, path)
         return
     now = params.as_dict()
-    changes = config_changes.compare(_read_params(path), now)
+    changes = config_changes.compare(start, now)
     config_changes.refuse_other_architecture(model_dir, changes)
     step = max((found.number for found in scan.find_checkpoints(model_dir, "ckpt")), default=0)
     for line in config_changes.describe(changes, step):
@@ -200,7 +204,10 @@ def _read_params(path: str) -> Mapping[str, Any]:
       ValueError: it is damaged.
     """
     try:
-        return loading.read_yaml(path)
+        record = loading.read_yaml(path)
+        if not all(isinstance(record.get(section), Mapping) for section in ("task", "trainer")):
+            raise ValueError("it lacks the sections task and trainer")
+        return record
     except ValueError as error:
         raise ValueError(
             f"{path}: the record of how the run began is damaged ({error}). Copy it back, or delete it: "

@@ -21,16 +21,17 @@ def test_the_equivalent_model_garden_line_is_printed(tmp_path, capsys, monkeypat
             str(tmp_path),
             "--mode",
             "train",
+            "--restart",
             "task.seed=4",
         ]
     )
     assert code == 0
-    [(params, mode, model_dir)] = calls
-    assert (params.task.seed, mode, model_dir) == (4, "train", str(tmp_path))
+    [(params, mode, model_dir, restart)] = calls
+    assert (params.task.seed, mode, model_dir, restart) == (4, "train", str(tmp_path), True)
     printed = capsys.readouterr().err
     assert "python -m official_yolact.train --config_file=" in printed
     assert "yolact_tiny_shapes_cpu.yaml --mode=train" in printed
-    assert "--params_override=task.seed=4" in printed
+    assert "--restart --params_override=task.seed=4" in printed
 
 
 def test_the_modes_of_the_command_are_those_of_the_run():

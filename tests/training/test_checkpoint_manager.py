@@ -364,7 +364,7 @@ def test_a_worker_writes_to_its_own_folder_and_restores_what_the_chief_chose(sav
         read_directory=str(saved),
         agree=lambda text: text.replace("ckpt-12", "ckpt-8"),
     )
-    assert worker.manager.restore_or_initialize() == f"{saved}/ckpt-8"
+    assert worker.manager.restore_or_initialize() == worker.manager.latest_checkpoint == f"{saved}/ckpt-8"
     assert int(worker.step) == 8
     train(worker, [12, 16])
     assert (names(saved), numbers(tmp_path / "worker")) == (before, [16])
