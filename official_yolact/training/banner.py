@@ -95,8 +95,7 @@ def describe_schedule(config: configs.OptimizationConfig) -> str:
 
 
 def _describe_devices(devices: strategies.Devices) -> str:
-    names = list(devices.strategy.extended.worker_devices)
-    if any("TPU" in name.upper() for name in names):
+    if any("TPU" in name.upper() for name in strategies.list_devices(devices.strategy)):
         return f"{devices.strategy.num_replicas_in_sync} TPU cores"
     if not devices.num_gpus:
         return f"CPU, {len(os.sched_getaffinity(0))} cores"

@@ -12,6 +12,7 @@ from absl import logging
 from official_yolact.training import agreement
 from official_yolact.training import input_watch
 from official_yolact.training import stopping
+from official_yolact.training import strategies
 
 
 class TrainLoop:
@@ -45,7 +46,7 @@ class TrainLoop:
         self._strategy = strategy
         self._stop = stop
         self._watch = watch
-        self._devices = [name for name in strategy.extended.worker_devices if "GPU" in name.upper()]
+        self._devices = [name for name in strategies.list_devices(strategy) if "GPU" in name.upper()]
         self._agree = agreement.make_agreement(strategy)
         self._is_compiled = False
         self.times = (0, 0.0, 0.0)

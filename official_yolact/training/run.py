@@ -15,13 +15,17 @@ from official.modeling import performance
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
+from official_yolact.evaluation import exchange
+from official_yolact.training import banner
 from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
+from official_yolact.training import reports
 from official_yolact.training import run_directory
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training import trainer as yolact_trainer
+from official_yolact.training import workers
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
 
@@ -60,14 +64,18 @@ def run(
         model_dir,
         restart,
         num_replicas=devices.strategy.num_replicas_in_sync,
-        is_chief=bool(devices.strategy.extended.should_checkpoint),
+        is_chief=exchange.is_chief(devices.strategy),
     )
+    workers.check_alike(params, mode, model_dir, devices.strategy)
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
     params.runtime.num_gpus = devices.num_gpus
     stop = stopping.StopSignals()
     with stop if "train" in mode else contextlib.nullcontext():
         runner = _build_runner(params, mode, model_dir, devices, stop)
+        restored = runner.controller.restored
+        block = banner.describe_run(params, mode, model_dir, devices, runner.trainer.model, restored)
+        logging.info("this run:\n%s", block)
         _, logs = runner.run()
     return dict(logs)
 
@@ -84,12 +92,15 @@ def _build_runner(
         task = task_factory.get_task(params.task, logging_dir=model_dir)
         trainer = _build_trainer(params, task, mode, model_dir)
     trainer.stop = stop
+    is_chief = exchange.is_chief(devices.strategy)
+    train_actions, eval_actions = reports.build_actions(params, trainer, model_dir) if is_chief else ([], [])
     controller_cls = functools.partial(
         controller.YolactController,
         config=params.trainer,
         model_dir=model_dir,
         stop=stop,
-        is_chief=bool(devices.strategy.extended.should_checkpoint),
+        is_chief=is_chief,
+        writes_lines=not is_chief,
     )
     return experiment_runner.ExperimentRunner(
         distribution_strategy=devices.strategy,
@@ -97,6 +108,9 @@ def _build_runner(
         mode=mode,
         params=params,
         model_dir=model_dir,
+        save_summary=is_chief,
+        train_actions=train_actions,
+        eval_actions=eval_actions,
         trainer=trainer,
         controller_cls=controller_cls,
     )

@@ -74,6 +74,16 @@ def build(runtime: configs.RuntimeConfig) -> Devices:
     return Devices(strategy, num_gpus, num_workers, reason)
 
 
+def list_devices(strategy: tf.distribute.Strategy) -> list[str]:
+    """Name the devices of this host that a strategy computes on."""
+    try:
+        return list(strategy.extended.worker_devices)
+    except RuntimeError:
+        # The default strategy does not say; operations go to the first GPU where there is one.
+        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return [found[0].name]
+
+
 def check_batches(params: experiments.YolactExperiment, num_replicas: int, mode: str) -> None:
     """Refuse global batches that do not divide by the replicas.
 
