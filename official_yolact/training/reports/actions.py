@@ -8,7 +8,9 @@ from typing import Any
 from absl import logging
 
 from official_yolact.configs import experiments
+from official_yolact.training.reports import curves
 from official_yolact.training.reports import pictures
+from official_yolact.training.reports import results_table
 from official_yolact.training.reports import run_report
 
 Action = Callable[[dict[str, Any]], None]
@@ -31,16 +33,24 @@ def build_actions(
     if not trainer.strategy.extended.should_save_summary:
         return [], []
     report = run_report.RunReport(params, trainer, model_dir)
-    train_actions: list[Action] = [_Guarded("memory", report.measure), _Guarded("results", report.add_loop)]
-    eval_actions: list[Action] = [_Guarded("results", report.add_evaluation)]
+    table, figure = results_table.FILE_NAME, curves.FILE_NAME
+    train_actions: list[Action] = [
+        _Guarded("memory", report.measure),
+        _Guarded("line of a loop", report.say_loop),
+        _Guarded(f"row of a loop in {table}", report.tabulate_loop),
+        _Guarded(figure, report.draw_now_and_then),
+    ]
+    eval_actions: list[Action] = [
+        _Guarded(f"row of an evaluation in {table}", report.tabulate_evaluation),
+        _Guarded("line of an evaluation", report.say_evaluation),
+        _Guarded(figure, report.draw),
+    ]
     if params.trainer.num_pictures > 0:
         drawing = pictures.Pictures(params, trainer, model_dir)
-        trainer.eval_observers.append(_Guarded("pictures", drawing.observe))
-        eval_actions.append(
-            _Guarded("pictures", lambda _: drawing.draw_evaluation(int(trainer.global_step.numpy())))
-        )
+        trainer.eval_observers.append(_Guarded("detections to draw", drawing.observe))
+        eval_actions.append(_Guarded("pictures of validation images", drawing.draw_evaluation))
         if hasattr(trainer, "train_metrics"):
-            _Guarded("pictures", drawing.draw_training_batch)()
+            _Guarded("picture of a training batch", drawing.draw_training_batch)()
     return train_actions, eval_actions
 
 
@@ -58,7 +68,7 @@ class _Guarded:
         except Exception as error:
             if not self._has_failed:
                 logging.warning(
-                    "the %s of this run could not be written, training goes on (said once): %s: %s",
+                    "not reported: %s (%s: %s). The run goes on; this is said once",
                     self._name,
                     type(error).__name__,
                     error,

@@ -82,8 +82,10 @@ class Pictures:
                     continue
                 self._found[image_id] = {key: step_outputs[key][replica][row].numpy() for key in _KEPT}
 
-    def draw_evaluation(self, step: int) -> None:
+    def draw_evaluation(self, logs: Mapping[str, Any]) -> None:
         """Draw ground truth beside the detections of the evaluation that has ended."""
+        del logs
+        step = int(self._trainer.global_step.numpy())
         found, self._found = self._found, {}
         if not found:
             return

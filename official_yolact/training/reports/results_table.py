@@ -93,11 +93,11 @@ class ResultsTable:
         return len(rows) - len(kept)
 
     def read(self) -> list[dict[str, str]]:
-        """Read the whole rows: column to text, empty where it does not apply."""
+        """Read the whole rows: column to text, empty where it does not apply; none of no readable file."""
         try:
             with open(self.path, encoding="utf-8", errors="replace", newline="") as file:
                 text = file.read()
-        except FileNotFoundError:
+        except OSError:
             return []
         whole = text[: text.rfind("\n") + 1]
         if not whole.startswith(_HEADER):

@@ -41,35 +41,51 @@ class RunReport:
             for name in _SPEED:
                 logs.pop(name, None)
 
-    def add_loop(self, logs: dict[str, Any]) -> None:
-        """Report a training loop."""
+    def say_loop(self, logs: dict[str, Any]) -> None:
+        """Log the line of a training loop, and after the last one what the training took."""
         numbers = read_numbers(logs)
         step, num_steps = self._read_step(), self._config.train_steps
-        self._forget_lost_rows(step)
         speed = numbers.get("images_per_second")
         left = self._remaining.update(step, num_steps, speed / self._batch if speed else None)
-        epoch = self._count_epochs(step)
-        logging.info("%s", console.format_train_line(step, num_steps, numbers, epoch, left))
-        self._table.append(results_table.TRAIN, step, _with_epoch(numbers, epoch))
+        line = console.format_train_line(step, num_steps, numbers, self._count_epochs(step), left)
+        logging.info("%s", line)
         if step >= num_steps:
             logging.info("%s", self._describe_end(step))
-        if step >= num_steps or time.monotonic() - self._drawn > _REDRAW_SECONDS:
-            self._draw()
 
-    def add_evaluation(self, logs: dict[str, Any]) -> None:
-        """Report an evaluation."""
-        numbers, step = read_numbers(logs), self._read_step()
-        self._table.append(results_table.EVAL, step, _with_epoch(numbers, self._count_epochs(step)))
+    def tabulate_loop(self, logs: dict[str, Any]) -> None:
+        """Append the row of a training loop; a restart or a recovery replaces what it does again."""
+        step = self._read_step()
+        if self._last_step is None or step <= self._last_step:
+            self._table.drop_after(int(self._trainer.loop_start))
+        self._last_step = step
+        self._append(results_table.TRAIN, logs)
+
+    def tabulate_evaluation(self, logs: dict[str, Any]) -> None:
+        """Append the row of an evaluation."""
+        self._append(results_table.EVAL, logs)
+
+    def say_evaluation(self, logs: dict[str, Any]) -> None:
+        """Log the line of an evaluation."""
         metric = self._config.best_checkpoint_eval_metric or "mask_AP"
         best = self._table.find_best(metric, self._config.best_checkpoint_metric_comp != "lower")
-        logging.info("%s", console.format_eval_line(step, numbers, metric, best))
-        self._draw()
+        logging.info("%s", console.format_eval_line(self._read_step(), read_numbers(logs), metric, best))
 
-    def _forget_lost_rows(self, step: int) -> None:
-        """Drop the rows that a restart or a recovery makes anew."""
-        if self._last_step is None or step <= self._last_step:
-            self._table.drop_after(int(getattr(self._trainer, "loop_start", step - 1)))
-        self._last_step = step
+    def draw_now_and_then(self, logs: dict[str, Any]) -> None:
+        """Draw the curves at the end of the training, and when the last ones are ten minutes old."""
+        is_last = self._read_step() >= self._config.train_steps
+        if is_last or time.monotonic() - self._drawn > _REDRAW_SECONDS:
+            self.draw(logs)
+
+    def draw(self, logs: dict[str, Any]) -> None:
+        """Draw the curves."""
+        del logs
+        self._drawn = time.monotonic()
+        curves.draw_curves(self._table.read(), self._curves_path)
+
+    def _append(self, kind: str, logs: dict[str, Any]) -> None:
+        step = self._read_step()
+        numbers, epoch = read_numbers(logs), self._count_epochs(step)
+        self._table.append(kind, step, numbers if epoch is None else {**numbers, "epoch": epoch})
 
     def _read_step(self) -> int:
         return int(self._trainer.global_step.numpy())
@@ -82,10 +98,6 @@ class RunReport:
         seconds = time.monotonic() - self._begin
         return console.format_end_line(step, seconds, memory.read_peak_mb(), memory.read_gpu_peak_mb())
 
-    def _draw(self) -> None:
-        self._drawn = time.monotonic()
-        curves.draw_curves(self._table.read(), self._curves_path)
-
 
 def read_numbers(logs: dict[str, Any]) -> dict[str, float]:
     """Take the scalars of logs as floats; what is nested, or no number, is left out."""
@@ -97,10 +109,6 @@ def read_numbers(logs: dict[str, Any]) -> dict[str, float]:
         except (TypeError, ValueError):
             continue
     return numbers
-
-
-def _with_epoch(numbers: dict[str, float], epoch: float | None) -> dict[str, float]:
-    return numbers if epoch is None else {**numbers, "epoch": epoch}
 
 
 def _is_positive(value: Any) -> bool:
