@@ -70,6 +70,8 @@ def run(
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
     params.runtime.num_gpus = devices.num_gpus
+    # Ours stops all workers at one step; TensorFlow's would restore once more, and take the signal.
+    params.trainer.preemption_on_demand_checkpoint = False
     stop = stopping.StopSignals()
     with stop if "train" in mode else contextlib.nullcontext():
         runner = _build_runner(params, mode, model_dir, devices, stop)
