@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from types import FrameType
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from absl import logging
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ONE_REQUEST_SECONDS = 0.3
 
 
 class StopRequested(SystemExit):
@@ -29,12 +31,16 @@ class StopSignals:
     waits for a batch or a step. The handler of the interpreter itself writes the signal's number to a
     socket at any time; a thread reads it there.
 
+    Launchers that pass on what the terminal has sent already, or that send both signals, make two of one
+    request: those within 0.3 seconds count once.
+
     Used as a context, in the main thread; elsewhere it does nothing. An interrupt that was ignored when
     the process began, as in a shell's background jobs, stays ignored.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._time = 0.0
         self._handlers: dict[int, Any] = {}
         self._old_fd = -1
         self._sockets: tuple[socket.socket, socket.socket] | None = None
@@ -64,9 +70,10 @@ class StopSignals:
     ) -> None:
         if self._sockets is None or self._thread is None:
             return
-        signal.set_wakeup_fd(self._old_fd)
+        # In this order: a signal between the two finds the handlers of before.
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._old_fd)
         self._handlers.clear()
         reader, writer = self._sockets
         writer.close()  # ends the thread
@@ -82,10 +89,14 @@ class StopSignals:
 
     def _take(self, number: int) -> None:
         name = signal.Signals(number).name
+        now = time.monotonic()
         if self.signal_number is not None:
+            if now - self._time < _ONE_REQUEST_SECONDS:
+                return
             logging.error("%s again: stopping at once, nothing more is saved", name)
             logging.flush()
             os._exit(128 + number)
+        self._time = now
         self.signal_number = number
         logging.warning("%s: stopping after this step and saving; once more stops at once", name)
 

@@ -141,10 +141,21 @@ def test_the_first_signal_is_a_request_and_the_second_the_end(number):
             if "stopping after this step" in line:
                 break
         if times == 2:
+            time.sleep(0.5)
             process.send_signal(number)
         rest = process.stderr.read()
         assert process.wait() == 128 + number
         assert ("saving" in rest) == (times == 1)
+
+
+def test_two_signals_at_once_are_one_request():
+    """As `timeout`, job schedulers and wrappers around a terminal send them."""
+    process = start(HOLD, "leave")
+    assert "ready" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert "saving" in process.stderr.read()
+    assert process.wait() in (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def test_signals_are_taken_while_the_main_thread_is_in_a_c_call():
@@ -167,6 +178,7 @@ with stopping.StopSignals():
     for line in process.stderr:
         if "stopping after this step" in line:
             break
+    time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
     assert "nothing more is saved" in process.stderr.read()
     assert process.wait(timeout=20) == 128 + signal.SIGTERM
