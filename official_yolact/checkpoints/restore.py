@@ -23,16 +23,21 @@ class Restored:
       checkpoint: where the values came from.
       num_tensors: variables of the model that took a value from it.
       num_untouched: variables of the model outside the modules that were asked for.
+      num_skipped: tensors of the stored model that have no place in these modules.
     """
 
     checkpoint: str
     num_tensors: int
     num_untouched: int
+    num_skipped: int = 0
 
     def __str__(self) -> str:
         """Say it in one line."""
+        total = self.num_tensors + self.num_untouched
         rest = f", {self.num_untouched} keep their initial values" if self.num_untouched else ""
-        return f"{self.checkpoint}: loaded {self.num_tensors} tensors{rest}"
+        return (
+            f"{self.checkpoint}: loaded {self.num_tensors}/{total} tensors, {self.num_skipped} skipped{rest}"
+        )
 
 
 def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool = True) -> Restored:
@@ -61,7 +66,8 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
     if unfit:
         raise ValueError(_describe_mismatch(checkpoint, "model", unfit))
     assign(stored_model, slots)
-    return Restored(checkpoint, len(slots), len(model.variables) - len(slots))
+    skipped = stored_model.paths().keys() - {slot.key for slot in slots}
+    return Restored(checkpoint, len(slots), len(model.variables) - len(slots), len(skipped))
 
 
 def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:

@@ -61,7 +61,11 @@ class Transferred:
 
     def __str__(self) -> str:
         """Say it, one finding a line."""
-        lines = [f"{self.checkpoint}: loaded {len(self.loaded)} tensors"]
+        whole, mixed, new = len(self.loaded), len(self.copied_rows), len(self.reinitialized)
+        lines = [
+            f"{self.checkpoint}: loaded {whole + mixed}/{whole + mixed + new} tensors ({mixed} by rows), "
+            f"{len(self.unused)} skipped"
+        ]
         if self.copied_rows and self.rows is not None:
             lines.append(
                 f"  copied the rows of {len(self.rows.pairs)} classes with the same name in"

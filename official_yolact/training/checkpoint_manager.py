@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -56,6 +56,7 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
         trains: bool = True,
         identity: Mapping[str, Any] | None = None,
         agree: Callable[[str], str] | None = None,
+        settings: Sequence[tf.Variable] = (),
     ) -> None:
         """Find what is there.
 
@@ -73,6 +74,7 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
             saves have left is removed. An evaluation changes no file and leaves optimizers alone.
           identity: key and JSON value of what must be as it was when a checkpoint was written.
           agree: gives every worker the text of the chief; None: there is one worker.
+          settings: variables that hold what the configuration says, which a restore does not change.
         """
         # TensorFlow's constructor reads the state file, and fails if that is empty.
         nowhere = os.path.join(directory, "no-such-folder")
@@ -94,6 +96,7 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
         self._trains = trains
         self._identity = dict(identity or {})
         self._agree = agree or str
+        self._settings = tuple(settings)
         self._verified: set[str] = set()
         self._started = False
         self._find()
@@ -157,10 +160,13 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
         left_out = match.unused if self._trains else ()
         if match.missing or match.unfit or left_out:
             raise ValueError(_describe(prefix, match, left_out))
+        settings = [variable.numpy() for variable in self._settings]
         status = self._checkpoint.restore(prefix)
         status.assert_existing_objects_matched()
         if not self._trains:
             status.expect_partial()
+        for variable, value in zip(self._settings, settings, strict=True):
+            variable.assign(value)
         logging.info("%s: %s", prefix, match)
         return match
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -37,7 +37,49 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
             trains=trains,
             identity=run_directory.describe_identity(self.params, self.model_dir, trains),
             agree=_make_agreement(self.strategy),
+            settings=_find_settings(trainer.optimizer),
         )
+
+    def run(self) -> tuple[Any, Mapping[str, Any]]:
+        """Do what the mode says.
+
+        Model Garden's also counts operations at the end, which for a model of ours ends in a message that
+        they could not be counted.
+
+        Returns:
+          The model, and the numbers of an evaluation after training, where the mode asks for one.
+        """
+        trainer, controller = self.params.trainer, self.controller
+        with self.strategy.scope():
+            if self._mode in ("train", "train_and_post_eval"):
+                controller.train(steps=trainer.train_steps)
+            elif self._mode == "train_and_eval":
+                controller.train_and_evaluate(
+                    train_steps=trainer.train_steps,
+                    eval_steps=trainer.validation_steps,
+                    eval_interval=trainer.validation_interval,
+                )
+            elif self._mode == "continuous_eval":
+                controller.evaluate_continuously(
+                    steps=trainer.validation_steps,
+                    timeout=trainer.continuous_eval_timeout,
+                    timeout_fn=lambda: int(self.trainer.global_step.numpy()) >= trainer.train_steps,
+                )
+            elif self._mode == "eval":
+                controller.evaluate(steps=trainer.validation_steps)
+            if self._mode == "train_and_post_eval":
+                return self.trainer.model, controller.evaluate(steps=trainer.validation_steps)
+        return self.trainer.model, {}
+
+
+def _find_settings(optimizer: Any) -> list[tf.Variable]:
+    """Find the optimizer's variables that hold settings, such as a constant learning rate."""
+    return [
+        value
+        for thing in tf.train.TrackableView(optimizer).descendants()
+        for value in getattr(thing, "_hyper", {}).values()
+        if isinstance(value, tf.Variable)
+    ]
 
 
 def _make_agreement(strategy: Any) -> Callable[[str], str]:

@@ -25,7 +25,8 @@ def test_a_whole_model_comes_back_variable_by_variable(build, source, tmp_path):
     done = restore.restore_model(target, str(tmp_path))
     assert all(equal(source, target))
     assert (done.num_tensors, done.num_untouched) == (len(target.variables), 0)
-    assert f"loaded {len(target.variables)} tensors" in str(done)
+    total = len(target.variables)
+    assert f"loaded {total}/{total} tensors, 0 skipped" in str(done)
 
 
 def test_a_training_checkpoint_with_its_optimizer_restores_too(build, source, tmp_path):
@@ -43,6 +44,8 @@ def test_the_backbone_alone_leaves_the_rest_as_it_was(build, source, tmp_path, m
     done = restore.restore_model(target, str(tmp_path), "backbone")
     count = len(target.backbone.variables)
     assert (done.num_tensors, done.num_untouched) == (count, len(target.variables) - count)
+    skipped = len(source.variables) - count if modules == "all" else 0
+    assert f"loaded {count}/{len(target.variables)} tensors, {skipped} skipped, " in str(done)
     for new, old in zip(target.backbone.variables, source.backbone.variables, strict=True):
         np.testing.assert_array_equal(new, old)
     np.testing.assert_array_equal(target.head.class_conv.kernel, untouched.head.class_conv.kernel)

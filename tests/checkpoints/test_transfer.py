@@ -113,6 +113,10 @@ def test_stored_tensors_without_a_place_here_are_named(build, saved):
     model = build(2, "task.model.max_level=4,task.model.anchor.scales=[16,32]")
     done = transfer.transfer_model(model, saved, SOURCE)
     assert {"decoder/smooth/5/kernel", "decoder/smooth/5/bias"} <= set(done.unused)
+    loaded = len(model.variables) - len(done.reinitialized)
+    assert f"loaded {loaded}/{len(model.variables)} tensors (0 by rows), {len(done.unused)} skipped" in str(
+        done
+    )
     assert "not used: " in str(done)
     assert not any(path.startswith(("head/", "protonet/")) for path in done.unused)
 

@@ -19,6 +19,7 @@ from official.modeling import optimization
 from official_yolact.checkpoints import scan
 from official_yolact.optimizers import torch_sgd
 from official_yolact.training import checkpoint_manager
+from official_yolact.training import experiment_runner
 
 STEPS = (4, 8, 12)
 Run = collections.namedtuple("Run", "checkpoint step weight manager folder")
@@ -315,6 +316,22 @@ def test_slots_and_averages_come_back(average, tmp_path):
     match = manager.restore(f"{tmp_path}/ckpt-1")
     assert (match.missing, match.unfit, match.unused) == ((), (), ())
     assert match.num_matched >= len(variables)
+
+
+def test_settings_are_those_of_the_configuration_and_not_of_the_checkpoint(tmp_path):
+    def build(rate):
+        optimizer = torch_sgd.TorchSGD(rate, 0.9)
+        optimizer._create_all_weights([])
+        settings = experiment_runner._find_settings(optimizer)
+        checkpoint = tf.train.Checkpoint(optimizer=optimizer)
+        return optimizer, checkpoint_manager.VerifiedCheckpointManager(
+            checkpoint, str(tmp_path), 1, settings=settings
+        )
+
+    build(0.5)[1].save(1)
+    optimizer, manager = build(0.125)
+    assert manager.restore_or_initialize()
+    assert float(optimizer.learning_rate) == 0.125
 
 
 def test_identity_is_compared_and_named(tmp_path):
