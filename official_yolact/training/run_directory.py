@@ -17,6 +17,7 @@ from official_yolact import categories
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
+from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.dataloaders import manifests
@@ -26,7 +27,7 @@ from official_yolact.training import config_changes
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
     r"^(ckpt-\d+(\.index|\.json|\.data-\d{5}-of-\d{5}|_temp)|checkpoint|params(-\d+)?\.yaml|categories\.json"
-    r"|best_ckpt|ema_checkpoints|train|validation|results\.csv|curves\.png)$"
+    r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|evaluations\.json)$"
 )
 
 
@@ -64,7 +65,7 @@ def open_run(
     found = _check_classes(params, trains, model_dir)
     if not trains:
         if found is not None and is_chief:
-            found.save(os.path.join(model_dir, categories.FILE_NAME))
+            stored_categories.save(found, model_dir)
         return
     assert found is not None
     goes_on = not restart and scan.was_saved(model_dir)
@@ -77,7 +78,7 @@ def open_run(
         _compare_classes(found, model_dir, is_chief)
         _compare_params(params, start, model_dir, is_chief)
     elif is_chief:
-        found.save(os.path.join(model_dir, categories.FILE_NAME))
+        stored_categories.save(found, model_dir)
         _write_params(params, path)
 
 
@@ -145,10 +146,10 @@ def _compare_classes(found: categories.Categories, model_dir: str, is_chief: boo
     if not tf.io.gfile.exists(path):
         logging.warning("%s is missing: cannot tell whether the classes are those of the start", path)
         if is_chief:
-            found.save(path)
+            stored_categories.save(found, model_dir)
         return
     try:
-        start = categories.Categories.load(path)
+        start = categories.Categories.parse(files.read_text(path), path)
     except ValueError as error:
         raise ValueError(
             f"{error}: copy it from the data's manifest, or begin again with --restart"
