@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 import tensorflow as tf
@@ -16,6 +17,7 @@ from official_yolact.training import controller
 from official_yolact.training import early_stopping
 from official_yolact.training import loop
 from official_yolact.training import stopping
+from official_yolact.training import trainer
 
 
 def batches(seconds=0.0):
@@ -101,7 +103,7 @@ class Counter(orbit.AbstractTrainer, orbit.AbstractEvaluator):
 
 
 def build(counter, folder, **settings):
-    trainer = {
+    section = {
         "steps_per_loop": 4,
         "summary_interval": 5,
         "checkpoint_interval": 6,
@@ -113,17 +115,17 @@ def build(counter, folder, **settings):
         str(folder),
         max_to_keep=None,
         step_counter=counter.global_step,
-        checkpoint_interval=trainer["checkpoint_interval"],
+        checkpoint_interval=section["checkpoint_interval"],
     )
     return controller.YolactController(
-        config=configs.TrainerConfig(**trainer),
+        config=configs.TrainerConfig(**section),
         model_dir=str(folder),
         stop=counter.stop,
         trainer=counter,
         evaluator=counter,
         global_step=counter.global_step,
         checkpoint_manager=manager,
-        summary_interval=trainer["summary_interval"],
+        summary_interval=section["summary_interval"],
     )
 
 
@@ -168,6 +170,15 @@ def test_an_evaluation_that_died_is_done_again_and_loses_no_step(tmp_path):
     # And a run that is done does nothing more.
     assert build(third, tmp_path).train_and_evaluate(20, eval_interval=9) is None
     assert (third.evaluations, third.loops) == ([], [])
+
+
+def test_a_signal_ends_an_evaluation_within_it():
+    stop = stopping.StopSignals()
+    stub = types.SimpleNamespace(strategy=tf.distribute.get_strategy(), stop=stop, eval_observers=[])
+    stop.signal_number = signal.SIGTERM
+    with pytest.raises(stopping.StopRequested) as stopped:
+        trainer.YolactTrainer.eval_reduce(stub, None, {})
+    assert stopped.value.code == 128 + signal.SIGTERM
 
 
 def test_early_stopping_ends_a_run_at_the_same_step_however_it_is_interrupted(tmp_path):
