@@ -14,6 +14,7 @@ import orbit
 from official_yolact.configs import training as configs
 from official_yolact.training import agreement
 from official_yolact.training import early_stopping
+from official_yolact.training import new_checkpoints
 from official_yolact.training import stopping
 
 
@@ -141,6 +142,32 @@ class YolactController(orbit.Controller):
             logging.info("evaluated step %d in %.1f s: %s", step, seconds, _format(output))
         self.eval_summary_manager.write_summaries(output)
         self.eval_summary_manager.flush()
+        return output
+
+    def evaluate_continuously(
+        self, steps: int = -1, timeout: float | None = None, timeout_fn: Callable[[], bool] | None = None
+    ) -> Any:
+        """Evaluate each checkpoint that a training in another process saves.
+
+        Args:
+          steps: batches of an evaluation; -1: all.
+          timeout: seconds without a new checkpoint after which it ends.
+          timeout_fn: whether the checkpoint that was evaluated is the last.
+
+        Returns:
+          The numbers of the last evaluation; None if there was no checkpoint.
+        """
+        output = None
+        is_done = timeout_fn or (lambda: False)
+        for path in new_checkpoints.iterate(self.checkpoint_manager.directory, is_done, timeout):
+            try:
+                self.restore_checkpoint(path)
+            except (OSError, ValueError, tf.errors.OpError):
+                if tf.io.gfile.exists(f"{path}.index"):
+                    raise
+                logging.warning("%s was deleted before it was read; taking the next one", path)
+                continue
+            output = self.evaluate(steps)
         return output
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> Any:
