@@ -20,6 +20,7 @@ from official_yolact.training import banner
 from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
+from official_yolact.training import new_checkpoints
 from official_yolact.training import reports
 from official_yolact.training import run_directory
 from official_yolact.training import stopping
@@ -54,6 +55,9 @@ def run(
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {MODES}")
     prepare(params)
+    if mode == "continuous_eval":
+        # Else it would put its own classes where those of the training will be.
+        new_checkpoints.wait_for_first(model_dir, params.trainer.continuous_eval_timeout)
     if "train" in mode:
         _report_overfull(params.task.train_data)
     devices = strategies.build(params.runtime)
@@ -66,6 +70,8 @@ def run(
         num_replicas=devices.strategy.num_replicas_in_sync,
         is_chief=exchange.is_chief(devices.strategy),
     )
+    if mode == "continuous_eval" and devices.num_workers > 1:
+        raise ValueError("mode 'continuous_eval' runs on one host: set another runtime.distribution_strategy")
     workers.check_alike(params, mode, model_dir, devices.strategy)
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
