@@ -64,11 +64,6 @@ def _check_model(model: yolact.YolactModel) -> Iterator[finding.Finding]:
             "task.model.max_level",
             "task.model.min_level",
         )
-    largest = max(model.input_size)
-    if max(scales) > 4 * largest:
-        rule = f"has an anchor of more than four times the longer side of task.model.input_size ({largest})"
-        cure = "write scales in pixels of the input"
-        yield _differ("task.model.anchor.scales", scales, rule, cure, "task.model.input_size")
     backbone, size = model.backbone.type or "", list(model.input_size)
     gives_pyramid = backbone.startswith("spinenet")
     if gives_pyramid != (model.decoder.type == "identity"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import types
@@ -17,6 +18,7 @@ from official.modeling.hyperparams import oneof
 from official_yolact.configs import finding
 
 _MAX_INTEGER = 2**63
+_SURE = 0.8  # likeness above which a key is a slip of the pen, not one of another section
 _SECOND_TERM = re.compile(r"[;,]\s*[A-Za-z_][\w.]*\s*=")
 _WRITTEN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 _WORDS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
@@ -81,8 +83,14 @@ def check_types(config: base_config.Config, prefix: str = "") -> Iterator[findin
 
 
 def _type_hints(config: base_config.Config) -> dict[str, Any]:
-    hints = typing.get_type_hints(type(config))
-    return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(config)}
+    kind: Any = type(config)
+    return _class_hints(kind)
+
+
+@functools.cache
+def _class_hints(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(kind)}
 
 
 def _section(config: base_config.Config, name: str, hint: Any) -> base_config.Config | None:
@@ -152,14 +160,17 @@ def is_instance(value: Any, hint: Any, strict: bool = False) -> bool:
     return isinstance(value, origin or hint)
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """Find the known word that is most like another, if one is."""
-    near = difflib.get_close_matches(word, known, n=1)
+def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str | None:
+    """Find the known word that is most like another, from a likeness of 0 to 1, if one is."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=likeness)
     return near[0] if near else None
 
 
 def _unknown_key(key: str, value: Any, path: str, known: list[str], root: Any) -> finding.Finding:
-    near, elsewhere = nearest(key, known), _find_key(root, key, "")
+    near = nearest(key, known, _SURE)
+    elsewhere = None if near else _find_key(root, key, "")
+    if not near and not elsewhere:
+        near = nearest(key, known) or next((name for name in known if key in name.split("_")), None)
     if near:
         cure = f"did you mean {near!r}?"
     elif elsewhere:
@@ -170,10 +181,13 @@ def _unknown_key(key: str, value: Any, path: str, known: list[str], root: Any) -
 
 
 def _find_key(config: base_config.Config, key: str, prefix: str) -> str | None:
-    for name in _type_hints(config):
-        if name == key:
-            return f"{prefix}{name}"
-    for name in _type_hints(config):
+    """Find a key of this name in any section, but for those that `type` does not choose."""
+    names = list(_type_hints(config))
+    if key in names:
+        return f"{prefix}{key}"
+    if isinstance(config, oneof.OneOfConfig):
+        names = [name for name in names if name == config.type]
+    for name in names:
         value = getattr(config, name)
         found = isinstance(value, base_config.Config) and _find_key(value, key, f"{prefix}{name}.")
         if found:

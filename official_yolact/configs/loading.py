@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 
 from official.core import exp_factory
@@ -88,8 +89,8 @@ def examine_experiment(
     findings += about_name
     if name is None:
         return None, findings
-    params: experiments.YolactExperiment = exp_factory.get_exp_config(name)
     default: experiments.YolactExperiment = exp_factory.get_exp_config(name)
+    params = default.replace()
     for layer in layers:
         findings += _override(params, layer)
     params.experiment = name
@@ -172,10 +173,10 @@ def read_yaml(path: str) -> Mapping[str, Any]:
 
 
 def _read_file(path: str) -> yaml_document.YamlDocument:
-    if not os.path.isfile(path):
+    if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
         raise FileNotFoundError(f"{path}: no such configuration file")
-    with open(path, "rb") as file:
-        content = file.read()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content: bytes = file.read()
     try:
         return _read_mapping(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:

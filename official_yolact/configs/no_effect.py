@@ -104,6 +104,11 @@ def find_unlikely(params: experiments.YolactExperiment) -> Iterator[finding.Find
     if runtime.enable_xla and runtime.num_gpus == 0:
         rule = "has no effect: it acts on GPUs only, and runtime.num_gpus is 0"
         yield _warn("runtime.enable_xla", True, rule, "delete the line", "runtime.num_gpus")
+    scales, side = task.model.anchor.scales, max(task.model.input_size)
+    if max(scales) > 4 * side:
+        rule = f"has an anchor of more than four times the longer side of task.model.input_size ({side})"
+        cure, path = "write scales in pixels of the input", "task.model.anchor.scales"
+        yield _warn(path, scales, rule, cure, "task.model.input_size")
     decay = f"{prefix}optimizer.{trainer.optimizer_config.optimizer.type}.weight_decay_rate"
     inner = getattr(trainer.optimizer_config.optimizer.get(), "weight_decay_rate", 0.0)
     if inner and task.losses.weight_decay:

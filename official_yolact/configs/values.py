@@ -120,6 +120,7 @@ _MODEL: list[Rule] = [
     ("max_level", lambda value: 2 <= value <= 8, "from 2 to 8"),
     ("class_prior", lambda value: 0 <= value < 1, "0, or a probability below 1"),
     ("freeze_backbone_level", lambda value: value in (0, 2, 3, 4, 5), "0, or a level from 2 to 5"),
+    ("freeze", lambda value: set(value) <= set(yolact.MODEL_PARTS), f"some of {yolact.MODEL_PARTS}"),
     ("normalization.mean", lambda value: len(value) == 3, "three numbers, RGB"),
     ("normalization.std", lambda value: len(value) == 3 and min(value) > 0, "three numbers above 0, RGB"),
     ("norm_activation.norm_momentum", *_FRACTION),

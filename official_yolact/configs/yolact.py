@@ -17,6 +17,7 @@ AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 VERIFY_LEVELS = ("none", "sizes", "records", "sha256")
 DEFAULT_MIN_NEGATIVES = 8
+MODEL_PARTS = ("backbone", "decoder", "head", "protonet", "semantic_head", "mask_iou_head")
 
 
 @dataclasses.dataclass
@@ -179,6 +180,9 @@ class YolactModel(hyperparams.Config):
         their biases at 0 as the original does. Training from random weights needs it.
       freeze_backbone_level: keep the backbone's weights up to the endpoint of this level; 0: train
         all of it. The lowest levels take most of the time of a backward pass.
+      freeze: whole parts that are not trained: of `backbone`, `decoder`, `head`, `protonet`,
+        `semantic_head` and `mask_iou_head`. They get neither gradient nor decay, and their batch norms
+        run on stored statistics.
     """
 
     num_classes: int = 81
@@ -201,6 +205,7 @@ class YolactModel(hyperparams.Config):
     freeze_bn: Optional[bool] = None
     class_prior: float = 0.0
     freeze_backbone_level: int = 0
+    freeze: List[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass

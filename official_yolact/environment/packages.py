@@ -13,6 +13,7 @@ from official_yolact.environment import observation
 
 REQUIREMENTS: dict[str, str] = {
     "absl-py": "",
+    "matplotlib": "",
     "numpy": "",
     "opencv-python-headless": "",
     "pillow": "",
