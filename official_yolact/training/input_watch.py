@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from absl import logging
 
 EXIT_CODE = 2
+_IDLE_SECONDS = 60.0
 
 
 class InputWatch:
@@ -40,46 +41,61 @@ class InputWatch:
         self._diagnose = diagnose
         self._end = end
         self._since: float | None = None
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Watch what is done inside."""
-        self._since = time.monotonic()
-        if self._timeout > 0 and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="input watch", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._since = time.monotonic()
+            if self._timeout > 0 and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="input watch", daemon=True)
+                self._thread.start()
         try:
             yield
         finally:
             self._since = None
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread. It ends by itself where nothing is waited for any more."""
         self._closed.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
         reported: float | None = None
+        active = time.monotonic()
         while not self._closed.wait(min(1.0, self._timeout / 4)):
-            since = self._since
+            now, since = time.monotonic(), self._since
             if since is None:
+                if now - active > _IDLE_SECONDS and self._end_if_idle():
+                    return
                 continue
-            waited = time.monotonic() - since
-            if waited > 2 * self._timeout and reported == since:
-                logging.error(
-                    "no training batch for %.0f s: ending the run. What is saved stays; give the same "
-                    "command again to go on",
-                    waited,
-                )
-                _flush()
-                self._end(EXIT_CODE)
-            elif waited > self._timeout and reported != since:
+            active = now
+            if now - since > 2 * self._timeout and reported == since:
+                self._end_run(now - since)
+            elif now - since > self._timeout and reported != since:
                 reported = since
-                self._report(waited)
+                self._report(now - since)
+
+    def _end_if_idle(self) -> bool:
+        """Leave the rest to a new thread, unless one waits by now: this one would keep the trainer alive."""
+        with self._lock:
+            if self._since is None:
+                self._thread = None
+            return self._since is None
+
+    def _end_run(self, waited: float) -> None:
+        logging.error(
+            "no training batch for %.0f s: ending the run. What is saved stays; give the same command again "
+            "to go on",
+            waited,
+        )
+        _flush()
+        self._end(EXIT_CODE)
 
     def _report(self, waited: float) -> None:
         logging.error("no training batch for %.0f s (trainer.input_timeout)", waited)

@@ -106,6 +106,20 @@ def test_batches_in_time_are_no_news(caplog):
     assert "stands still" not in caplog.text
 
 
+def test_the_thread_ends_where_nothing_is_waited_for_and_a_new_one_takes_over(monkeypatch):
+    monkeypatch.setattr(input_watch, "_IDLE_SECONDS", 0.1)
+    codes, before = [], threading.active_count()
+    watch = input_watch.InputWatch(0.4, lambda: "reading records", codes.append)
+    with watch.waiting():
+        assert threading.active_count() == before + 1
+    time.sleep(1.0)
+    assert threading.active_count() == before
+    with watch.waiting():
+        time.sleep(1.5)
+    watch.close()
+    assert input_watch.EXIT_CODE in codes
+
+
 def test_a_timeout_of_zero_watches_nothing():
     before = threading.active_count()
     watch = input_watch.InputWatch(0.0, lambda: "unreached")
