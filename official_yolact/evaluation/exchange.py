@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 _BYTES_PER_ROUND = 2**23
 _LENGTH_BYTES = 8
+_WIDTHS = (2**10, 2**16)
 
 
 def count_workers(strategy: Any) -> int:
@@ -73,9 +74,9 @@ def send_from_chief(payload: bytes, strategy: Any = None) -> bytes:
 
 
 def _choose_width(longest: int, replicas: int) -> int:
-    """Choose the bytes of a row in a round: powers of two, so that few come up, as each is traced."""
+    """Choose the bytes of a row in a round from a few widths, as each is traced once."""
     limit = _BYTES_PER_ROUND >> (replicas - 1).bit_length()
-    return max(_LENGTH_BYTES, min(limit, 1 << (max(longest, 1) - 1).bit_length()))
+    return next((width for width in _WIDTHS if longest <= width <= limit), max(limit, _WIDTHS[0]))
 
 
 def _gather_rows(part: bytes, width: int, strategy: Any) -> list[NDArray[np.uint8]]:
