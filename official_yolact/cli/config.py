@@ -46,10 +46,14 @@ def run(args: argparse.Namespace) -> int:
     for one in findings:
         print(f"{one.severity}: {one}")
     count = sum(one.severity == "error" for one in findings)
-    verdict = f"{count} errors: it cannot be used" if count else "it can be used"
+    verdict = f"{_count(count, 'error')}: it cannot be used" if count else "it can be used"
     warnings = len(findings) - count
-    print(f"{args.config}: {verdict}{f' ({warnings} warnings)' if warnings else ''}")
+    print(f"{args.config}: {verdict}{f' ({_count(warnings, "warning")})' if warnings else ''}")
     return 0 if params is not None else 2
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def run_show(args: argparse.Namespace) -> int:
