@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     count = sum(one.severity == "error" for one in findings)
     verdict = f"{_count(count, 'error')}: it cannot be used" if count else "it can be used"
     warnings = len(findings) - count
-    print(f"{args.config}: {verdict}{f' ({_count(warnings, "warning")})' if warnings else ''}")
+    beside = f" ({_count(warnings, 'warning')})" if warnings else ""
+    print(f"{args.config}: {verdict}{beside}")
     return 0 if params is not None else 2
 
 
