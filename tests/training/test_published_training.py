@@ -42,7 +42,7 @@ def small(records, *overrides):
         "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
         "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
         "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
-        "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=2",
+        "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=2,trainer.num_pictures=0",
         # Tracing would take longer than the steps.
         "trainer.train_tf_function=false,trainer.train_tf_while_loop=false",
         "trainer.train_steps=2,runtime.distribution_strategy=one_device",

@@ -26,7 +26,7 @@ def small(records, *overrides):
         "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
         "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
         "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
-        "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=4",
+        "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=4,trainer.num_pictures=0",
         "trainer.train_steps=8,trainer.validation_interval=8,runtime.distribution_strategy=one_device",
         "task.train_data.shuffle_buffer_size=8,trainer.optimizer_config.warmup.linear.warmup_steps=2",
     ]
