@@ -63,6 +63,8 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
         initial_weights.set_class_prior(model, config.class_prior)
     if config.freeze_bn:
         freeze_batch_norms(model)
+    for name in config.freeze:
+        _freeze_part(model, name)
     return model
 
 
@@ -92,6 +94,14 @@ def freeze_batch_norms(model: Any) -> None:
     for layer in initial_weights.flatten_layers(model):
         if isinstance(layer, kinds):
             layer.trainable = False
+
+
+def _freeze_part(model: yolact_model.YolactModel, name: str) -> None:
+    """Train nothing of a part."""
+    parts = model.checkpoint_items
+    if name not in parts:
+        raise ValueError(f"model.freeze names {name!r}, but the parts of the model are {', '.join(parts)}")
+    parts[name].trainable = False
 
 
 def _build_mask_iou_head(config: configs.YolactModel) -> mask_iou_head.MaskIoUHead | None:

@@ -27,7 +27,7 @@ def find_scaler(optimizer: Any) -> Any:
 
 
 def apply_where(
-    accepted: Tensor, is_loss_finite: Tensor, optimizer: Any, gradients: list[Any], variables: list[Any]
+    accepted: Tensor, judges_scale: Tensor, optimizer: Any, gradients: list[Any], variables: list[Any]
 ) -> None:
     """Update the variables if `accepted`; otherwise the optimizer only counts the step.
 
@@ -36,13 +36,13 @@ def apply_where(
 
     Args:
       accepted: bool scalar, the same on every replica.
-      is_loss_finite: bool scalar, likewise.
+      judges_scale: bool scalar, likewise: the losses were finite, so that a dynamic scale may follow.
       optimizer: one, in a loss scale, in a `MovingAverage`, either or both left out.
       gradients: unscaled, summed over the replicas.
       variables: as many.
     """
     decide = functools.partial(_decide, optimizer)
-    arguments = (accepted, is_loss_finite, gradients, _Hidden(variables))
+    arguments = (accepted, judges_scale, gradients, _Hidden(variables))
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
         decide(None, *arguments)
     else:
@@ -50,7 +50,7 @@ def apply_where(
 
 
 def _decide(
-    optimizer: Any, strategy: Any, accepted: Any, is_loss_finite: Any, gradients: Any, hidden: _Hidden
+    optimizer: Any, strategy: Any, accepted: Any, judges_scale: Any, gradients: Any, hidden: _Hidden
 ) -> None:
     """Branch on the decision; with a strategy across its replicas, where alone a branch may update."""
 
@@ -69,9 +69,9 @@ def _decide(
     scaler = find_scaler(optimizer)
     if strategy is not None:
         accepted = strategy.experimental_local_results(accepted)[0]
-        is_loss_finite = strategy.experimental_local_results(is_loss_finite)[0]
+        judges_scale = strategy.experimental_local_results(judges_scale)[0]
     if scaler is not None and scaler.dynamic:
-        tf.cond(is_loss_finite, lambda: _rescale(strategy, scaler, accepted), lambda: tf.constant(False))
+        tf.cond(judges_scale, lambda: _rescale(strategy, scaler, accepted), lambda: tf.constant(False))
     tf.cond(accepted, update, count)
 
 

@@ -17,9 +17,8 @@ class Fault(NamedTuple):
     Attributes:
       step: updates done before it.
       terms: names of the loss terms that were not finite.
-      gradients: names of the variables whose gradients were not finite, the first one only, and how
-        many there are.
-      num_gradients: how many there are.
+      gradient: name of the first variable whose gradient was not finite; empty: all were.
+      num_gradients: how many variables had such a gradient.
       image_ids: of its batch, on the replicas of this process.
     """
 
@@ -45,6 +44,7 @@ class FaultRecord:
           batch: images of a replica.
           variables: trainable ones of the model, in the order of the gradients.
         """
+        self._strategy = tf.distribute.get_strategy()
         self._names = names
         self._variables = [variable.name for variable in variables]
         self.count = _create([], tf.int32, "count")
@@ -81,7 +81,7 @@ class FaultRecord:
         if not count:
             return 0, []
         numbers, terms = self._numbers.numpy(), self._terms.numpy()
-        replicas = tf.distribute.get_strategy().experimental_local_results(self._image_ids)
+        replicas = self._strategy.experimental_local_results(self._image_ids)
         image_ids = [replica.numpy() for replica in replicas]
         faults = []
         for place in range(min(count, PLACES)):

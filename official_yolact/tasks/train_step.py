@@ -93,14 +93,16 @@ class TrainStep:
         squares = tf.stack([2.0 * tf.nn.l2_loss(gradient) for gradient in gradients])
         # A gradient whose square overflows is as bad as one that is infinite.
         bad_gradients = tf.logical_not(tf.math.is_finite(squares))
-        is_loss_finite = tf.logical_not(tf.reduce_any(bad_terms))
-        accepted = self._decide(optimizer, bad_terms, bad_gradients, labels["image_id"])
-        guarded_update.apply_where(accepted, is_loss_finite, optimizer, gradients, variables)
+        accepted, judges_scale = self._decide(optimizer, bad_terms, bad_gradients, labels["image_id"])
+        guarded_update.apply_where(accepted, judges_scale, optimizer, gradients, variables)
         for variable, value in zip(statistics, before, strict=True):
             variable.assign(tf.where(accepted, variable, value))
         positives, _, num_images = tf.unstack(assignment.counts)
         return StepResult(
-            losses, is_loss_finite, tf.sqrt(tf.reduce_sum(squares)), positives / tf.maximum(num_images, 1.0)
+            losses=losses,
+            is_loss_finite=tf.logical_not(tf.reduce_any(bad_terms)),
+            gradient_norm=tf.sqrt(tf.reduce_sum(squares)),
+            positives_per_image=positives / tf.maximum(num_images, 1.0),
         )
 
     def _differentiate(
@@ -156,8 +158,10 @@ class TrainStep:
             return gradients
         return [g + self._decay * tf.cast(v, g.dtype) for g, v in zip(gradients, variables, strict=True)]
 
-    def _decide(self, optimizer: Any, bad_terms: Tensor, bad_gradients: Tensor, image_ids: Tensor) -> Tensor:
-        """Decide whether the weights may change, and write a fault down."""
+    def _decide(
+        self, optimizer: Any, bad_terms: Tensor, bad_gradients: Tensor, image_ids: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decide whether the weights and whether a loss scale may change; write a fault down."""
         is_bad_loss = tf.reduce_any(bad_terms)
         is_bad = tf.logical_or(is_bad_loss, tf.reduce_any(bad_gradients))
         scaler = guarded_update.find_scaler(optimizer)
@@ -165,13 +169,13 @@ class TrainStep:
         if scaler is not None and scaler.dynamic:
             # Gradients that overflow are what makes a scale fall, as long as it can.
             is_fault = tf.logical_or(is_bad_loss, tf.logical_and(is_bad, scaler.loss_scale <= 1.0))
-        accepted = tf.logical_not(is_bad)
+        runs = tf.constant(True)
         record, halts = self.options.record, self.options.halts
         if record is not None:
             if halts:
-                accepted = tf.logical_and(accepted, record.count == 0)
+                runs = tf.equal(record.count, 0)
             record.write(is_fault, optimizer.iterations, bad_terms, bad_gradients, image_ids)
-        return accepted
+        return tf.logical_and(runs, ~is_bad), tf.logical_and(runs, ~is_bad_loss)
 
 
 def find_batch_norms(model: tf_keras.Model) -> list[Any]:

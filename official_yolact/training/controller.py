@@ -15,6 +15,7 @@ from official_yolact.configs import training as configs
 from official_yolact.training import agreement
 from official_yolact.training import early_stopping
 from official_yolact.training import new_checkpoints
+from official_yolact.training import nonfinite
 from official_yolact.training import stopping
 
 
@@ -78,6 +79,7 @@ class YolactController(orbit.Controller):
         step = int(self.global_step.numpy())
         while step < steps:
             self._train_n_steps(min(steps - step, self.steps_per_loop))
+            self._follow_verdict()
             self._maybe_save_checkpoint()
             self._stop_if_requested()
             step = int(self.global_step.numpy())
@@ -176,7 +178,7 @@ class YolactController(orbit.Controller):
             if checkpoint_path is None:
                 checkpoint_path = self.checkpoint_manager.restore_or_initialize()
             else:
-                self.checkpoint_manager.checkpoint.restore(checkpoint_path)
+                self.checkpoint_manager.restore(checkpoint_path)
         if checkpoint_path is not None:
             self._saved_step = int(self.global_step.numpy())
             self.restored = checkpoint_path
@@ -232,6 +234,26 @@ class YolactController(orbit.Controller):
         self._saved_step = step
         logging.info("saved %s", path)
         return True
+
+    def _follow_verdict(self) -> None:
+        """Go back or end, where the loop had steps that were not finite and the policy says so.
+
+        Raises:
+          NonfiniteError: training ends; the weights are saved as they were before.
+        """
+        verdict = getattr(self.trainer, "verdict", nonfinite.Verdict())
+        if verdict.action == "stop":
+            if verdict.step >= 0:
+                self.trainer.go_back_to(verdict.step)
+            self._maybe_save_checkpoint(check_interval=False)
+            raise nonfinite.NonfiniteError(verdict.message)
+        if verdict.action != "restore":
+            return
+        if self.checkpoint_manager is None or not self.checkpoint_manager.latest_checkpoint:
+            logging.warning("going on: there is no checkpoint to go back to, and no weight was changed")
+            return
+        logging.warning("going back to the last checkpoint: trainer.nonfinite is restore")
+        self.restore_checkpoint()
 
     def _stop_if_requested(self) -> None:
         """Save and leave, if a signal came."""

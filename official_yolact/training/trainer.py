@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,16 @@ import tensorflow as tf
 from absl import logging
 
 from official.core import base_trainer
+from official_yolact.tasks import fault_record
+from official_yolact.tasks import train_step
 from official_yolact.training import bad_records
 from official_yolact.training import input_stage
 from official_yolact.training import input_watch
 from official_yolact.training import loop
+from official_yolact.training import nonfinite
+from official_yolact.training import out_of_memory
 from official_yolact.training import plateau
+from official_yolact.training import private_threads
 from official_yolact.training import starvation
 from official_yolact.training import stopping
 
@@ -27,6 +33,7 @@ class YolactTrainer(base_trainer.Trainer):
     Attributes:
       stop: says when to leave the training; set it before the first step.
       loop_start: global step at which the last training loop began.
+      verdict: what is to follow the last loop, by `trainer.nonfinite`.
       eval_observers: are called with the outputs of each evaluation step, by replica.
     """
 
@@ -44,14 +51,32 @@ class YolactTrainer(base_trainer.Trainer):
         super().__init__(config, task, model, optimizer, **kwargs)
         self.stop = stopping.StopSignals()
         self._loop: loop.TrainLoop | None = None
+        self._begin = 0.0
         self._position_step: int | None = None
         self.loop_start = 0
         self.eval_observers: list[Callable[[Any], None]] = []
         self._bad_records = bad_records.BadRecords(config.task.train_data.max_bad_fraction)
         self._mask_watch = plateau.MaskPlateau(config.task.losses.mask_weight)
         self._starvation = starvation.InputStarvation()
+        self._nonfinite = nonfinite.NonfiniteGuard(config.trainer)
+        self.verdict = nonfinite.Verdict()
         if kwargs.get("train", True):
             create_slots(optimizer, model.trainable_variables)
+            self._prepare_step()
+
+    def _prepare_step(self) -> None:
+        """Tell the task's step what the trainer's section decides."""
+        parts, replicas = self.config.trainer.gradient_accumulation, self.strategy.num_replicas_in_sync
+        batch = self.config.task.train_data.global_batch_size
+        if batch % (parts * replicas):
+            raise ValueError(
+                f"task.train_data.global_batch_size: {batch} does not divide into {parts} parts"
+                f" (trainer.gradient_accumulation) on each of {replicas} replicas: take a multiple of"
+                f" {parts * replicas}"
+            )
+        step = self.task.step
+        record = fault_record.FaultRecord(step.names, batch // replicas, self.model.trainable_variables)
+        step.options = train_step.StepOptions(parts, self._nonfinite.halts, record)
 
     def create_train_loop_fn(self) -> Callable[[Any, Any], Any]:
         """Build the loop over training steps.
@@ -71,6 +96,13 @@ class YolactTrainer(base_trainer.Trainer):
         self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch)
         return self._loop
 
+    def distribute_dataset(self, dataset_or_fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Distribute the batches of a dataset function, made by threads of their own if so configured."""
+        if callable(dataset_or_fn):
+            threads = self.config.runtime.dataset_num_private_threads
+            dataset_or_fn = private_threads.limit_threads(dataset_or_fn, threads)
+        return super().distribute_dataset(dataset_or_fn, *args, **kwargs)
+
     def _step_on(self, inputs: Any) -> None:
         self.train_step(iter((inputs,)))
 
@@ -85,9 +117,19 @@ class YolactTrainer(base_trainer.Trainer):
         self.train_dataset = self.distribute_dataset(self.task.build_inputs, self.config.task.train_data)
         self._position_step = step
 
+    def train(self, num_steps: Any) -> Any:
+        """Train a loop of steps.
+
+        Raises:
+          OutOfMemoryError: a step does not fit into the memory.
+        """
+        with out_of_memory.explaining(self.config, self.strategy.num_replicas_in_sync):
+            return super().train(num_steps)
+
     def train_loop_begin(self) -> None:
         """Move the data to the global step when a restart or a recovery has moved the step."""
         super().train_loop_begin()
+        self._begin = time.monotonic()
         self.loop_start = step = int(self.global_step.numpy())
         if step != (self._position_step or 0):
             self.move_to_step(step)
@@ -103,7 +145,11 @@ class YolactTrainer(base_trainer.Trainer):
         before, step = self._position_step or 0, int(self.global_step.numpy())
         self._position_step = step
         num_examples = (step - before) * self.config.task.train_data.global_batch_size
-        logs.update(self._measure_speed())
+        logs.update(self._measure_speed(num_examples))
+        # Model Garden's mean has a 0 for each step that was not finite.
+        logs["training_loss"] = logs[train_step.TOTAL]
+        self.verdict = self._nonfinite.update(*self.task.step.options.record.take())
+        logs["nonfinite_steps"] = float(self._nonfinite.total)
         for message in (
             self._mask_watch.update(step, float(logs["mask_loss"])),
             self._bad_records.update(
@@ -118,10 +164,21 @@ class YolactTrainer(base_trainer.Trainer):
                 logging.warning("%s", message)
         return logs
 
-    def _measure_speed(self) -> dict[str, float]:
+    def go_back_to(self, step: int) -> None:
+        """Count the steps that have changed nothing as not done.
+
+        Args:
+          step: updates that were done.
+        """
+        self.global_step.assign(step)
+        self.optimizer.iterations.assign(step)
+
+    def _measure_speed(self, num_examples: int) -> dict[str, float]:
         """Give throughput and the share of waiting, where the loop has timed steps."""
         if self._loop is None:
-            return {}
+            # On a TPU nothing is seen of the steps within a loop.
+            seconds = time.monotonic() - self._begin
+            return {"images_per_second": num_examples / seconds}
         num_steps, seconds, wait_seconds = self._loop.times
         images = num_steps * self.config.task.train_data.global_batch_size
         return {
