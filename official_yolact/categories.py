@@ -49,21 +49,38 @@ class Categories:
           ValueError: the file does not hold a list of categories.
         """
         with open(path, encoding="utf-8") as file:
-            try:
-                listed = json.load(file)["categories"]
-                return cls(
-                    tuple(int(category["id"]) for category in listed),
-                    tuple(str(category["name"]) for category in listed),
-                )
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}: not a list of categories: {error}") from error
+            return cls.parse(file.read(), path)
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Categories:
+        """Take what `to_json` made.
+
+        Args:
+          text: the JSON.
+          where: it comes from, for the message.
+
+        Raises:
+          ValueError: the text is not a list of categories.
+        """
+        try:
+            listed = json.loads(text)["categories"]
+            return cls(
+                tuple(int(category["id"]) for category in listed),
+                tuple(str(category["name"]) for category in listed),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{where}: not a list of categories: {error}") from error
 
     def save(self, path: str) -> None:
-        """Write the list, in class order, as {"categories": [{"id", "name"}, ...]}."""
+        """Write what `to_json` gives."""
         temporary = f"{path}.tmp"
         with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({"categories": self.to_coco()}, file, indent=1)
+            file.write(self.to_json())
         os.replace(temporary, path)
+
+    def to_json(self) -> str:
+        """Write the list, in class order, as {"categories": [{"id", "name"}, ...]}."""
+        return json.dumps({"categories": self.to_coco()}, indent=1)
 
     def to_coco(self) -> list[dict[str, Any]]:
         """Give the `categories` list of a COCO file, in class order."""

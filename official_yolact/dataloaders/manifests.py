@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from official_yolact import categories as categories_lib
 from official_yolact.dataloaders import shards as shards_lib
 
@@ -69,7 +71,7 @@ def find_annotations(input_path: str | Sequence[str]) -> str:
     """
     path, manifest = find_manifest(input_path)
     annotations = os.path.join(os.path.dirname(path), str(manifest.get("annotations", "")))
-    if not os.path.isfile(annotations):
+    if not tf.io.gfile.exists(annotations):
         raise FileNotFoundError(
             f"{annotations}: no such annotation file, though {path} names it: {_CURE}, or name another in "
             "task.annotation_file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,9 @@ from absl import logging
 
 from official.core import base_task
 from official_yolact import categories
+from official_yolact.checkpoints import files
 from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import stored_categories
 from official_yolact.checkpoints import transfer
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
@@ -169,7 +172,8 @@ class YolactTask(base_task.Task):
     def _build_evaluator(self) -> worker_evaluator.WorkerEvaluator:
         if self._evaluator is None:
             data = self.task_config.validation_data.input_path
-            annotations = self.task_config.annotation_file or manifests.find_annotations(data)
+            named = self.task_config.annotation_file or manifests.find_annotations(data)
+            annotations = _fetch(named) if files.is_remote(named) else named
             evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
             self._evaluator = worker_evaluator.WorkerEvaluator(evaluator)
         return self._evaluator
@@ -180,5 +184,11 @@ class YolactTask(base_task.Task):
         return trained or manifests.load_categories(self.task_config.validation_data.input_path)
 
     def _trained_categories(self) -> categories.Categories | None:
-        path = os.path.join(self.logging_dir or "", categories.FILE_NAME)
-        return categories.Categories.load(path) if os.path.isfile(path) else None
+        return stored_categories.find(self.logging_dir or "")
+
+
+def _fetch(address: str) -> str:
+    """Copy a file of a bucket to this machine, where what reads JSON can open it."""
+    path = os.path.join(tempfile.mkdtemp(), os.path.basename(address))
+    tf.io.gfile.copy(address, path)
+    return path

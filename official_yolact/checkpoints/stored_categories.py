@@ -1,0 +1,22 @@
+"""The class list in a model directory, on a disk or in a bucket."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from official_yolact import categories as categories_lib
+from official_yolact.checkpoints import files
+
+
+def find(directory: str) -> categories_lib.Categories | None:
+    """Read the classes of a model directory; None if it has no list.
+
+    Raises:
+      ValueError: the file does not hold a list of categories.
+    """
+    path = os.path.join(directory, categories_lib.FILE_NAME)
+    if not tf.io.gfile.exists(path):
+        return None
+    return categories_lib.Categories.parse(files.read_text(path), path)
