@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import tempfile
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -35,6 +38,18 @@ def read_text(path: str) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not text: {error}") from error
+
+
+@contextlib.contextmanager
+def fetch(path: str) -> Iterator[str]:
+    """Give a file of that content on this machine, for readers that know no buckets: itself, or a copy."""
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, os.path.basename(path))
+        tf.io.gfile.copy(path, copy)
+        yield copy
 
 
 def write_text(path: str, text: str) -> None:

@@ -27,9 +27,9 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
       FileNotFoundError: there is none; the message says what was looked for.
       ValueError: there are some, and all are damaged.
     """
-    if os.path.isfile(f"{path}.index"):
+    if tf.io.gfile.exists(f"{path}.index"):
         return path
-    if not os.path.isdir(path):
+    if not tf.io.gfile.isdir(path):
         raise FileNotFoundError(f"{path}: no such checkpoint or model directory")
     folders = [os.path.join(path, BEST_SUBDIR), path] if prefer_best else [path]
     problems: dict[str, str] = {}
@@ -55,4 +55,4 @@ def _read_stated(folder: str) -> str | None:
         stated = tf.train.latest_checkpoint(folder)
     except (ValueError, tf.errors.OpError):
         return None
-    return str(stated) if stated and os.path.isfile(f"{stated}.index") else None
+    return str(stated) if stated and tf.io.gfile.exists(f"{stated}.index") else None

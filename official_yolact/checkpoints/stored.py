@@ -46,7 +46,7 @@ def open_checkpoint(checkpoint: str) -> tuple[Any, Any]:
       ValueError: it is damaged, or was not written by `tf.train.Checkpoint`.
     """
     try:
-        reader = tf.train.load_checkpoint(checkpoint)
+        reader = tf.compat.v1.train.NewCheckpointReader(checkpoint)
         graph = trackable_object_graph_pb2.TrackableObjectGraph()
         graph.ParseFromString(reader.get_tensor(_GRAPH_KEY))
     except (RuntimeError, ValueError, tf.errors.OpError) as error:

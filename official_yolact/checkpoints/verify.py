@@ -83,7 +83,7 @@ def find_nonfinite(prefix: str) -> list[str]:
     Raises:
       Exception: one of `READ_ERRORS`: a tensor is damaged.
     """
-    reader = tf.train.load_checkpoint(prefix)
+    reader = tf.compat.v1.train.NewCheckpointReader(prefix)
     poisoned = []
     for key, dtype in sorted(reader.get_variable_to_dtype_map().items()):
         value = reader.get_tensor(key)

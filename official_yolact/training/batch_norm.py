@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+import tensorflow as tf
 from absl import logging
 
+from official_yolact.checkpoints import files
 from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
@@ -18,9 +20,10 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
     """Set `task.model.freeze_bn` to what it comes to, where it is None, and say why.
 
     A run that goes on keeps what its `params.yaml` records, since the trained variables follow from
-    it. Otherwise batch norms are frozen if a replica sees fewer than 6 images of a batch, too few for
-    statistics, and imported ones take their place; from random weights there are none, and a network
-    whose norms do nothing does not train, so that they are trained then.
+    it. Otherwise batch norms are frozen if a replica sees fewer than 6 images of a batch at a time (a
+    part, with `trainer.gradient_accumulation`), too few for statistics, and imported ones take their
+    place; from random weights there are none, and a network whose norms do nothing does not train, so
+    that they are trained then.
 
     Args:
       params: the experiment; changed in place.
@@ -37,7 +40,7 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
         model.freeze_bn = recorded
         logging.info("%s: %s, as the run in %s was started", _KEY, recorded, model_dir)
         return
-    images = params.task.train_data.global_batch_size // num_replicas
+    images = params.task.train_data.global_batch_size // num_replicas // params.trainer.gradient_accumulation
     imported = bool(params.task.init_checkpoint)
     model.freeze_bn = images < MIN_IMAGES and imported
     if images >= MIN_IMAGES:
@@ -60,9 +63,10 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
 def _find_recorded(model_dir: str) -> bool | None:
     """Read what the run in a directory does, if it has a checkpoint to go on from."""
     path = os.path.join(model_dir, "params.yaml")
-    if not os.path.isfile(path) or not scan.was_saved(model_dir):
+    if not tf.io.gfile.exists(path) or not scan.was_saved(model_dir):
         return None
-    section = loading.read_yaml(path)
+    with files.fetch(path) as local:
+        section = loading.read_yaml(local)
     for key in _KEY.split(".")[:-1]:
         section = section.get(key) or {}
     recorded = section.get("freeze_bn")

@@ -132,9 +132,12 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
 
     def _choose(self) -> tuple[str | None, set[str]]:
         """Choose the checkpoint to restore; the chief does it for all workers."""
-        found, damaged = verify.find_intact(self._read_directory, self._name)
-        chosen = found.name if found else ""
-        refusal = "" if found else self._find_reason_not_to_start(damaged)
+        chosen, refusal = "", ""
+        damaged: dict[str, str] = {}
+        if self._read_directory == self._directory:
+            found, damaged = verify.find_intact(self._directory, self._name)
+            chosen = found.name if found else ""
+            refusal = "" if found else self._find_reason_not_to_start(damaged)
         agreed = json.loads(self._agree(json.dumps([chosen, refusal])))
         if agreed[1]:
             raise ValueError(agreed[1])

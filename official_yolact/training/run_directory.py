@@ -141,6 +141,11 @@ def _check_classes(
     return found
 
 
+def _save_classes(found: categories.Categories, model_dir: str) -> None:
+    text = json.dumps({"categories": found.to_coco()}, indent=1)
+    files.write_text(os.path.join(model_dir, categories.FILE_NAME), text)
+
+
 def _compare_classes(found: categories.Categories, model_dir: str, is_chief: bool) -> None:
     path = os.path.join(model_dir, categories.FILE_NAME)
     if not tf.io.gfile.exists(path):
@@ -205,7 +210,8 @@ def _read_params(path: str) -> Mapping[str, Any]:
       ValueError: it is damaged.
     """
     try:
-        record = loading.read_yaml(path)
+        with files.fetch(path) as local:
+            record = loading.read_yaml(local)
         if not all(isinstance(record.get(section), Mapping) for section in ("task", "trainer")):
             raise ValueError("it lacks the sections task and trainer")
         return record

@@ -375,16 +375,35 @@ def test_what_killed_saves_left_is_removed_and_nothing_else(saved):
 
 def test_a_worker_writes_to_its_own_folder_and_restores_what_the_chief_chose(saved, tmp_path):
     before = names(saved)
-    worker = start(
-        tmp_path / "worker",
-        1,
-        read_directory=str(saved),
-        agree=lambda text: text.replace("ckpt-12", "ckpt-8"),
-    )
+    worker = start(tmp_path / "worker", 1, read_directory=str(saved), agree=lambda _: '["ckpt-8", ""]')
     assert worker.manager.restore_or_initialize() == worker.manager.latest_checkpoint == f"{saved}/ckpt-8"
     assert int(worker.step) == 8
     train(worker, [12, 16])
     assert (names(saved), numbers(tmp_path / "worker")) == (before, [16])
+
+
+def test_a_refusal_of_the_chief_ends_every_worker(saved, tmp_path):
+    sent = []
+    for path in saved.glob("*.index"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="no intact checkpoint"):
+        start(saved, agree=lambda text: sent.append(text) or text).manager.restore_or_initialize()
+    worker = start(tmp_path / "worker", 1, read_directory=str(saved), agree=lambda _: sent[0])
+    with pytest.raises(ValueError, match="no intact checkpoint"):
+        worker.manager.restore_or_initialize()
+
+
+def test_a_bucket_does_as_well_as_a_disk():
+    """TensorFlow's file system in memory stands for it: no path of it is one of the machine's."""
+    folder = "ram://run"
+    run = start(folder, max_to_keep=2)
+    assert run.manager.restore_or_initialize() is None
+    train(run, STEPS)
+    assert numbers(folder) == [12, 8]
+    with tf.io.gfile.GFile(f"{folder}/ckpt-12.index", "w") as file:
+        file.write("cut")
+    assert start(folder).manager.restore_or_initialize() == f"{folder}/ckpt-8"
+    assert not os.path.exists("ram:")
 
 
 def run_child(code, folder, environment, **kwargs):

@@ -184,3 +184,15 @@ def test_an_evaluation_keeps_the_classes_and_writes_no_configuration(tiny_record
     (tmp_path / "categories.json").write_text('{"categories": [{"id": 9, "name": "x"}]}')
     run_directory.open_run(build(tiny_records), "eval", str(tmp_path))
     assert categories.Categories.load(str(tmp_path / "categories.json")).ids == (9,)
+
+
+def test_a_bucket_holds_the_records_too(tiny_records):
+    folder = "ram://bucket/run"
+    run_directory.open_run(build(tiny_records), "train", folder)
+    assert sorted(tf.io.gfile.listdir(folder)) == ["categories.json", "params.yaml"]
+    tf.train.Checkpoint(step=tf.Variable(40)).write(f"{folder}/ckpt-40")
+    run_directory.open_run(build(tiny_records, "task.seed=3"), "train", folder)
+    assert tf.io.gfile.exists(f"{folder}/params-40.yaml")
+    with pytest.raises(ValueError, match="another architecture"):
+        run_directory.open_run(build(tiny_records, "task.model.head.num_filters=32"), "train", folder)
+    assert not os.path.exists("ram:")
