@@ -7,8 +7,10 @@ from typing import Any
 
 from absl import logging
 
+from official_yolact.checkpoints import files
 from official_yolact.configs import experiments
 from official_yolact.training.reports import curves
+from official_yolact.training.reports import mirror
 from official_yolact.training.reports import pictures
 from official_yolact.training.reports import results_table
 from official_yolact.training.reports import run_report
@@ -32,6 +34,8 @@ def build_actions(
     """
     if not trainer.strategy.extended.should_save_summary:
         return [], []
+    copy = mirror.Mirror(model_dir) if files.is_remote(model_dir) else None
+    model_dir = copy.folder if copy else model_dir
     report = run_report.RunReport(params, trainer, model_dir)
     table, figure = results_table.FILE_NAME, curves.FILE_NAME
     train_actions: list[Action] = [
@@ -51,6 +55,9 @@ def build_actions(
         eval_actions.append(_Guarded("pictures of validation images", drawing.draw_evaluation))
         if hasattr(trainer, "train_metrics"):
             _Guarded("picture of a training batch", drawing.draw_training_batch)()
+    if copy:
+        for actions in (train_actions, eval_actions):
+            actions.append(_Guarded("copies of the reports", copy.copy))
     return train_actions, eval_actions
 
 

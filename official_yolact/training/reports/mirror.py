@@ -1,0 +1,47 @@
+"""The reports of a run whose directory is in a bucket: they are written here and copied there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+import tensorflow as tf
+
+from official_yolact.training.reports import results_table
+
+
+class Mirror:
+    """A local folder whose files are copied to an address when they have changed.
+
+    A bucket knows no append and no lock, and what draws pictures knows no bucket.
+
+    Attributes:
+      folder: the local one, with the table as it is at the address.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Take over the table of an earlier process.
+
+        Args:
+          address: of the run directory, such as `gs://bucket/run`.
+        """
+        self.folder = tempfile.mkdtemp(prefix="yolact-reports-")
+        self._address = address
+        self._copied: dict[str, int] = {}
+        table = f"{address.rstrip('/')}/{results_table.FILE_NAME}"
+        if tf.io.gfile.exists(table):
+            tf.io.gfile.copy(table, os.path.join(self.folder, results_table.FILE_NAME))
+
+    def copy(self, logs: dict[str, Any]) -> None:
+        """Copy what has changed; an action of the controller, which leaves the logs as they are."""
+        del logs
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                modified = os.stat(path).st_mtime_ns
+                if self._copied.get(path) != modified:
+                    target = os.path.join(self._address, os.path.relpath(path, self.folder))
+                    tf.io.gfile.makedirs(os.path.dirname(target))
+                    tf.io.gfile.copy(path, target, overwrite=True)
+                    self._copied[path] = modified
