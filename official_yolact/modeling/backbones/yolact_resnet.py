@@ -11,6 +11,7 @@ import tf_keras
 from official.modeling import hyperparams
 from official.modeling import tf_utils
 from official_yolact.modeling.layers import bottleneck
+from official_yolact.modeling.layers import normalized_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import grids
 from official_yolact.schema import Tensor
@@ -89,7 +90,7 @@ class YolactResNet(tf_keras.Model):
         Returns:
           {"2", "3", "4", "5"}: float [B, H / 2^level, W / 2^level, 64 * 2^level], sizes rounded up.
         """
-        x = self._activation(self.bn1(self.conv1(inputs), training=training))
+        x = normalized_conv.convolve(self.conv1, self.bn1, inputs, training, self._activation)
         # A zero is no larger than any activated value, so it pads the maximum as -inf would.
         x = tf.nn.max_pool2d(symmetric_conv.pad_symmetric(x, 1), ksize=3, strides=2, padding="VALID")
         endpoints = {}

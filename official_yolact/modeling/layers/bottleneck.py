@@ -9,6 +9,7 @@ import tf_keras
 from official.modeling import hyperparams
 from official.modeling import tf_utils
 from official_yolact.modeling.layers import deformable_conv
+from official_yolact.modeling.layers import normalized_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -70,13 +71,13 @@ class Bottleneck(tf_keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), 4 * filters]."""
-        x = self._activation(self.bn1(self.conv1(inputs), training=training))
-        x = self._activation(self.bn2(self.conv2(x), training=training))
-        x = self.bn3(self.conv3(x), training=training)
+        convolve = normalized_conv.convolve
+        x = convolve(self.conv1, self.bn1, inputs, training, self._activation)
+        x = convolve(self.conv2, self.bn2, x, training, self._activation)
         shortcut = inputs
         if self.shortcut_conv is not None:
-            shortcut = self.shortcut_bn(self.shortcut_conv(inputs), training=training)
-        return self._activation(x + shortcut)
+            shortcut = convolve(self.shortcut_conv, self.shortcut_bn, inputs, training)
+        return convolve(self.conv3, self.bn3, x, training, self._activation, shortcut)
 
 
 def _conv3x3(filters: int, strides: int, deformable: bool, options: dict[str, Any]) -> Any:

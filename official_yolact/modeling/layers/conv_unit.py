@@ -9,6 +9,7 @@ import tf_keras
 
 from official.modeling import hyperparams
 from official_yolact.modeling.layers import bottleneck
+from official_yolact.modeling.layers import normalized_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -51,4 +52,8 @@ class ConvUnit(tf_keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), filters]."""
-        return tf.nn.leaky_relu(self.bn(self.conv(inputs), training=training), alpha=NEGATIVE_SLOPE)
+        return normalized_conv.convolve(self.conv, self.bn, inputs, training, _activate)
+
+
+def _activate(x: Tensor) -> Tensor:
+    return tf.nn.leaky_relu(x, alpha=NEGATIVE_SLOPE)
