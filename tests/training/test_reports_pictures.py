@@ -247,7 +247,6 @@ def test_only_the_chief_reports(params, tmp_path):
 
 def test_a_report_that_fails_is_named_once_and_harms_nothing(params, tmp_path, caplog):
     trainer = make_trainer()
-    trainer.train_dataset = []
     (tmp_path / "file").write_text("")
     train_actions, eval_actions = reports.build_actions(params, trainer, str(tmp_path / "file"))
     caplog.set_level(logging.INFO)

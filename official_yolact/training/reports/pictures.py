@@ -60,9 +60,14 @@ class Pictures:
 
     def draw_training_batch(self) -> None:
         """Draw up to 16 examples of the first batch as the network sees them, as one sheet."""
-        images, labels = next(self._read(is_training=True))
         names = self._load_names(self._task.train_data)
-        drawn = examples.draw_batch(images[:_MAX_EXAMPLES], labels, self._task.model.normalization, names)
+        strategy = self._trainer.strategy
+        drawn: list[visualization.Picture] = []
+        for images, labels in itertools.islice(
+            self._read(is_training=True), 1 if _is_shared(strategy) else strategy.num_replicas_in_sync
+        ):
+            count = _MAX_EXAMPLES - len(drawn)
+            drawn += examples.draw_batch(images[:count], labels, self._task.model.normalization, names)
         if drawn:
             sheet = visualization.tile([visualization.shrink(one, _EXAMPLE_SIDE) for one in drawn], columns=4)
             self._write("training_batch", sheet, 0)
@@ -118,13 +123,13 @@ class Pictures:
                 return
 
     def _read(self, is_training: bool) -> Iterator[tuple[NDArray[Any], Any]]:
-        """Read batches as arrays, from the start of the data.
+        """Read the parts of batches that replicas get as arrays, from the start of the data.
 
         The trainer's own dataset is read a second time, which is quick: building another takes many
         seconds. Where several workers share it, they would wait for one another; there another is built.
         """
         data = self._task.train_data if is_training else self._task.validation_data
-        if self._trainer.strategy.extended._in_multi_worker_mode():
+        if _is_shared(self._trainer.strategy):
             data = data.replace(global_batch_size=_MAX_EXAMPLES, enable_tf_data_service=False)
             dataset = input_reader.build_dataset(data, self._task.model, self._task.seed)
         else:
@@ -201,6 +206,11 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
         masks=np.asarray(detections["detection_masks"], np.float32)[order],
         scores=scores[order],
     )
+
+
+def _is_shared(strategy: tf.distribute.Strategy) -> bool:
+    """Tell whether several workers take part in reading the data."""
+    return bool(strategy.extended._in_multi_worker_mode())
 
 
 def _take_truth(labels: Mapping[str, NDArray[Any]], row: int) -> comparisons.Instances:
