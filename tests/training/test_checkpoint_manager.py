@@ -4,11 +4,9 @@ import collections
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -454,32 +452,55 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_temporary_files(tmp_path,
 
 
 def test_kills_at_random_times_lose_no_step_and_leave_no_files(tmp_path, helper_environment):
+    """One process imports TensorFlow, and each of its ten forks trains until it is killed."""
     code = """
+        import os, random, signal, time
         import tensorflow as tf
         from official_yolact.training import checkpoint_manager
-        step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.zeros([20000]))
-        checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
-        manager = checkpoint_manager.VerifiedCheckpointManager(
-            checkpoint, folder, 2, step_counter=step, checkpoint_interval=1)
-        manager.restore_or_initialize()
-        assert (weight.numpy() == int(step)).all()
-        print("from", int(step), flush=True)
-        while True:
-            step.assign_add(1)
-            weight.assign_add(tf.ones_like(weight))
-            manager.save(int(step))
-            print(int(step), flush=True)
+
+        def train(report):
+            step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.zeros([20000]))
+            checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
+            manager = checkpoint_manager.VerifiedCheckpointManager(
+                checkpoint, folder, 2, step_counter=step, checkpoint_interval=1)
+            manager.restore_or_initialize()
+            assert (weight.numpy() == int(step)).all()
+            os.write(report, b"%d " % int(step))
+            while True:
+                step.assign_add(1)
+                weight.assign_add(tf.ones_like(weight))
+                manager.save(int(step))
+                os.write(report, b"%d " % int(step))
+
+        draw, last = random.Random(3), 0
+        for _ in range(10):
+            source, report = os.pipe()
+            child = os.fork()
+            if not child:
+                try:
+                    train(report)
+                finally:
+                    os._exit(1)
+            os.close(report)
+            lines = b""
+            while lines.count(b" ") < 3:
+                part = os.read(source, 100)
+                assert part, "the child has ended"
+                lines += part
+            time.sleep(draw.uniform(0.02, 0.3))
+            os.kill(child, signal.SIGKILL)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+            while part := os.read(source, 100000):
+                lines += part
+            assert int(lines.split()[0]) >= last, (lines, last)
+            last = int(lines.split()[-1])
+        print(last)
     """
-    draw, last = random.Random(3), 0
-    for _ in range(10):
-        child = run_child(code, tmp_path, helper_environment)
-        begin = child.stdout.readline().decode().split()
-        assert begin[0] == "from", child.stderr.read().decode()[-2000:]
-        assert int(begin[1]) >= last
-        time.sleep(draw.uniform(0.05, 0.4))
-        child.send_signal(signal.SIGKILL)
-        lines = child.communicate(timeout=60)[0].decode().split()
-        last = int(lines[-1]) if lines else int(begin[1])
+    child = run_child(code, tmp_path, helper_environment)
+    output, errors = child.communicate(timeout=300)
+    assert child.returncode == 0, errors.decode()[-2000:]
+    last = int(output)
+    assert last >= 20
     step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.zeros([20000]))
     checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
     manager = checkpoint_manager.VerifiedCheckpointManager(checkpoint, str(tmp_path), 2)
