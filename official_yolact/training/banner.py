@@ -165,6 +165,7 @@ def _describe_parameters(model: tf_keras.Model, config: yolact.YolactModel) -> s
         frozen.append("every batch norm")
     if config.freeze_backbone_level:
         frozen.append(f"the backbone up to level {config.freeze_backbone_level}")
+    frozen.extend(f"all of {name}" for name in config.freeze)
     return f"{trainable:,} of {total:,} are trained; frozen: {' and '.join(frozen) or 'nothing'}"
 
 
