@@ -74,22 +74,20 @@ class _Walk:
 
     def paths(self) -> dict[str, str]:
         """List all stored values: key to path."""
-        found: dict[str, str] = {}
-        queue = collections.deque([("", 0)])
-        seen = {0}
+        places = {0: ""}
+        queue = collections.deque([0])
         while queue:
-            path, node = queue.popleft()
-            key = self._key(node)
-            if key is not None:
-                found[key] = path
-            below = dict(self._children(node))
+            node = queue.popleft()
+            for name, child in self._children(node).items():
+                if child not in places:
+                    places[child] = f"{places[node]}/{name}".lstrip("/")
+                    queue.append(child)
+        for node, path in list(places.items()):
             for slot in self.nodes[node].slot_variables:
-                below[f"{slot.slot_name}({slot.original_variable_node_id})"] = slot.slot_variable_node_id
-            for name, child in below.items():
-                if child not in seen:
-                    seen.add(child)
-                    queue.append((f"{path}/{name}" if path else name, child))
-        return found
+                variable = places.get(slot.original_variable_node_id, "?")
+                places[slot.slot_variable_node_id] = f"{path}/{slot.slot_name}({variable})"
+        keys = {self._key(node): path for node, path in places.items()}
+        return {key: path for key, path in keys.items() if key is not None}
 
     def _visit_slots(self, optimizer: Any, node: int | None, path: str) -> None:
         places = {}

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import optimization
+from official_yolact.checkpoints import matching
 from official_yolact.checkpoints import scan
 from official_yolact.optimizers import torch_sgd
 from official_yolact.training import checkpoint_manager
@@ -314,6 +315,10 @@ def test_slots_and_averages_come_back(average, tmp_path):
     match = manager.restore(f"{tmp_path}/ckpt-1")
     assert (match.missing, match.unfit, match.unused) == ((), (), ())
     assert match.num_matched >= len(variables)
+    plain = tf.train.Checkpoint(model=tf.train.Checkpoint())
+    match = matching.match_objects(plain, f"{tmp_path}/ckpt-1")
+    assert "optimizer/" in str(match.unused)
+    assert "momentum(model/layer_with_weights-0/kernel)" in str(match.unused)
 
 
 def test_settings_are_those_of_the_configuration_and_not_of_the_checkpoint(tmp_path):
