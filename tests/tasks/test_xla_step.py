@@ -181,3 +181,23 @@ def test_batches_from_the_pipeline_have_static_shapes(tiny_records, build):
     assert image == expected
     assert labels == dict(zip(names, specs, strict=True))
     assert all(spec.shape.is_fully_defined() for spec in [image, *labels.values()])
+
+
+def test_the_compiled_step_computes_what_the_other_does(tiny_records, build):
+    """Losses and gradient norm of two steps, float32; the second step's follow from the first's weights."""
+    overrides = (
+        f"task.train_data.input_path={tiny_records}/train-*.tfrecord,task.model.freeze_bn=true",
+        "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, ema: null, warmup: {type: null},"
+        " learning_rate: {type: constant, constant: {learning_rate: 0.001}}}}}",
+    )
+    found = []
+    for compiled in (False, True):
+        step = build("yolact_tiny_shapes", "float32", SMALL, *overrides)
+        _, names, _ = step.list_specs(is_training=True)
+        train = step.make_train(names, compiled)
+        batches = step.task.build_inputs(step.params.task.train_data).take(2)
+        logs = [train(image, *(labels[name] for name in names)) for image, labels in batches]
+        found.append([{name: float(value) for name, value in one.items()} for one in logs])
+    for plain, compiled in zip(*found, strict=True):
+        for name, value in plain.items():
+            assert compiled[name] == pytest.approx(value, rel=1e-5), name
