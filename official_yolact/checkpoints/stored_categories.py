@@ -20,3 +20,16 @@ def find(directory: str) -> categories_lib.Categories | None:
     if not tf.io.gfile.exists(path):
         return None
     return categories_lib.Categories.parse(files.read_text(path), path)
+
+
+def save(categories: categories_lib.Categories, directory: str) -> None:
+    """Write the classes into a model directory, in one step.
+
+    Args:
+      categories: the classes.
+      directory: which exists.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    files.write_text(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())
