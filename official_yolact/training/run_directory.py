@@ -17,7 +17,6 @@ from official_yolact import categories
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
-from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.dataloaders import manifests
@@ -65,7 +64,7 @@ def open_run(
     found = _check_classes(params, trains, model_dir)
     if not trains:
         if found is not None and is_chief:
-            stored_categories.save(found, model_dir)
+            _save_classes(found, model_dir)
         return
     assert found is not None
     goes_on = not restart and scan.was_saved(model_dir)
@@ -78,7 +77,7 @@ def open_run(
         _compare_classes(found, model_dir, is_chief)
         _compare_params(params, start, model_dir, is_chief)
     elif is_chief:
-        stored_categories.save(found, model_dir)
+        _save_classes(found, model_dir)
         _write_params(params, path)
 
 
@@ -151,7 +150,7 @@ def _compare_classes(found: categories.Categories, model_dir: str, is_chief: boo
     if not tf.io.gfile.exists(path):
         logging.warning("%s is missing: cannot tell whether the classes are those of the start", path)
         if is_chief:
-            stored_categories.save(found, model_dir)
+            _save_classes(found, model_dir)
         return
     try:
         start = categories.Categories.parse(files.read_text(path), path)
