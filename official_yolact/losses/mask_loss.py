@@ -6,11 +6,53 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from official_yolact import schema
 from official_yolact.losses import drawn_masks
+from official_yolact.ops import cases
 from official_yolact.schema import Tensor
 
 OUTSIDE_COST = 100.0
+_MASKS_DRAWN = (24, 48)  # When no image of the batch has more positives.
 _SMALLEST_AREA = 1e-12  # Of a box, as a part of the grid.
+
+
+def draw_and_sum(
+    prototypes: Tensor, coefficients: Tensor, labels: schema.Labels, targets: schema.Targets, limit: int
+) -> Tensor:
+    """Draw the masks of the positives and sum their loss, in the memory that their number asks for.
+
+    The gradient is computed at once, since nothing but a factor comes upon it.
+
+    Args:
+      prototypes: float32 [B, h, w, K].
+      coefficients: float32 [B, A, K].
+      labels: of the batch.
+      targets: made from them.
+      limit: positives of an image that draw masks, at most.
+
+    Returns:
+      float32 scalar, see `sum_mask_loss`.
+    """
+
+    @tf.custom_gradient
+    def run(
+        prototypes: Tensor, coefficients: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+        sources = prototypes, coefficients
+
+        def differentiate(size: int) -> tuple[Tensor, ...]:
+            with tf.GradientTape() as tape:
+                tape.watch(sources)
+                drawn = drawn_masks.draw_masks(prototypes, coefficients, labels, targets, size)
+                total = sum_mask_loss(drawn)
+            return total, *(tf.convert_to_tensor(gradient) for gradient in tape.gradient(total, sources))
+
+        positive = tf.cast(targets["class_ids"] > 0, tf.int32)
+        most = tf.reduce_max(tf.reduce_sum(positive, axis=1))
+        total, *gradients = cases.run_smallest(most, (*_MASKS_DRAWN, limit), differentiate)
+        return total, lambda upstream: tuple(upstream * gradient for gradient in gradients)
+
+    return run(prototypes, coefficients)
 
 
 def sum_mask_loss(drawn: drawn_masks.DrawnMasks) -> Tensor:

@@ -8,8 +8,12 @@ from official_yolact import schema
 from official_yolact.configs import yolact as configs
 from official_yolact.ops import box_coder
 from official_yolact.ops import boxes
+from official_yolact.ops import cases
 from official_yolact.ops import matcher
 from official_yolact.schema import Tensor
+
+_ROWS_MATCHED = (8, 24)
+"""Rows of the labels that are matched when a batch has no more instances in any image."""
 
 
 def build_targets(labels: schema.Labels, anchors: Tensor, config: configs.Losses) -> schema.Targets:
@@ -26,16 +30,20 @@ def build_targets(labels: schema.Labels, anchors: Tensor, config: configs.Losses
     """
     anchors = tf.convert_to_tensor(anchors, tf.float32)
     boxes_norm = tf.cast(labels["boxes"], tf.float32)
-    rows = tf.range(boxes_norm.shape[1])
-    matches = matcher.match(
-        boxes_norm,
-        rows < labels["num_instances"][:, tf.newaxis],
-        labels["is_crowd"],
-        boxes.cyxhw_to_yxyx(anchors),
-        config.positive_iou,
-        config.negative_iou,
-        config.crowd_iou,
-    )
+
+    def match_first(num_rows: int) -> matcher.Matches:
+        return matcher.match(
+            boxes_norm[:, :num_rows],
+            tf.range(num_rows) < labels["num_instances"][:, tf.newaxis],
+            labels["is_crowd"][:, :num_rows],
+            boxes.cyxhw_to_yxyx(anchors),
+            config.positive_iou,
+            config.negative_iou,
+            config.crowd_iou,
+        )
+
+    most = tf.reduce_max(labels["num_instances"])
+    matches = cases.run_smallest(most, (*_ROWS_MATCHED, boxes_norm.shape[1]), match_first)
     counts = labels["weight"][:, tf.newaxis] > 0.0
     state = tf.where(counts, matches.state, matcher.IGNORED)
     classes = tf.gather(tf.cast(labels["classes"], tf.int32), matches.instance_index, batch_dims=1)

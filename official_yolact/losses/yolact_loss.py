@@ -81,20 +81,33 @@ class YolactLoss:
 
         class_sum = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
         box_sum = _sum_box_loss(raw["box_outputs"], targets["box_codes"], positive)
-        drawn = drawn_masks.draw_masks(
-            raw["prototypes"], raw["mask_coefficients"], labels, targets, config.masks_to_train
-        )
+        mask_sum, iou_sum = self._sum_mask_losses(raw, labels, targets, mask_iou_head)
         semantic = _image_semantic_loss(raw["semantic_outputs"], labels["semantic_masks"])
         terms = {
             "class_loss": config.class_weight * class_sum / classes,
             "box_loss": config.box_weight * box_sum / positives,
-            "mask_loss": config.mask_weight * mask_loss.sum_mask_loss(drawn) / positives,
+            "mask_loss": config.mask_weight * mask_sum / positives,
             "semantic_loss": config.semantic_weight * tf.reduce_sum(semantic * weight) / images,
         }
-        if mask_iou_head is not None:
-            iou_sum = mask_iou_loss.sum_mask_iou_loss(drawn, mask_iou_head, config.min_mask_iou_area)
+        if iou_sum is not None:
             terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / positives
         return cast(schema.Losses, {**terms, "total_loss": tf.add_n(list(terms.values()))})
+
+    def _sum_mask_losses(
+        self,
+        raw: dict[str, Tensor],
+        labels: schema.Labels,
+        targets: schema.Targets,
+        mask_iou_head: mask_iou_loss.MaskIoUHead | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Sum the mask loss and, with a head for it, the mask-IoU loss, which sees the same masks."""
+        config = self._config
+        sources = (raw["prototypes"], raw["mask_coefficients"], labels, targets, config.masks_to_train)
+        if mask_iou_head is None:
+            return mask_loss.draw_and_sum(*sources), None
+        drawn = drawn_masks.draw_masks(*sources)
+        iou_sum = mask_iou_loss.sum_mask_iou_loss(drawn, mask_iou_head, config.min_mask_iou_area)
+        return mask_loss.sum_mask_loss(drawn), iou_sum
 
     def assign(self, labels: schema.Labels) -> Assignment:
         """Match the labels of a replica and count over the global batch.
