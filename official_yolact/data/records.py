@@ -15,6 +15,7 @@ from official_yolact.data import coco_json
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import mask_cuts
+from official_yolact.data import mask_planes
 from official_yolact.data import rasterize
 from official_yolact.data import record_file
 from official_yolact.data import tally as tally_lib
@@ -217,4 +218,7 @@ def make_record(
         "image/object/mask": [instance.mask for instance in instances],
         "image/object/mask_cut": [instance.cut.png for instance in instances],
     }
+    planes = mask_planes.stack_planes([instance.cut for instance in instances], height, width)
+    if planes:
+        strings["image/object/mask_planes"] = [planes]
     return record_file.serialize_example(ints, floats, strings)

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 import tensorflow as tf
 
+from official_yolact.ops import mask_planes
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 
@@ -13,7 +14,8 @@ from official_yolact.schema import Tensor
 class Record(TypedDict):
     """One decoded record of M instances."""
 
-    image: Tensor  # uint8 [height, width, 3] RGB
+    encoded: Tensor  # string [] image file, whose header has been looked at
+    size: Tensor  # int32 [2] (height, width) of the image
     image_id: Tensor  # int64 []
     boxes: Tensor  # float32 [M, 4] yxyx_norm, as stored: may pass the border
     classes: Tensor  # int32 [M] 1..C-1
@@ -21,6 +23,7 @@ class Record(TypedDict):
     masks: Tensor  # string [M] PNG files of the image's size, 0 where the instance is not
     cuts: Tensor  # string [M] PNG files of what the masks hold; empty where the record has none
     corners: Tensor  # int32 [M, 2] row and column of the cuts in the image
+    planes: Tensor  # string [] PNG file of the masks' planes; empty where the record has none
 
 
 def _several(dtype: Tensor) -> Tensor:
@@ -29,21 +32,22 @@ def _several(dtype: Tensor) -> Tensor:
 
 
 _BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
+_MASK_KEY = "image/object/mask"
+_CROWD_KEY = "image/object/is_crowd"
 _CUT_KEY = "image/object/mask_cut"
 _CORNER_KEYS = tuple(f"{_CUT_KEY}/{side}" for side in ("top", "left"))
+_PLANES_KEY = "image/object/mask_planes"
 _FEATURES = {
     "image/encoded": tf.io.FixedLenFeature([], tf.string),
     "image/source_id": tf.io.FixedLenFeature([], tf.string),
     "image/object/class/label": _several(tf.int64),
-    "image/object/is_crowd": _several(tf.int64),
-    "image/object/mask": _several(tf.string),
+    _CROWD_KEY: _several(tf.int64),
+    _MASK_KEY: _several(tf.string),
     _CUT_KEY: _several(tf.string),
+    _PLANES_KEY: tf.io.FixedLenFeature([], tf.string, default_value=""),
     **{key: _several(tf.int64) for key in _CORNER_KEYS},
     **{key: _several(tf.float32) for key in _BOX_KEYS},
 }
-
-_OPTIONAL: dict[str, int | str] = {"image/object/is_crowd": 0, _CUT_KEY: "", **dict.fromkeys(_CORNER_KEYS, 0)}
-"""What stands for each instance where a whole list is missing."""
 
 
 def decode_record(serialized: Tensor, num_classes: int) -> Record:
@@ -54,43 +58,98 @@ def decode_record(serialized: Tensor, num_classes: int) -> Record:
       num_classes: C, with the background.
 
     Returns:
-      The tensors; a record without `image/object/is_crowd` has no crowds, and Model Garden's own
-      records have no cut masks.
+      The tensors, image and masks still encoded; a record without `image/object/is_crowd` has no
+      crowds, and Model Garden's own records have neither cut masks nor planes.
 
     Raises:
       tf.errors.OpError: not an example, a field missing, lists of unequal length, a class out of
-        1..C-1, a box that is not finite, or an unreadable image.
+        1..C-1, a box that is not finite, or no image of a size that is decoded.
     """
     fields = tf.io.parse_single_example(serialized, _FEATURES)
     classes = fields["image/object/class/label"]
-    count = tf.shape(classes)
-    lists = {key: fields[key] for key in (*_BOX_KEYS, "image/object/mask")}
-    lists.update({key: _fill_missing(fields[key], count, value) for key, value in _OPTIONAL.items()})
+    is_crowd = _fill_missing(fields[_CROWD_KEY], tf.size(classes), 0)
     checks = [
-        tf.debugging.assert_equal(tf.shape(values), count, message=f"{key}: not one for each instance")
-        for key, values in lists.items()
+        _check_lengths(
+            {key: fields[key] for key in (*_BOX_KEYS, _MASK_KEY)} | {_CROWD_KEY: is_crowd}, classes
+        ),
+        preprocess.check(
+            tf.reduce_all((classes >= 1) & (classes < num_classes)),
+            f"class not in 1..{num_classes - 1}",
+            classes,
+        ),
     ]
-    boxes = tf.stack([lists[key] for key in _BOX_KEYS], axis=-1)
-    checks.append(tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(boxes)), ["box not finite", boxes]))
-    in_range = tf.reduce_all((classes >= 1) & (classes < num_classes))
-    checks.append(tf.debugging.Assert(in_range, [f"class not in 1..{num_classes - 1}", classes]))
     with tf.control_dependencies([check for check in checks if check is not None]):
-        encoded = tf.identity(fields["image/encoded"])
+        boxes = tf.stack([fields[key] for key in _BOX_KEYS], axis=-1)
+    finite = preprocess.check(tf.reduce_all(tf.math.is_finite(boxes)), "box not finite", boxes)
+    with tf.control_dependencies([] if finite is None else [finite]):
+        encoded, size = preprocess.check_image(fields["image/encoded"])
     return Record(
-        image=preprocess.decode_image(encoded),
+        encoded=encoded,
+        size=size,
         image_id=tf.strings.to_number(fields["image/source_id"], tf.int64),
         boxes=boxes,
         classes=tf.cast(classes, tf.int32),
-        is_crowd=lists["image/object/is_crowd"] > 0,
-        masks=fields["image/object/mask"],
-        cuts=lists[_CUT_KEY],
-        corners=tf.cast(tf.stack([lists[key] for key in _CORNER_KEYS], axis=-1), tf.int32),
+        is_crowd=is_crowd > 0,
+        masks=fields[_MASK_KEY],
+        cuts=fields[_CUT_KEY],
+        corners=tf.cast(tf.stack([fields[key] for key in _CORNER_KEYS], axis=-1), tf.int32),
+        planes=fields[_PLANES_KEY],
     )
 
 
+def _check_lengths(lists: dict[str, Tensor], classes: Tensor) -> Tensor:
+    lengths = tf.stack([tf.size(values) for values in lists.values()])
+    equal = tf.reduce_all(tf.equal(lengths, tf.size(classes)))
+    return preprocess.check(equal, f"not one for each instance: one of {', '.join(lists)}", lengths)
+
+
 def _fill_missing(values: Tensor, count: Tensor, value: int | str) -> Tensor:
-    missing = tf.equal(tf.size(values), 0)
-    return tf.cond(missing, lambda: tf.fill(count, tf.constant(value, values.dtype)), lambda: values)
+    """Give `value` for each instance where a whole list is missing."""
+    missing = tf.where(tf.equal(tf.size(values), 0), count, 0)
+    return tf.concat([values, tf.fill([missing], tf.constant(value, values.dtype))], axis=0)
+
+
+def complete_cuts(record: Record) -> tuple[Tensor, Tensor]:
+    """Give the cuts of a record, or of one without them as many empty ones, and their corners.
+
+    Raises:
+      tf.errors.InvalidArgumentError: not one for each instance.
+    """
+    count = tf.size(record["classes"])
+    cuts = _fill_missing(record["cuts"], count, "")
+    short = count - tf.shape(record["corners"])[0]
+    corners = tf.cond(
+        tf.size(record["cuts"]) > 0,
+        lambda: record["corners"],
+        lambda: tf.pad(record["corners"], [[0, tf.maximum(short, 0)], [0, 0]]),
+    )
+    lists = {_CUT_KEY: cuts, _CORNER_KEYS[0]: corners[:, 0]}
+    check = _check_lengths(lists, record["classes"])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(cuts), tf.identity(corners)
+
+
+def decode_planes(encoded: Tensor, count: Tensor, size: Tensor) -> Tensor:
+    """Decode the planes of all masks, eight masks a plane.
+
+    Args:
+      encoded: string scalar, a PNG file of the planes one below the other.
+      count: int32 scalar, of the masks, at least 1.
+      size: int32 [2], (height, width) of the image.
+
+    Returns:
+      uint8 [P, height, width]: bit b of plane p is mask 8 p + b.
+
+    Raises:
+      tf.errors.InvalidArgumentError: no PNG, or of another size.
+    """
+    planes = -(-count // mask_planes.MASKS)
+    fits = tf.reduce_all(tf.equal(_claimed_size(encoded), size * tf.stack([planes, 1])))
+    check = preprocess.check(fits, "planes of masks and image differ in size", size)
+    with tf.control_dependencies([] if check is None else [check]):
+        encoded = tf.identity(encoded)
+    decoded = tf.io.decode_png(encoded, channels=1)
+    return tf.ensure_shape(tf.reshape(decoded, tf.concat([[planes], size], axis=0)), [None, None, None])
 
 
 def decode_mask(encoded: Tensor, size: Tensor) -> Tensor:
@@ -106,7 +165,8 @@ def decode_mask(encoded: Tensor, size: Tensor) -> Tensor:
     Raises:
       tf.errors.InvalidArgumentError: no PNG, or of another size.
     """
-    check = tf.debugging.assert_equal(_claimed_size(encoded), size, message="mask and image differ in size")
+    fits = tf.reduce_all(tf.equal(_claimed_size(encoded), size))
+    check = preprocess.check(fits, "mask and image differ in size", size)
     with tf.control_dependencies([] if check is None else [check]):
         encoded = tf.identity(encoded)
     return tf.io.decode_png(encoded, channels=1)[:, :, 0]
@@ -127,7 +187,7 @@ def decode_cut(encoded: Tensor, corner: Tensor, size: Tensor) -> Tensor:
       tf.errors.InvalidArgumentError: no PNG, or it reaches beyond the image.
     """
     inside = tf.reduce_all((corner >= 0) & (_claimed_size(encoded) <= size - corner))
-    check = tf.debugging.Assert(inside, ["cut mask reaches beyond the image"])
+    check = preprocess.check(inside, "cut mask reaches beyond the image", corner)
     with tf.control_dependencies([] if check is None else [check]):
         encoded = tf.identity(encoded)
     return tf.io.decode_png(encoded, channels=1)[:, :, 0]

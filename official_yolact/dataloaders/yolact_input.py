@@ -11,6 +11,7 @@ from official_yolact.dataloaders import decoder
 from official_yolact.ops import augment
 from official_yolact.ops import colors
 from official_yolact.ops import grids
+from official_yolact.ops import mask_planes
 from official_yolact.ops import preprocess
 from official_yolact.ops import windows
 from official_yolact.schema import Tensor
@@ -56,6 +57,9 @@ class Parser:
         self._mask_size = grids.prototype_size(self._input_size, model.min_level)
         self._semantic_size = grids.level_size(self._input_size, model.min_level)
         self._grids = (self._mask_size, self._semantic_size)
+        self._layout = mask_planes.Layout(
+            self._input_size, self._mask_size, self._semantic_size, self._num_classes - 1
+        )
         self._seed = seed
 
     def parse(self, serialized: Tensor, position: Tensor) -> Example:
@@ -75,33 +79,32 @@ class Parser:
         record = decoder.decode_record(serialized, self._num_classes)
         seed = self._example_seed(position)
         part_seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
-        original_size = tf.shape(record["image"])[:2]
         transpose = augment.draw_transpose(seed, self._settings.transpose)
-        record = _transpose_record(record, transpose)
-        size = tf.shape(record["image"])[:2]
-        boxes_px = tf.clip_by_value(record["boxes"], 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])
+        size, boxes = self._transpose_geometry(record, transpose)
+        boxes_px = tf.clip_by_value(boxes, 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])
         real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)
         window = self._draw_window(part_seeds, size, transpose, boxes_px[real], record["is_crowd"][real])
         mirror, flip = augment.draw_flips(part_seeds[2], self._settings.mirror, self._settings.flip)
-        image = self._show_image(record["image"], window, part_seeds[3])
+        turned = tf.stack([flip, mirror])
         boxes = windows.transform_boxes(boxes_px, window, mirror, flip)
         rows = self._choose_rows(boxes, real & augment.centers_inside(boxes_px, window), record["is_crowd"])
         classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
-        masks, semantic_masks = self._show_masks(record, rows, transpose, window)
-        semantic_masks = self._unite_masks(semantic_masks, classes, is_crowd)
+        masks, semantic_masks = self._show_masks(record, rows, transpose, window, turned)
         labels = schema.Labels(
             boxes=self._pad(tf.gather(boxes, rows)),
             classes=self._pad(classes),
             num_instances=tf.size(rows),
             is_crowd=self._pad(is_crowd),
-            masks=self._pad(windows.flip_grid(masks, mirror, flip, axis=1)),
-            semantic_masks=windows.flip_grid(semantic_masks, mirror, flip),
+            masks=self._pad(masks),
+            semantic_masks=semantic_masks,
             image_id=record["image_id"],
-            image_info=self._image_info(original_size),
+            image_info=self._image_info(record["size"]),
             weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
             seed=seed,
         )
-        return windows.flip_grid(image, mirror, flip), self._set_shapes(labels)
+        image = self._exchange_axes(preprocess.decode_checked(record["encoded"]), transpose)
+        image = self._show_image(tf.ensure_shape(image, [None, None, 3]), window, turned, part_seeds[3])
+        return image, self._set_shapes(labels)
 
     def blank(self, position: Tensor) -> Example:
         """Make the example that stands for a record that cannot be used, or fills a batch.
@@ -162,12 +165,45 @@ class Parser:
         scale = tf.sqrt(tf.reduce_prod(extent) / tf.reduce_prod(network))
         return tf.where(transpose, network * scale, extent)
 
-    def _show_image(self, image: Tensor, window: Tensor, seed: Tensor) -> Tensor:
+    def _transpose_geometry(self, record: decoder.Record, transpose: Tensor) -> tuple[Tensor, Tensor]:
+        """Give size and boxes of the image that is used."""
+        size, boxes = record["size"], record["boxes"]
+        if not self._settings.transpose:
+            return size, boxes
+        turned = tf.gather(boxes, [1, 0, 3, 2], axis=-1)
+        return tf.where(transpose, size[::-1], size), tf.where(transpose, turned, boxes)
+
+    def _exchange_axes(self, image: Tensor, exchange: Tensor, axis: int = 0) -> Tensor:
+        """Make rows columns if `exchange`, a bool scalar, says so; `axis` is that of the rows."""
+        if not self._settings.transpose:
+            return image
+        order = list(range(image.shape.rank))
+        order[axis : axis + 2] = axis + 1, axis
+        return tf.cond(exchange, lambda: tf.transpose(image, order), lambda: tf.identity(image))
+
+    def _turn(self, grid: Tensor, turned: Tensor, axis: int = 0) -> Tensor:
+        """Turn upside down and mirror, as two booleans say; `axis` is that of the rows."""
+        if not (self._settings.mirror or self._settings.flip):
+            return grid
+        return windows.flip_grid(grid, turned[1], turned[0], axis)
+
+    def _show_image(self, image: Tensor, window: Tensor, turned: Tensor, seed: Tensor) -> Tensor:
         part, corner = windows.visible_part(image, window)
-        # Colours change pixel by pixel: those that the window leaves out need no change.
-        part = colors.distort_colors(part, seed, self._settings.photometric, self._settings.clip_colors)
-        shown = windows.resize_part(part, corner, window, self._input_size, FILL_COLOR)
-        return preprocess.normalize_image(shown, self._normalization.mean, self._normalization.std)
+        mean, std = self._normalization.mean, self._normalization.std
+        if not self._settings.photometric:
+            shown = windows.resize_part(
+                tf.cast(part, tf.float32), corner, window, self._input_size, FILL_COLOR
+            )
+            return self._turn(preprocess.normalize_image(shown, mean, std), turned)
+        # Colours change pixel by pixel: those that the window leaves out need no change. Normalising
+        # before resizing is the same, costs nothing in the same pass, and mostly makes the fill zero.
+        if self._settings.mirror or self._settings.flip:
+            part, corner, window = windows.turn_part(part, corner, window, turned[1], turned[0])
+        part = colors.distort_colors(
+            part, seed, self._settings.photometric, self._settings.clip_colors, mean, std
+        )
+        fill = [(color - m) / s for color, m, s in zip(FILL_COLOR, mean, std, strict=True)]
+        return windows.resize_part(part, corner, window, self._input_size, fill)
 
     def _choose_rows(self, boxes: Tensor, candidate: Tensor, is_crowd: Tensor) -> Tensor:
         """Give the rows that become labels, int32 [M]: objects first, then crowds."""
@@ -181,26 +217,48 @@ class Parser:
         return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))
 
     def _show_masks(
+        self, record: decoder.Record, rows: Tensor, transpose: Tensor, window: Tensor, turned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode and sample masks: bool [M, h, w]; and those of the classes, bool [h3, w3, C-1]."""
+        classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
+
+        def show_planes() -> tuple[Tensor, Tensor]:
+            planes = decoder.decode_planes(record["planes"], tf.size(record["classes"]), record["size"])
+            planes = self._exchange_axes(planes, transpose, axis=1)
+            channels = tf.where(is_crowd, -1, classes - 1)
+            return mask_planes.show_planes(planes, rows, channels, window, turned, self._layout)
+
+        def show_files() -> tuple[Tensor, Tensor]:
+            masks, wide = self._show_mask_files(record, rows, transpose, window)
+            united = self._unite_masks(wide, classes, is_crowd)
+            return self._turn(masks, turned, axis=1), self._turn(united, turned)
+
+        has_planes = (tf.strings.length(record["planes"]) > 0) & (tf.size(record["classes"]) > 0)
+        shown: tuple[Tensor, Tensor] = tf.cond(has_planes, show_planes, show_files)
+        return shown
+
+    def _show_mask_files(
         self, record: decoder.Record, rows: Tensor, transpose: Tensor, window: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decode and sample masks: bool [M, h, w] and bool [M, h3, w3], not yet flipped.
+        """Decode and sample masks stored each by itself: bool [M, h, w] and bool [M, h3, w3], not yet turned.
 
         Large ones go one at a time, which bounds memory, and are cut to their content. For small
         ones all that would cost more than the pixels it saves.
         """
-        size = tf.shape(record["image"])[:2]
-        stored_size = tf.where(transpose, size[::-1], size)
+        stored_size = record["size"]
+        size = tf.where(transpose, stored_size[::-1], stored_size)
         plans = [windows.plan_grid(window, self._input_size, grid) for grid in self._grids]
-        masks, cuts, corners = (tf.gather(record[key], rows) for key in ("masks", "cuts", "corners"))
+        masks = tf.gather(record["masks"], rows)
+        cuts, corners = (tf.gather(values, rows) for values in decoder.complete_cuts(record))
 
         def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, ...]:
             return tuple(windows.sample_planned(contents, corner, plan) for plan in plans)
 
         def decode(mask: Tensor) -> Tensor:
-            return _exchange_axes(decoder.decode_mask(mask, stored_size), transpose)
+            return self._exchange_axes(decoder.decode_mask(mask, stored_size), transpose)
 
         def cut_stored(cut: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-            content = _exchange_axes(decoder.decode_cut(cut, corner, stored_size), transpose)
+            content = self._exchange_axes(decoder.decode_cut(cut, corner, stored_size), transpose)
             return windows.frame_mask(content, tf.where(transpose, corner[::-1], corner))
 
         def show_one(one: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -252,16 +310,3 @@ class Parser:
         semantic_shape = [*self._semantic_size, self._num_classes - 1]
         labels["semantic_masks"] = tf.ensure_shape(labels["semantic_masks"], semantic_shape)
         return labels
-
-
-def _exchange_axes(image: Tensor, exchange: Tensor) -> Tensor:
-    """Make rows columns if `exchange`, a bool scalar, says so."""
-    others = range(2, image.shape.rank)
-    return tf.cond(exchange, lambda: tf.transpose(image, [1, 0, *others]), lambda: tf.identity(image))
-
-
-def _transpose_record(record: decoder.Record, transpose: Tensor) -> decoder.Record:
-    """Transpose a record's image and boxes; its masks are still encoded."""
-    boxes = tf.where(transpose, tf.gather(record["boxes"], [1, 0, 3, 2], axis=-1), record["boxes"])
-    image = tf.ensure_shape(_exchange_axes(record["image"], transpose), [None, None, 3])
-    return decoder.Record(**{**record, "image": image, "boxes": boxes})

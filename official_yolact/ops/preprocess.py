@@ -52,16 +52,55 @@ def read_image_size(encoded: Tensor) -> Tensor:
         height = _little_endian(header, 22, 4)
         return tf.stack([tf.minimum(height, 2**32 - height), _little_endian(header, 18, 4)])
 
-    size = tf.case(
-        [
-            (starts(b"\xff\xd8\xff"), jpeg),
-            (starts(b"\x89PNG"), png),
-            (starts(b"GIF8"), gif),
-            (starts(b"BM"), bmp),
-        ],
-        default=lambda: tf.zeros([2], tf.int64),
+    size = tf.cond(
+        starts(b"\xff\xd8\xff"),
+        jpeg,
+        lambda: tf.case(
+            [(starts(b"\x89PNG"), png), (starts(b"GIF8"), gif), (starts(b"BM"), bmp)],
+            default=lambda: tf.zeros([2], tf.int64),
+        ),
     )
     return tf.ensure_shape(size, [2])
+
+
+def check(condition: Tensor, message: str, value: Tensor) -> Tensor | None:
+    """Raise an error unless a condition holds; gives the operation that does so, None outside of graphs.
+
+    `tf.debugging.Assert` branches around the error, which costs an input pipeline more than the check.
+
+    Args:
+      condition: bool scalar.
+      message: what is wrong.
+      value: is shown after it.
+
+    Raises:
+      tf.errors.InvalidArgumentError: the condition does not hold.
+    """
+    return tf.raw_ops.Assert(condition=condition, data=[tf.constant(message), value])
+
+
+def check_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Tensor]:
+    """Look at the header of an image file.
+
+    Args:
+      encoded: string scalar, bytes of a JPEG, PNG, GIF or BMP file.
+      max_pixels: largest height x width that may be decoded.
+
+    Returns:
+      the file, string scalar; and (height, width) in pixels, int32 [2].
+
+    Raises:
+      tf.errors.InvalidArgumentError: not such a file, or too large.
+    """
+    size = read_image_size(encoded)
+    pixels = tf.reduce_prod(size)
+    # Of other formats the header is not known, so that nothing would bound their size.
+    checks = [
+        check(pixels > 0, "not a JPEG, PNG, GIF or BMP file", size),
+        check(pixels <= max_pixels, f"image of more than {max_pixels} pixels: scale it down", size),
+    ]
+    with tf.control_dependencies([each for each in checks if each is not None]):
+        return tf.identity(encoded), tf.cast(size, tf.int32)
 
 
 def decode_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -80,16 +119,11 @@ def decode_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> Tensor:
     Raises:
       tf.errors.InvalidArgumentError: not such a file, damaged, or too large.
     """
-    pixels = tf.reduce_prod(read_image_size(encoded))
-    # Of other formats the header is not known, so that nothing would bound their size.
-    known = tf.debugging.assert_positive(pixels, message="not a JPEG, PNG, GIF or BMP file")
-    within = tf.debugging.assert_less_equal(
-        pixels,
-        tf.constant(max_pixels, tf.int64),
-        message=f"image of more than {max_pixels} pixels: scale it down",
-    )
-    with tf.control_dependencies([check for check in (known, within) if check is not None]):
-        encoded = tf.identity(encoded)
+    return decode_checked(check_image(encoded, max_pixels)[0])
+
+
+def decode_checked(encoded: Tensor) -> Tensor:
+    """Decode a file that `check_image` has passed: as `decode_image`."""
     image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),

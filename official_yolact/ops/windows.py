@@ -17,6 +17,8 @@ from official_yolact.schema import Tensor
 def visible_part(image: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
     """Cut the part of an image that lies in a window.
 
+    If the window also shows fill, its other borders get one pixel more, a copy of the last one.
+
     Args:
       image: [height, width, channels].
       window: int32 [4].
@@ -28,37 +30,56 @@ def visible_part(image: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
     size = tf.shape(image)[:2]
     first = tf.clip_by_value(window[:2], 0, size)
     last = tf.clip_by_value(window[2:], first, size)
-    return image[first[0] : last[0], first[1] : last[1]], first
+    part = image[first[0] : last[0], first[1] : last[1]]
+    before, after = tf.equal(first, window[:2]), tf.equal(last, window[2:])
+    needed = tf.reduce_all(last > first) & ~tf.reduce_all(before & after)
+
+    def copy_borders() -> tuple[Tensor, Tensor]:
+        low, high = tf.cast(before, tf.int32), last - first - tf.cast(after, tf.int32)
+        rows = tf.concat([part[: low[0]], part, part[high[0] :]], axis=0)
+        return tf.concat([rows[:, : low[1]], rows, rows[:, high[1] :]], axis=1), first - low
+
+    shown: tuple[Tensor, Tensor] = tf.cond(needed, copy_borders, lambda: (part, first))
+    return shown
+
+
+def turn_part(
+    part: Tensor, corner: Tensor, window: Tensor, mirror: Tensor, flip: Tensor
+) -> tuple[Tensor, ...]:
+    """Mirror left-right and flip upside down a part, as two bool scalars say, and the window with it.
+
+    Returns:
+      part, corner and window as they were in an image turned likewise, of which the part is all.
+    """
+    sides = tf.shape(part)[:2]
+    first, last = window[:2] - corner, window[2:] - corner
+    turned = tf.stack([flip, mirror])
+    first, last = tf.where(turned, sides - last, first), tf.where(turned, sides - first, last)
+    return flip_grid(part, mirror, flip), tf.zeros([2], tf.int32), tf.concat([first, last], axis=0)
 
 
 def _place(part: Tensor, corner: Tensor, window: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize a part onto zeros: only the output rows and columns that it reaches are computed."""
-    output = tf.constant(list(size), tf.int32)
-    last = corner + tf.shape(part)[:2]
-    # One pixel of fill where the window goes on, so that the border is blended as in a real canvas.
-    before, after = tf.cast(window[:2] < corner, tf.int32), tf.cast(window[2:] > last, tf.int32)
-    # Nothing visible: the window lies on one side, and the fill there is all there is.
-    paddings = tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0)
-    part = tf.pad(part, paddings)
-    scale = tf.cast(output, tf.float32) / tf.cast(window[2:] - window[:2], tf.float32)
-    start = tf.cast(corner - before - window[:2], tf.float32) * scale
-    stop = tf.cast(last + after - window[:2], tf.float32) * scale
-    low = tf.clip_by_value(tf.cast(tf.floor(start), tf.int32) - 1, 0, output - 1)
-    high = tf.clip_by_value(tf.cast(tf.math.ceil(stop), tf.int32) + 1, low + 1, output)
-    shown = tf.raw_ops.ScaleAndTranslate(
-        images=part[tf.newaxis],
-        size=high - low,
-        scale=scale,
-        translation=start - tf.cast(low, tf.float32),
-        kernel_type="triangle",
-        antialias=False,
-    )[0]
-    return tf.pad(shown, tf.concat([tf.stack([low, output - high], axis=1), [[0, 0]]], axis=0))
+    """Resize a part onto zeros: float32 [size[0], size[1], channels]."""
+    shape = tf.shape(part)[:2]
+    nothing = tf.equal(shape, 0)
+    # A pixel of fill where the window goes on, so that the border is blended as in a real canvas.
+    before = tf.cast((window[:2] < corner) | nothing, tf.int32)
+    after = tf.cast((window[2:] > corner + shape) | nothing, tf.int32)
+    part = tf.pad(part, tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0))
+    extent = tf.cast(window[2:] - window[:2], tf.float32)
+    outputs = tf.constant(list(size), tf.float32)
+    # Indices of centres: half a pixel less than the coordinates.
+    first = tf.cast(window[:2] - corner + before, tf.float32) - 0.5
+    ends = tf.stack([first + extent * (0.5 / outputs), first + extent * (1.0 - 0.5 / outputs)])
+    box = tf.reshape(ends / tf.cast(tf.shape(part)[:2] - 1, tf.float32), [1, 4])
+    return tf.image.crop_and_resize(part[tf.newaxis], box, [0], list(size))[0]
 
 
 def _place_on_fill(
     part: Tensor, corner: Tensor, window: Tensor, size: Sequence[int], fill: Sequence[float]
 ) -> Tensor:
+    if not any(fill):
+        return _place(part, corner, window, size)
     part = preprocess.combine_channels(tf.subtract, part, fill)
     return preprocess.combine_channels(tf.add, _place(part, corner, window, size), fill)
 
@@ -72,7 +93,7 @@ def resize_part(
     bilinear, half-pixel centres, no antialias.
 
     Args:
-      part: float32 [h, w, channels], what is visible of the image.
+      part: float32 [h, w, channels], as `visible_part` gives it.
       corner: int32 [2], its top left corner in the image.
       window: int32 [4].
       size: (height, width) of the result.
@@ -81,7 +102,8 @@ def resize_part(
     Returns:
       float32 [size[0], size[1], channels].
     """
-    inside = tf.reduce_all(window[:2] >= corner) & tf.reduce_all(window[2:] <= corner + tf.shape(part)[:2])
+    ends = tf.concat([corner, corner + tf.shape(part)[:2]], axis=0)
+    inside = tf.reduce_all(tf.equal(window, ends))
     shown = tf.cond(
         inside,
         lambda: tf.image.resize(part, list(size), method="bilinear", antialias=False),
@@ -168,7 +190,9 @@ def frame_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
 
 def _interpolation(index: Tensor, in_size: Tensor, out_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Neighbours and weight of `tf.image.resize`, bilinear, for output indices."""
-    source = (tf.cast(index, tf.float32) + 0.5) * (tf.cast(in_size, tf.float32) / out_size) - 0.5
+    # In float64: TensorFlow's optimizer multiplies by the reciprocal, which rounds otherwise in float32.
+    scale = tf.cast(tf.cast(in_size, tf.float64) / out_size, tf.float32)
+    source = (tf.cast(index, tf.float32) + 0.5) * scale - 0.5
     floor = tf.floor(source)
     low = tf.cast(floor, tf.int32)
     return tf.maximum(low, 0), tf.minimum(low + 1, in_size - 1), source - floor

@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.dataloaders import decoder
+from official_yolact.ops import preprocess
 
 
 def test_a_record_gives_its_image_and_instances(record: Callable[..., bytes]) -> None:
     boxes = [(8, 10, 24, 40), (0, 0, 48, 64)]
     decoded = decoder.decode_record(record(7, boxes, classes=[3, 1], crowds=[0, 1]), num_classes=4)
-    assert decoded["image"].shape == (48, 64, 3)
+    assert preprocess.decode_checked(decoded["encoded"]).shape == (48, 64, 3)
+    np.testing.assert_array_equal(decoded["size"], [48, 64])
     assert decoded["image_id"] == 7
     np.testing.assert_allclose(decoded["boxes"] * [48, 64, 48, 64], boxes, atol=1e-4)
     np.testing.assert_array_equal(decoded["classes"], [3, 1])
