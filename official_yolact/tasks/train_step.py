@@ -94,9 +94,9 @@ class TrainStep:
         # A gradient whose square overflows is as bad as one that is infinite.
         bad_gradients = tf.logical_not(tf.math.is_finite(squares))
         accepted, judges_scale = self._decide(optimizer, bad_terms, bad_gradients, labels["image_id"])
+        for variable, old, new in zip(statistics, before, _average(statistics), strict=True):
+            variable.assign(tf.where(accepted, new, old))
         guarded_update.apply_where(accepted, judges_scale, optimizer, gradients, variables)
-        for variable, value in zip(statistics, before, strict=True):
-            variable.assign(tf.where(accepted, variable, value))
         positives, _, num_images = tf.unstack(assignment.counts)
         return StepResult(
             losses=losses,
@@ -176,6 +176,20 @@ class TrainStep:
                 runs = tf.equal(record.count, 0)
             record.write(is_fault, optimizer.iterations, bad_terms, bad_gradients, image_ids)
         return tf.logical_and(runs, ~is_bad), tf.logical_and(runs, ~is_bad_loss)
+
+
+def _average(statistics: list[Any]) -> list[Tensor]:
+    """Average variables over the replicas.
+
+    A strategy would do so whenever they are read or saved. Done at each step, no replica holds what a
+    checkpoint does not.
+    """
+    values = [variable.read_value() for variable in statistics]
+    context = tf.distribute.get_replica_context()
+    if not values or context.num_replicas_in_sync == 1:
+        return values
+    averages: list[Tensor] = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+    return averages
 
 
 def find_batch_norms(model: tf_keras.Model) -> list[Any]:

@@ -146,7 +146,10 @@ def test_fields_of_the_detection_generator_can_be_changed(original):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"nmss": "fast"}, "detection_generator.nmss: 'fast' is the value of an unknown key; did you mean 'nms'"),
+        (
+            {"nmss": "fast"},
+            "detection_generator.nmss: 'fast' is the value of an unknown key; did you mean 'nms'",
+        ),
         ({"nms": "soft"}, "detection_generator.nms: 'soft', expected one of fast, fast_second_threshold"),
         ({"nms_iou_threshold": 1.5}, "detection_generator.nms_iou_threshold: 1.5, expected from 0 to 1"),
         ({"max_detections": 2.5}, "detection_generator.max_detections: 2.5 is float, expected int"),

@@ -30,14 +30,17 @@ def compare(found, expected, loss_tolerance, gradient_tolerance):
 def main():
     records, kind = sys.argv[1:]
     small_step.start_two_cpus()
-    if kind == "synchronised":
+    if kind.startswith("synchronised"):
         params = small_step.load(
             records, "task.model.freeze_bn=false,task.model.norm_activation.use_sync_bn=true"
         )
         batch = small_step.make_uneven(small_step.read_batches(params, 1)[0], INSTANCES)
-        compare(run_one(params, batch, 2, 1), run_one(params, batch, 1, 1), 1e-3, 1e-3)
-        logs, _ = run_one(params, batch, 2, 2)
-        assert all(np.isfinite(value) for value in logs.values())
+        # One program each: TensorFlow keeps the shapes of collectives over the strategies of a process.
+        if kind == "synchronised":
+            compare(run_one(params, batch, 2, 1), run_one(params, batch, 1, 1), 1e-3, 1e-3)
+        else:
+            logs, _ = run_one(params, batch, 2, 2)
+            assert all(np.isfinite(value) for value in logs.values())
         return
     params = small_step.load(records)
     batch = small_step.make_uneven(small_step.read_batches(params, 1)[0], INSTANCES)
