@@ -1,0 +1,47 @@
+"""Trainings that are killed at random times end bit for bit as one that is left alone.
+
+OFFICIAL_YOLACT_KILLS=30 kills each of them so often.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "replicas", "freeze_bn", "kills"),
+    [("off", 1, False, 2), ("mirrored", 1, False, 2), ("mirrored", 2, False, 2), ("mirrored", 2, True, 1)],
+)
+def test_a_training_that_is_killed_at_random_times_ends_as_one_that_is_left_alone(
+    tiny_records, tmp_path, strategy, replicas, freeze_bn, kills
+):
+    plan = {
+        "records": tiny_records,
+        "folder": str(tmp_path),
+        "strategy": strategy,
+        "replicas": replicas,
+        "freeze_bn": freeze_bn,
+        "kills": int(os.environ.get("OFFICIAL_YOLACT_KILLS", kills)),
+    }
+    done = subprocess.run(
+        [sys.executable, str(pathlib.Path(__file__).with_name("kill_runs.py")), json.dumps(plan)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    print(report)
+    assert report["kills"] == plan["kills"]
+    assert report["kills"] - report["kills_before_a_step"] >= 1
+    tensors = report["tensors"]
+    assert min(tensors["averages"], tensors["slots"], tensors["others"]) > 30
+    assert tensors["statistics"] == 26
