@@ -10,6 +10,7 @@ import tf_keras
 
 from official.modeling import hyperparams
 from official_yolact.modeling.layers import symmetric_conv
+from official_yolact.ops import interpolations
 from official_yolact.schema import Tensor
 
 
@@ -98,14 +99,9 @@ class YolactFPN(tf_keras.layers.Layer):
 
 def resize_like(images: Tensor, target: Tensor) -> Tensor:
     """Resize [B, h, w, C] bilinearly (half-pixel centres) to the height and width of `target`."""
-    return resize_bilinear(
+    return interpolations.resize_bilinear(
         images, target.shape[1:3] if target.shape[1:3].is_fully_defined() else tf.shape(target)[1:3]
     )
-
-
-def resize_bilinear(images: Tensor, size: Any) -> Tensor:
-    """Resize [B, h, w, C] bilinearly (half-pixel centres); interpolate in float32, keep the dtype."""
-    return tf.cast(tf.image.resize(tf.cast(images, tf.float32), size, method="bilinear"), images.dtype)
 
 
 def build_yolact_fpn(

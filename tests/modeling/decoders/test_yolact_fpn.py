@@ -44,16 +44,6 @@ def test_a_lower_level_is_its_lateral_plus_the_resized_higher_one():
     np.testing.assert_allclose(outputs["4"], np.maximum(expected, 0), atol=1e-5)
 
 
-def test_resizing_keeps_the_precision_of_bfloat16():
-    values = tf.constant(np.random.default_rng(0).standard_normal((1, 5, 4, 3)), tf.bfloat16)
-    found = yolact_fpn.resize_bilinear(values, [9, 7])
-    assert found.dtype == tf.bfloat16
-    exact = yolact_fpn.resize_bilinear(tf.cast(values, tf.float32), [9, 7])
-    np.testing.assert_array_equal(
-        tf.cast(found, tf.float32), tf.cast(tf.cast(exact, tf.bfloat16), tf.float32)
-    )
-
-
 def test_images_of_unknown_size_are_resized_too():
     layer = yolact_fpn.YolactFPN([3, 4, 5], 3, 7, num_filters=2)
     endpoints = _endpoints((100, 60))
