@@ -102,8 +102,8 @@ class Parser:
             weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
             seed=seed,
         )
-        image = self._exchange_axes(preprocess.decode_checked(record["encoded"]), transpose)
-        image = self._show_image(tf.ensure_shape(image, [None, None, 3]), window, turned, part_seeds[3])
+        part, corner = self._decode_part(record, transpose, window)
+        image = self._show_image(part, corner, window, turned, part_seeds[3])
         return image, self._set_shapes(labels)
 
     def blank(self, position: Tensor) -> Example:
@@ -187,8 +187,21 @@ class Parser:
             return grid
         return windows.flip_grid(grid, turned[1], turned[0], axis)
 
-    def _show_image(self, image: Tensor, window: Tensor, turned: Tensor, seed: Tensor) -> Tensor:
-        part, corner = windows.visible_part(image, window)
+    def _decode_part(
+        self, record: decoder.Record, transpose: Tensor, window: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode what the window shows, uint8 [h, w, 3]; and its corner in the image that is used."""
+        stored_size = record["size"]
+        size = tf.where(transpose, stored_size[::-1], stored_size)
+        first, last = windows.visible_bounds(size, window)
+        stored_first, stored_last = (tf.where(transpose, end[::-1], end) for end in (first, last))
+        part = preprocess.decode_part(record["encoded"], stored_size, stored_first, stored_last)
+        part = tf.ensure_shape(self._exchange_axes(part, transpose), [None, None, 3])
+        return windows.copy_borders(part, first, window)
+
+    def _show_image(
+        self, part: Tensor, corner: Tensor, window: Tensor, turned: Tensor, seed: Tensor
+    ) -> Tensor:
         mean, std = self._normalization.mean, self._normalization.std
         if not self._settings.photometric:
             shown = windows.resize_part(

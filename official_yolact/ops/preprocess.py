@@ -11,6 +11,8 @@ from official_yolact.schema import Tensor
 MAX_PIXELS = 50_000_000
 """Images above this are refused before they are decoded: 48 kB of PNG can hold 400 million pixels."""
 
+_CHROMA_REACH = 2
+
 
 def _little_endian(encoded: Tensor, position: int, count: int) -> Tensor:
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, count), tf.uint8), tf.int64)
@@ -130,6 +132,46 @@ def decode_checked(encoded: Tensor) -> Tensor:
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def decode_part(encoded: Tensor, size: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Decode some rows and columns of a file that `check_image` has passed.
+
+    The pixels are those of the whole image. Of a JPEG the rows below are not looked at, and of those above
+    and the columns beside no pixels are made; only one that was cut short, which the rows below would show,
+    is decoded as a whole: it does not end as it should.
+
+    Args:
+      encoded: string scalar.
+      size: int32 [2], (height, width) of the image.
+      first: int32 [2], first row and column.
+      last: int32 [2], one past the last ones, at least `first`, at most `size`.
+
+    Returns:
+      uint8 [last[0] - first[0], last[1] - first[1], 3].
+
+    Raises:
+      tf.errors.InvalidArgumentError: damaged.
+    """
+    # Colours of neighbours flow into a pixel where they are stored more coarsely than brightness.
+    start = tf.minimum(tf.maximum(first - _CHROMA_REACH, 0), size - 1)
+    stop = tf.minimum(tf.maximum(last, start + 1) + _CHROMA_REACH, size)
+
+    def part() -> tuple[Tensor, Tensor]:
+        window = tf.concat([start, stop - start], axis=0)
+        decoded = tf.image.decode_and_crop_jpeg(encoded, window, channels=3, dct_method="INTEGER_ACCURATE")
+        return decoded, start
+
+    def whole() -> tuple[Tensor, Tensor]:
+        return decode_checked(encoded), tf.zeros([2], tf.int32)
+
+    is_complete = tf.io.is_jpeg(encoded) & tf.equal(
+        tf.strings.substr(encoded, tf.maximum(tf.strings.length(encoded) - 2, 0), 2), b"\xff\xd9"
+    )
+    is_part = is_complete & tf.reduce_any(stop - start < size)
+    image, corner = tf.cond(is_part, part, whole)
+    (top, left), (bottom, right) = tf.unstack(first - corner, num=2), tf.unstack(last - corner, num=2)
+    return tf.ensure_shape(image[top:bottom, left:right], [None, None, 3])
 
 
 def resize_image(image: Tensor, size: Sequence[int]) -> Tensor:

@@ -14,6 +14,45 @@ from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 
 
+def visible_bounds(size: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the part of an image of a size that lies in a window.
+
+    Args:
+      size: int32 [2], (height, width).
+      window: int32 [4].
+
+    Returns:
+      int32 [2] each: first row and column, and one past the last, the same if nothing is visible.
+    """
+    first = tf.clip_by_value(window[:2], 0, size)
+    return first, tf.clip_by_value(window[2:], first, size)
+
+
+def copy_borders(part: Tensor, corner: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat the border pixels of a visible part where the window ends with it, but elsewhere shows fill.
+
+    Args:
+      part: [h, w, channels], what is visible.
+      corner: int32 [2], its top left corner in the image.
+      window: int32 [4].
+
+    Returns:
+      the part with its borders, and its new corner; the same where nothing is visible, or everything.
+    """
+    sides = tf.shape(part)[:2]
+    ends = corner + sides
+    before, after = tf.equal(corner, window[:2]), tf.equal(ends, window[2:])
+    needed = tf.reduce_all(sides > 0) & ~tf.reduce_all(before & after)
+
+    def copy() -> tuple[Tensor, Tensor]:
+        low, high = tf.cast(before, tf.int32), sides - tf.cast(after, tf.int32)
+        rows = tf.concat([part[: low[0]], part, part[high[0] :]], axis=0)
+        return tf.concat([rows[:, : low[1]], rows, rows[:, high[1] :]], axis=1), corner - low
+
+    shown: tuple[Tensor, Tensor] = tf.cond(needed, copy, lambda: (part, corner))
+    return shown
+
+
 def visible_part(image: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
     """Cut the part of an image that lies in a window.
 
@@ -27,20 +66,8 @@ def visible_part(image: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
       the part, [h, w, channels], without rows or columns if nothing is visible; and its top left
       corner in the image, int32 [2].
     """
-    size = tf.shape(image)[:2]
-    first = tf.clip_by_value(window[:2], 0, size)
-    last = tf.clip_by_value(window[2:], first, size)
-    part = image[first[0] : last[0], first[1] : last[1]]
-    before, after = tf.equal(first, window[:2]), tf.equal(last, window[2:])
-    needed = tf.reduce_all(last > first) & ~tf.reduce_all(before & after)
-
-    def copy_borders() -> tuple[Tensor, Tensor]:
-        low, high = tf.cast(before, tf.int32), last - first - tf.cast(after, tf.int32)
-        rows = tf.concat([part[: low[0]], part, part[high[0] :]], axis=0)
-        return tf.concat([rows[:, : low[1]], rows, rows[:, high[1] :]], axis=1), first - low
-
-    shown: tuple[Tensor, Tensor] = tf.cond(needed, copy_borders, lambda: (part, first))
-    return shown
+    first, last = visible_bounds(tf.shape(image)[:2], window)
+    return copy_borders(image[first[0] : last[0], first[1] : last[1]], first, window)
 
 
 def turn_part(

@@ -154,3 +154,41 @@ def test_bombs_in_a_record_are_refused_by_their_header(
     *refusals, grown = ended.stdout.split("\n")[:-1]
     assert refusals == ["refused True False", "refused False True"]
     assert int(grown.split()[1]) < 100
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"progressive": True}, {"quality": 30}],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_part_of_a_jpeg_is_that_of_the_whole(options: dict[str, Any], mode: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (83, 121, 3), np.uint8)
+    encoded = tf.constant(_save(Image.fromarray(noise).convert(mode), "JPEG", **options))
+    whole = preprocess.decode_image(encoded).numpy()
+    size = np.array(whole.shape[:2])
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.integers(0, size + 1, (60, 2, 2)), axis=1).astype(np.int32)
+    corners[:4] = [[[0, 0], size], [[5, 7], [5, 9]], [[0, 0], [0, 0]], [size, size]]
+    for first, last in corners:
+        ends = tf.constant(first), tf.constant(last)
+        part = preprocess.decode_part(encoded, tf.constant(size, tf.int32), *ends)
+        np.testing.assert_array_equal(part, whole[first[0] : last[0], first[1] : last[1]])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
+def test_a_part_of_another_file_is_that_of_the_whole(kind: str) -> None:
+    encoded = _save(_photo(), kind)
+    whole = preprocess.decode_image(encoded).numpy()
+    part = preprocess.decode_part(
+        tf.constant(encoded), tf.constant(whole.shape[:2]), tf.constant([3, 4]), tf.constant([20, 31])
+    )
+    np.testing.assert_array_equal(part, whole[3:20, 4:31])
+
+
+@pytest.mark.parametrize("lost", [2, 100])
+def test_a_part_of_a_jpeg_that_was_cut_short_is_an_error(lost: int) -> None:
+    encoded = _save(_photo(), "JPEG")[:-lost]
+    size, first, last = (tf.constant(each) for each in (_photo().size[::-1], [0, 0], [8, 8]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        preprocess.decode_part(tf.constant(encoded), size, first, last)
