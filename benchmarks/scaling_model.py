@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 INPUT_MS = 10.4
-"""Of one core for a 640x480 photo with 7 instances: the figure of docs/data.md."""
+"""Of one core for a 640x480 photo with 7 instances, as docs/scaling.md states it."""
 
 PAPER_STEPS, PAPER_BATCH, PAPER_RATE = 800_000, 8, 1e-3
 # Forward once, and backward once by the inputs and once by the weights; 2 operations each.

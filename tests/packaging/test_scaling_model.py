@@ -151,12 +151,33 @@ def test_learning_rate_and_steps_are_those_that_the_configuration_scales_to(
     assert params.trainer.train_steps == row.steps
 
 
+def _read_rows(text: str) -> list[list[str]]:
+    """Read the rows of the table of predictions, cell by cell."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ") and line.count("|") == 14
+    ]
+
+
+def _is_close(found: str, expected: str) -> bool:
+    try:
+        values = [float(cell.replace(",", "").replace("%", "")) for cell in (found, expected)]
+    except ValueError:
+        return found == expected
+    return values[0] == pytest.approx(values[1], rel=0.02, abs=0.1)
+
+
 def test_the_document_shows_what_the_model_gives(scaling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes exactly, times and rates to 2 %: small changes of the network need no new table."""
     monkeypatch.setattr(sys, "path", [str(CHECKOUT / "benchmarks"), *sys.path])
     networks = scaling.measure_network("yolact_resnet50_coco")
     text = DOCUMENT.read_text(encoding="utf-8")
     for found in networks.values():
         assert f"{found.reduced_bytes:,}" in text
         assert f"| {found.collectives} |" in text
-    assert f"{networks[False].gmacs:.1f} GMACs" in text
-    assert scaling.format_table(scaling.predict_all(networks, scaling.INPUT_MS)) in text
+    shown = _read_rows(text)
+    expected = _read_rows(scaling.format_table(scaling.predict_all(networks, scaling.INPUT_MS)))
+    assert len(shown) == len(expected) == 1 + len(scaling.LAYOUTS)
+    for row, given in zip(shown, expected, strict=True):
+        assert all(map(_is_close, row, given)), (row, given)
