@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -62,7 +63,8 @@ class YolactTask(base_task.Task):
 
     def build_model(self) -> tf_keras.Model:
         """Build the network with initial weights that depend on the config's seed alone."""
-        return factory.build_model(self.task_config.model, self.task_config.seed)
+        with tf.variable_creator_scope(_create_alike):
+            return factory.build_model(self.task_config.model, self.task_config.seed)
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Load what fits of `init_checkpoint`, if one is named, and say what became of each tensor."""
@@ -192,3 +194,14 @@ def _fetch(address: str) -> str:
     path = os.path.join(tempfile.mkdtemp(), os.path.basename(address))
     tf.io.gfile.copy(address, path)
     return path
+
+
+def _create_alike(create: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+    """Create a variable; statistics of which every replica has its own are saved as the first has them.
+
+    The training step gives all replicas the same. The mean of equal numbers, which Keras would save,
+    differs from them in the last bit where three replicas or more are summed.
+    """
+    if kwargs.get("aggregation") == tf.VariableAggregation.MEAN:
+        kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return create(**kwargs)

@@ -64,7 +64,7 @@ class Plan:
     def load(self) -> Any:
         terms = [
             f"task.train_data.input_path={self.records}/train-*.tfrecord",
-            "task.train_data.global_batch_size=2,task.train_data.shuffle_buffer_size=8",
+            f"task.train_data.global_batch_size={max(2, self.replicas)},task.train_data.shuffle_buffer_size=8",
             "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
             "task.model.backbone.resnet={model_id: 10, depth_multiplier: 0.25},task.model.head.num_filters=16",
             "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
@@ -188,17 +188,21 @@ def find_saved(model_dir: pathlib.Path) -> int:
 
 
 def kill_at_random(plan: Plan, draw: random.Random, model_dir: pathlib.Path) -> dict[str, Any]:
-    """Start or go on, and kill: after some steps, within a save, or before there was a step."""
+    """Start or go on, and kill: after some steps, within a save, or before there was a step.
+
+    The first life leaves a checkpoint.
+    """
+    is_first = not model_dir.exists()
     saved = find_saved(model_dir)
     begin = time.monotonic()
     life = Life(plan, model_dir)
-    kind = draw.choices(["step", "save", "start"], [6, 5, 1])[0]
+    kind = "step" if is_first else draw.choices(["step", "save", "start"], [6, 5, 1])[0]
     if kind == "start":
         life.wait_until(lambda: bool(life.steps), draw.uniform(0.1, 4.0))
     else:
         life.wait_until(lambda: bool(life.steps))
         if kind == "step":
-            count = draw.randint(1, 2 * INTERVAL)
+            count = draw.randint(INTERVAL + 1 if is_first else 1, 2 * INTERVAL)
             life.wait_until(lambda: len(life.steps) >= count)
         else:
             life.wait_until(life.is_saving)
@@ -297,6 +301,7 @@ def main() -> None:
                 "freeze_bn": plan.freeze_bn,
                 "kills": plan.kills,
                 "kills_in_a_save": sum(each.get("in_save", False) for each in lives),
+                "starts_from_a_checkpoint": sum(each["saved_before"] > 0 for each in lives),
                 "kills_before_a_step": sum(not each["steps"] for each in lives),
                 "steps": plan.steps,
                 "steps_done_twice": sum(len(each["steps"]) for each in lives) - plan.steps,
