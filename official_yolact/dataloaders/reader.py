@@ -13,33 +13,46 @@ _GRAPH_SEED = 87654321
 
 
 def _make_file_reader(shards: shards_lib.Shards) -> Any:
-    """Make a function from the index of a file to its records: a dataset of (number, record)."""
+    """Make a function from the index of a file to its records: a dataset of (number, record).
+
+    At its first damaged record TensorFlow gives up a file. From there on the records are empty strings.
+    """
     files = tf.constant(shards.files)
     counts = tf.constant(shards.records, tf.int64)
     firsts = tf.cumsum(counts, exclusive=True)
-    offsets = tf.constant(shards.offsets, tf.int64)
 
     def read(index: Any) -> Any:
-        file, first = files[index], firsts[index]
         # A file that cannot be opened would be an error for ever, and ignoring it a wait for ever.
-        # At its first damaged record TensorFlow gives up a file. From there on, and never else, each
-        # record is read by itself.
-        opened = tf.data.Dataset.from_tensors(file).filter(
+        opened = tf.data.Dataset.from_tensors(files[index]).filter(
             lambda file: tf.strings.length(framing.read_at(file, 0)) > 0
         )
-        sound = opened.flat_map(tf.data.TFRecordDataset).map(lambda record: (record, True))
-        missing = tf.data.Dataset.from_tensors((tf.constant(b""), False)).repeat()
-        records = sound.ignore_errors(log_warning=True).concatenate(missing).take(counts[index])
-
-        def complete(index: Any, found: Any) -> Any:
-            record, is_read = found
-            number = first + index
-            record = tf.cond(is_read, lambda: record, lambda: framing.read_at(file, offsets[number]))
-            return number, record
-
-        return records.enumerate().map(complete)
+        sound = opened.flat_map(tf.data.TFRecordDataset).ignore_errors(log_warning=True)
+        missing = tf.data.Dataset.from_tensors(tf.constant(b"")).repeat()
+        numbers = tf.data.Dataset.range(firsts[index], firsts[index] + counts[index])
+        return tf.data.Dataset.zip((numbers, sound.concatenate(missing)))
 
     return tf.autograph.experimental.do_not_convert(read)
+
+
+def _make_mender(shards: shards_lib.Shards) -> Any:
+    """Make a function from (position, (number, record)) to (position, number, record).
+
+    Records that are empty, and never others, are read by themselves: those after a damaged one.
+    """
+    files = tf.constant(shards.files)
+    ends = tf.cumsum(tf.constant(shards.records, tf.int64))
+    offsets = tf.constant(shards.offsets, tf.int64)
+
+    def read(number: Any) -> Any:
+        file = tf.searchsorted(ends, number[tf.newaxis], side="right")[0]
+        return framing.read_at(files[file], offsets[number])
+
+    def mend(position: Any, found: Any) -> Any:
+        number, record = found
+        is_read = tf.strings.length(record) > 0
+        return position, number, tf.cond(is_read, lambda: record, lambda: read(number))
+
+    return tf.autograph.experimental.do_not_convert(mend)
 
 
 def read_in_order(shards: shards_lib.Shards) -> Any:
@@ -50,7 +63,7 @@ def read_in_order(shards: shards_lib.Shards) -> Any:
       all files, is its position; a damaged record is an empty string.
     """
     records = tf.data.Dataset.range(len(shards.files)).flat_map(_make_file_reader(shards))
-    return records.map(lambda number, record: (number, number, record))
+    return records.enumerate().map(_make_mender(shards))
 
 
 def read_shuffled(
@@ -101,8 +114,8 @@ def read_shuffled(
             drawn = tf.random.stateless_uniform([], key, 0, 2**62, tf.int64)
             records = records.shuffle(shuffle_buffer_size, seed=drawn, reshuffle_each_iteration=False)
         # Counted within the epoch: a worker of tf.data service may be given any of them.
-        numbered = records.enumerate(start=number * shards.num_records)
-        return numbered.map(lambda position, record: (position, *record))
+        return records.enumerate(start=number * shards.num_records)
 
     epochs = tf.data.Dataset.range(epoch, 2**62)
-    return epochs.flat_map(tf.autograph.experimental.do_not_convert(read_epoch)).skip(rest)
+    records = epochs.flat_map(tf.autograph.experimental.do_not_convert(read_epoch))
+    return records.skip(rest).map(_make_mender(shards))
