@@ -161,6 +161,8 @@ def _first_usable(windows: Tensor, usable: Tensor) -> Tensor:
 
 def draw_transpose(seed: Tensor, probability: float) -> Tensor:
     """Draw whether rows and columns change places: a bool scalar."""
+    if probability <= 0.0:
+        return tf.constant(False)
     draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 2))
     return draw < probability
 
