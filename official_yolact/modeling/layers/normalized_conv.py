@@ -38,9 +38,11 @@ def convolve(
     Returns:
       float [B, H', W', filters].
     """
+    if not (conv.built and norm.built):
+        norm(conv(inputs), training=False)
     stands_still = training is False or training is None or not norm.trainable
     takes_factor = isinstance(conv, tf_keras.layers.Conv2D) and not conv.use_bias
-    if not (stands_still and takes_factor and conv.built and norm.built):
+    if not (stands_still and takes_factor):
         x = norm(conv(inputs), training=training)
         return activation(x if shortcut is None else x + shortcut)
     factor = tf.math.rsqrt(_in_float32(norm.moving_variance) + norm.epsilon) * _in_float32(norm.gamma)
