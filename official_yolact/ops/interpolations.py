@@ -29,9 +29,10 @@ def resize_bilinear(images: Tensor, size: Any) -> Tensor:
         return tf.cast(tf.image.resize(values, size, method="bilinear"), images.dtype)
     height, width = (int(side) for side in size)
     channels = values.shape[3]
-    flat = tf.reshape(values, [-1, rows, columns * channels])
-    stretched = tf.reshape(tf.matmul(_weigh(rows, height), flat), [-1, height, columns, channels])
-    return tf.cast(tf.matmul(_weigh(columns, width), stretched), images.dtype)
+    with tf.name_scope("resize_bilinear"):
+        flat = tf.reshape(values, [-1, rows, columns * channels])
+        stretched = tf.reshape(tf.matmul(_weigh(rows, height), flat), [-1, height, columns, channels])
+        return tf.cast(tf.matmul(_weigh(columns, width), stretched), images.dtype)
 
 
 def _weigh(old: int, new: int) -> np.ndarray:
