@@ -92,7 +92,10 @@ class YolactTrainer(base_trainer.Trainer):
             self.config.trainer.input_timeout,
             input_stage.InputStage(data, lambda: self.task.build_inputs(data)).describe,
         )
-        step = tf.function(self._step_on) if self.config.trainer.train_tf_function else self._step_on
+        # Nothing in a step is Python control flow on tensors: autograph would only make tracing slower.
+        step = self._step_on
+        if self.config.trainer.train_tf_function:
+            step = tf.function(step, autograph=False)
         self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch)
         return self._loop
 
