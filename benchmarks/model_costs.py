@@ -39,8 +39,6 @@ _DETECTIONS = 100
 
 def count_operation(operation: Any) -> int:
     """Count the multiply-accumulates of one node of a graph whose shapes are static."""
-    if "/resize_bilinear" in operation.name:
-        return 0
     shapes = [tensor.shape.as_list() for tensor in operation.inputs]
     if operation.type == "Conv2D":
         height, width, inputs, _ = shapes[1]
@@ -77,6 +75,8 @@ def count_call(layer: Any, *shape: int) -> dict[str, int]:
     graph = tf.function(layer).get_concrete_function(tf.TensorSpec(shape)).graph
     counts: collections.Counter[str] = collections.Counter()
     for operation in graph.get_operations():
+        if "/resize_bilinear" in operation.name:
+            continue
         # Names are model/part/.../operation, but for inputs.
         part = (*operation.name.split("/"), "")[1]
         counts[part] += count_operation(operation)
