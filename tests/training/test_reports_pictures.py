@@ -177,8 +177,16 @@ def image_tags(folder):
     ]
 
 
-def test_the_first_batch_is_drawn_at_once_without_unusable_examples(params, tmp_path):
-    reports.build_actions(params, make_trainer(), str(tmp_path))
+def finish_loops(train_actions, count):
+    for _ in range(count):
+        for action in train_actions:
+            action({})
+
+
+def test_the_first_batch_is_drawn_once_without_unusable_examples(params, tmp_path):
+    train_actions, _ = reports.build_actions(params, make_trainer(), str(tmp_path))
+    assert not (tmp_path / "pictures").exists()
+    finish_loops(train_actions, 2)
     sheet = decode(tmp_path / "pictures" / "training_batch.png")
     assert sheet.shape == (384 + 16, 2 * 384 + 3 * 8, 3)
     assert image_tags(tmp_path / "pictures") == [("training_batch", 0)]
@@ -186,7 +194,8 @@ def test_the_first_batch_is_drawn_at_once_without_unusable_examples(params, tmp_
 
 def test_the_same_images_are_drawn_after_each_evaluation_truth_left_and_found_right(params, tmp_path):
     trainer = make_trainer()
-    _, eval_actions = reports.build_actions(params, trainer, str(tmp_path))
+    train_actions, eval_actions = reports.build_actions(params, trainer, str(tmp_path))
+    finish_loops(train_actions, 1)
     evaluate(trainer, eval_actions, 2, make_outputs([11, 12]), make_outputs([13]))
     first = {name: decode(tmp_path / "pictures" / name) for name in ("validation_1.png", "validation_2.png")}
     evaluate(trainer, eval_actions, 4, make_outputs([13, 12], score=0.1), make_outputs([11], score=0.1))

@@ -54,11 +54,25 @@ def build_actions(
         trainer.eval_observers.append(_Guarded("detections to draw", drawing.observe))
         eval_actions.append(_Guarded("pictures of validation images", drawing.draw_evaluation))
         if hasattr(trainer, "train_metrics"):
-            _Guarded("picture of a training batch", drawing.draw_training_batch)()
+            # After the first loop, which alone has a watch for an input that stands still.
+            train_actions.append(_Once(_Guarded("picture of a training batch", drawing.draw_training_batch)))
     if copy:
         for actions in (train_actions, eval_actions):
             actions.append(_Guarded("copies of the reports", copy.copy))
     return train_actions, eval_actions
+
+
+class _Once:
+    """An action that is for the first time only."""
+
+    def __init__(self, action: Callable[[], None]):
+        self._action: Callable[[], None] | None = action
+
+    def __call__(self, logs: Any) -> None:
+        del logs
+        action, self._action = self._action, None
+        if action is not None:
+            action()
 
 
 class _Guarded:
