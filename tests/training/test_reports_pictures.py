@@ -267,9 +267,9 @@ def test_a_report_that_fails_is_named_once_and_harms_nothing(params, tmp_path, c
     messages = [record.getMessage() for record in caplog.records]
     said = [message for message in messages if message.startswith("not reported: ")]
     assert [message.split(" (")[0].removeprefix("not reported: ") for message in said] == [
-        "picture of a training batch",
         "row of a loop in results.csv",
         "results.png",
+        "picture of a training batch",
         "row of an evaluation in results.csv",
         "results.png",
         "pictures of validation images",
