@@ -2,6 +2,7 @@
 
 import glob
 import json
+import logging
 import os
 import shutil
 
@@ -13,6 +14,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
+from official_yolact.training import plateau
 from official_yolact.training import run
 
 LOSSES = {"class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss"}
@@ -95,16 +97,18 @@ def test_a_wrong_number_of_classes_is_named_before_training(tiny_records, tmp_pa
         run.run(small(tiny_records, "task.model.num_classes=5"), "train", str(tmp_path))
 
 
-def test_masks_that_do_not_learn_are_reported(tiny_records, tmp_path, caplog):
-    """With no learning rate and no prototypes' gradient the mask loss stands still."""
-    params = small(
-        tiny_records,
-        "trainer.train_steps=110,trainer.steps_per_loop=22,trainer.summary_interval=22,trainer.checkpoint_interval=110",
-        "{trainer: {optimizer_config: {learning_rate: {type: constant, constant: {learning_rate: 0.0}}}}}",
-    )
-    assert params.task.losses.mask_weight == 6.125
-    run.run(params, "train", str(tmp_path))
-    assert scalars(tmp_path / "train")["mask_loss"]
+def test_what_the_watch_on_the_masks_says_is_logged_as_a_warning(tiny_records, tmp_path, caplog, monkeypatch):
+    seen = []
+
+    def speak(self, step, mask_loss):
+        seen.append((step, mask_loss))
+        return "masks stand still" if step == 4 else None
+
+    monkeypatch.setattr(plateau.MaskPlateau, "update", speak)
+    with caplog.at_level(logging.WARNING):
+        run.run(small(tiny_records, "trainer.train_steps=4"), "train", str(tmp_path))
+    assert "masks stand still" in caplog.text
+    np.testing.assert_allclose(seen, scalars(tmp_path / "train")["mask_loss"], rtol=1e-6)
 
 
 def test_a_damaged_record_ends_the_training_with_its_name_or_is_borne(tiny_records, tmp_path):
