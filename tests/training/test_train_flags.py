@@ -45,7 +45,10 @@ def test_flags_file_and_override_train_a_model(tiny_records, tmp_path):
     ("flags", "message"),
     [
         (["--experiment=yolact_resnet51_coco"], "unknown experiment 'yolact_resnet51_coco'"),
-        (["--experiment=yolact_tiny_shapes", "--params_override=task.sed=1"], "unknown key 'task.sed'"),
+        (
+            ["--experiment=yolact_tiny_shapes", "--params_override=task.sed=1"],
+            "task.sed: 1 is the value of an unknown key; did you mean 'seed'",
+        ),
         (["--config_file=nowhere.yaml"], "nowhere.yaml: no such configuration file"),
         (
             ["--experiment=yolact_tiny_shapes", "--params_override=task.train_data.input_path=/nowhere/t-*"],
