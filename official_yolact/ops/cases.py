@@ -25,7 +25,13 @@ def run_smallest(needed: Tensor, sizes: Sequence[int], function: Callable[[int],
     Returns:
       What the function gives.
     """
-    ascending = [*sorted({size for size in sizes[:-1] if size < sizes[-1]}), sizes[-1]]
-    larger = [tf.cast(needed > size, tf.int32) for size in ascending[:-1]]
-    branches = [functools.partial(function, size) for size in ascending]
-    return tf.switch_case(tf.add_n(larger), branches) if larger else branches[0]()
+    smallest, *larger = sorted({size for size in sizes if size <= sizes[-1]})
+    if not larger:
+        return function(smallest)
+    # Not tf.switch_case: to see whether its index is a constant, XLA evaluates all that leads to it in an
+    # interpreter, which takes a minute at some sizes.
+    return tf.cond(
+        needed <= smallest,
+        functools.partial(function, smallest),
+        functools.partial(run_smallest, needed, larger, function),
+    )

@@ -1,6 +1,7 @@
 """A network small enough to build in each test."""
 
 import pytest
+import small_network
 
 
 @pytest.fixture(scope="session")
@@ -12,12 +13,7 @@ def build():
     from official_yolact.modeling import factory
 
     def build_model(seed, *overrides):
-        terms = [
-            "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
-            "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
-            "task.model.protonet.num_filters=16",
-        ]
-        params = loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
+        params = loading.load_experiment("yolact_tiny_shapes", [], [small_network.TERMS, *overrides])
         return factory.build_model(params.task.model, seed)
 
     return build_model

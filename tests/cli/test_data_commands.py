@@ -41,7 +41,7 @@ def test_shapes_then_convert_then_show_gives_pictures(
         (["show", "yolact_tiny_shape", "--output", "x"], "did you mean 'yolact_tiny_shapes'"),
         (
             ["show", "yolact_tiny_shapes", "task.train_data.input_path=", "--output", "x"],
-            "task.train_data.input_path is empty",
+            "task.train_data.input_path: None is NoneType",
         ),
     ],
 )

@@ -54,22 +54,28 @@ def _load_record(path):
     return recorded, _recorded_labels(recorded, 22), raw, recorded["priors"][:, YXYX]
 
 
+@pytest.fixture
+def load_case(shared):
+    """Load (npz, labels, raw outputs, anchors) of a recording of the original by its name."""
+    return lambda name: _load_record(shared / "fixtures" / f"{name}.npz")
+
+
 @pytest.fixture(params=["losses_small", "losses"])
-def recorded_case(request, shared):
-    """(npz, labels, raw outputs, anchors) of a recording of the original."""
-    return _load_record(shared / "fixtures" / f"{request.param}.npz")
+def recorded_case(request, load_case):
+    """The same of every recording of YOLACT."""
+    return load_case(request.param)
 
 
 @pytest.fixture(params=["losses_small", "losses", "losses_plus"])
-def every_recorded_case(request, shared):
+def every_recorded_case(request, load_case):
     """The same of every recording, YOLACT++ among them."""
-    return _load_record(shared / "fixtures" / f"{request.param}.npz")
+    return load_case(request.param)
 
 
 @pytest.fixture
-def recorded_plus(shared):
+def recorded_plus(load_case):
     """The same of YOLACT++, with the weights of the mask-IoU branch among the arrays."""
-    return _load_record(shared / "fixtures" / "losses_plus.npz")
+    return load_case("losses_plus")
 
 
 @pytest.fixture(scope="session")

@@ -45,15 +45,17 @@ def assert_finite(losses, gradients):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("jit", [False, True])
-def test_losses_and_gradients_equal_the_recorded_ones(recorded_case, jit):
-    recorded, labels, raw, anchors = recorded_case
+@pytest.mark.parametrize(
+    ("name", "jit"), [("losses", False), ("losses_small", False), ("losses_small", True)]
+)
+def test_losses_and_gradients_equal_the_recorded_ones(load_case, name, jit):
+    recorded, labels, raw, anchors = load_case(name)
     losses, gradients = losses_and_gradients(configs.Losses(), anchors, raw, labels, jit)
-    for name, letter in TERMS.items():
-        np.testing.assert_allclose(losses[name], recorded[f"loss_allmasks_{letter}"], rtol=1e-6)
-    np.testing.assert_allclose(losses["total_loss"], sum(losses[name] for name in TERMS), rtol=1e-6)
-    for name, short in GRADIENTS.items():
-        wide = gradients[name].astype(np.float64)
+    for term, letter in TERMS.items():
+        np.testing.assert_allclose(losses[term], recorded[f"loss_allmasks_{letter}"], rtol=1e-6)
+    np.testing.assert_allclose(losses["total_loss"], sum(losses[term] for term in TERMS), rtol=1e-6)
+    for output, short in GRADIENTS.items():
+        wide = gradients[output].astype(np.float64)
         expected = recorded[f"grad_sum_{short}"]
         np.testing.assert_allclose(np.abs(wide).sum(), expected[1], rtol=1e-5)
         np.testing.assert_allclose(wide.sum(), expected[0], atol=1e-5 * expected[1])

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import small_network
 import tensorflow as tf
 
 from official.core import task_factory
@@ -20,9 +21,8 @@ from official_yolact.training import trainer
 
 BATCH = 4
 SMALL = (
-    "task.model.input_size=[64,64],task.model.backbone.resnet.depth_multiplier=0.25",
-    "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
-    f"task.model.protonet.num_filters=16,task.train_data.global_batch_size={BATCH}",
+    small_network.TERMS,
+    f"task.train_data.global_batch_size={BATCH}",
     "runtime.mixed_precision_dtype=float32,task.model.freeze_bn=true",
     "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, warmup: {type: null},"
     " learning_rate: {type: constant, constant: {learning_rate: 0.01}}}}}",

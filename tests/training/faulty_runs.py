@@ -5,6 +5,7 @@ import os
 import sys
 
 import numpy as np
+import small_network
 import tensorflow as tf
 
 from official_yolact import registry_imports  # noqa: F401  for its effects
@@ -23,10 +24,9 @@ LEFT = tf.Variable(0)  # times that it still breaks
 def load(records, *overrides):
     terms = [
         f"task.train_data.input_path={records}/train-*.tfrecord",
-        f"task.train_data.global_batch_size={BATCH},task.model.input_size=[64,64]",
+        f"task.train_data.global_batch_size={BATCH}",
         "runtime.mixed_precision_dtype=float32,task.model.freeze_bn=false",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        small_network.TERMS,
         "trainer.steps_per_loop=4,trainer.summary_interval=4,trainer.checkpoint_interval=4",
         "trainer.train_steps=8,task.train_data.shuffle_buffer_size=8",
     ]

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import small_network
 import tensorflow as tf
 from absl import logging
 from tensorflow.python.eager import context
@@ -43,7 +44,6 @@ class Plan:
       folder: where the two runs are put.
       strategy: `runtime.distribution_strategy`.
       replicas: logical CPUs.
-      freeze_bn: `task.model.freeze_bn`.
       kills: how often.
       seed: of the times.
     """
@@ -52,7 +52,6 @@ class Plan:
     folder: str
     strategy: str
     replicas: int
-    freeze_bn: bool
     kills: int
     seed: int = 0
 
@@ -65,10 +64,9 @@ class Plan:
         terms = [
             f"task.train_data.input_path={self.records}/train-*.tfrecord",
             f"task.train_data.global_batch_size={max(2, self.replicas)},task.train_data.shuffle_buffer_size=8",
-            "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
-            "task.model.backbone.resnet={model_id: 10, depth_multiplier: 0.25},task.model.head.num_filters=16",
-            "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
-            f"task.model.freeze_bn={self.freeze_bn}".lower(),
+            small_network.TERMS,
+            "runtime.mixed_precision_dtype=float32",
+            "task.model.freeze_bn=false",
             f"trainer.steps_per_loop=1,trainer.summary_interval={INTERVAL},trainer.num_pictures=0",
             f"trainer.checkpoint_interval={INTERVAL},trainer.max_to_keep={KEPT}",
             f"trainer.train_steps={self.steps},runtime.distribution_strategy='{self.strategy}'",
@@ -298,7 +296,6 @@ def main() -> None:
             {
                 "strategy": plan.strategy,
                 "replicas": plan.replicas,
-                "freeze_bn": plan.freeze_bn,
                 "kills": plan.kills,
                 "kills_in_a_save": sum(each.get("in_save", False) for each in lives),
                 "starts_from_a_checkpoint": sum(each["saved_before"] > 0 for each in lives),

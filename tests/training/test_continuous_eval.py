@@ -6,6 +6,8 @@ import shutil
 import threading
 import time
 
+import small_network
+
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.training import run
@@ -16,9 +18,8 @@ def configure(records, *more):
         f"task.train_data.input_path={records}/train-*.tfrecord",
         f"task.validation_data.input_path={records}/val-*.tfrecord",
         "task.train_data.global_batch_size=4,task.validation_data.global_batch_size=4",
-        "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32,trainer.num_pictures=0",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "runtime.mixed_precision_dtype=float32,trainer.num_pictures=0",
+        small_network.TERMS,
         "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=2",
         "trainer.train_steps=4,runtime.distribution_strategy=one_device,task.train_data.shuffle_buffer_size=8",
     ]

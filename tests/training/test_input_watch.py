@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import small_network
 import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
@@ -180,9 +181,8 @@ run.run(loading.load_experiment("yolact_tiny_shapes", [], sys.argv[2:]), "train"
 def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(tiny_records, tmp_path):
     overrides = [
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord",
-        "task.train_data.global_batch_size=2,task.model.input_size=[64,64],trainer.train_steps=2",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "task.train_data.global_batch_size=2,trainer.train_steps=2",
+        small_network.TERMS,
         "trainer.input_timeout=3,runtime.distribution_strategy=one_device",
     ]
     done = subprocess.run(

@@ -16,18 +16,16 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("strategy", "replicas", "freeze_bn", "kills"),
-    [("off", 1, False, 2), ("mirrored", 1, False, 2), ("mirrored", 2, False, 2), ("mirrored", 2, True, 1)],
+    ("strategy", "replicas", "kills"), [("off", 1, 2), ("mirrored", 1, 1), ("mirrored", 2, 1)]
 )
 def test_a_training_that_is_killed_at_random_times_ends_as_one_that_is_left_alone(
-    tiny_records, tmp_path, strategy, replicas, freeze_bn, kills
+    tiny_records, helper_environment, tmp_path, strategy, replicas, kills
 ):
     plan = {
         "records": tiny_records,
         "folder": str(tmp_path),
         "strategy": strategy,
         "replicas": replicas,
-        "freeze_bn": freeze_bn,
         "kills": int(os.environ.get("OFFICIAL_YOLACT_KILLS", kills)),
     }
     done = subprocess.run(
@@ -35,7 +33,7 @@ def test_a_training_that_is_killed_at_random_times_ends_as_one_that_is_left_alon
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**helper_environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 0, done.stderr[-6000:]
     report = json.loads(done.stdout.splitlines()[-1])

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import small_network
 import tensorflow as tf
 
 from official.core import task_factory
@@ -39,9 +40,8 @@ def small(records, *overrides):
     terms = [
         f"task.train_data.input_path={records}/train-*.tfrecord",
         "task.train_data.global_batch_size=4,task.train_data.shuffle_buffer_size=8",
-        "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "runtime.mixed_precision_dtype=float32",
+        small_network.TERMS,
         "trainer.steps_per_loop=1,trainer.summary_interval=1,trainer.checkpoint_interval=2,trainer.num_pictures=0",
         # Tracing would take longer than the steps.
         "trainer.train_tf_function=false,trainer.train_tf_while_loop=false",

@@ -1,7 +1,6 @@
 """One replica and two train the same weights: the real trainer under MirroredStrategy."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import numpy as np
 SCRIPT = """
 import json, sys
 import numpy as np
+import small_network
 import tensorflow as tf
 
 records, replicas = sys.argv[1], int(sys.argv[2])
@@ -24,10 +24,8 @@ from official_yolact.training import run, trainer as yolact_trainer
 
 params = loading.load_experiment("yolact_tiny_shapes", [], [
     f"task.train_data.input_path={records}/train-*.tfrecord",
-    "task.train_data.global_batch_size=4,task.model.input_size=[64,64],task.model.freeze_bn=true",
-    "runtime.mixed_precision_dtype=float32,task.model.backbone.resnet.depth_multiplier=0.25",
-    "task.model.decoder.yolact_fpn.num_filters=16,task.model.head.num_filters=16",
-    "task.model.protonet.num_filters=16,trainer.train_steps=4",
+    "task.train_data.global_batch_size=4,task.model.freeze_bn=true",
+    "runtime.mixed_precision_dtype=float32,trainer.train_steps=4", small_network.TERMS,
     "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, warmup: {type: null},"
     " learning_rate: {type: constant, constant: {learning_rate: 0.005}}}}}",
 ])
@@ -45,21 +43,21 @@ print(json.dumps({"replicas": strategy.num_replicas_in_sync, "sums": sums,
 """
 
 
-def train(records, replicas):
+def train(records, replicas, environment):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, records, str(replicas)],
         capture_output=True,
         text=True,
         check=False,
         timeout=400,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_two_replicas_end_at_the_weights_and_losses_of_one(tiny_records):
-    one, two = train(tiny_records, 1), train(tiny_records, 2)
+def test_two_replicas_end_at_the_weights_and_losses_of_one(tiny_records, helper_environment):
+    one, two = (train(tiny_records, replicas, helper_environment) for replicas in (1, 2))
     assert (one["replicas"], two["replicas"]) == (1, 2)
     np.testing.assert_allclose(two["sums"], one["sums"], rtol=2e-4)
     for name, value in one["losses"].items():

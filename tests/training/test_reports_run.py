@@ -6,6 +6,7 @@ import math
 import os
 
 import cv2
+import small_network
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
@@ -34,9 +35,8 @@ def small(records):
         f"task.train_data.input_path={records}/train-*.tfrecord",
         f"task.validation_data.input_path={records}/val-*.tfrecord",
         "task.train_data.global_batch_size=4,task.validation_data.global_batch_size=4",
-        "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "runtime.mixed_precision_dtype=float32",
+        small_network.TERMS,
         "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=4",
         "trainer.train_steps=4,trainer.validation_interval=4,runtime.distribution_strategy=one_device",
         "task.train_data.shuffle_buffer_size=8,trainer.optimizer_config.warmup.linear.warmup_steps=2",

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import small_network
 import tensorflow as tf
 
 from official_yolact import registry_imports  # noqa: F401  for its effects
@@ -36,9 +37,8 @@ def overrides(records):
     return [
         f"task.train_data.input_path={records}/train-*.tfrecord",
         "task.train_data.global_batch_size=2,task.train_data.shuffle_buffer_size=8",
-        "task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "runtime.mixed_precision_dtype=float32",
+        small_network.TERMS,
         f"trainer.steps_per_loop=5,trainer.summary_interval=5,trainer.checkpoint_interval={STEPS}",
         f"trainer.train_steps={STEPS},runtime.distribution_strategy=one_device",
     ]

@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import small_network
 
 SMALL = (
-    "task.train_data.global_batch_size=4,task.model.input_size=[64,64],runtime.mixed_precision_dtype=float32,"
-    "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16,"
-    "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16,"
+    f"{small_network.TERMS},task.train_data.global_batch_size=4,runtime.mixed_precision_dtype=float32,"
     "trainer.train_steps=2,trainer.steps_per_loop=2,trainer.summary_interval=2"
 )
 

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import small_network
 import tensorflow as tf
 
 PROGRAM = pathlib.Path(__file__).with_name("two_workers.py")
@@ -21,9 +22,8 @@ def configure(records, steps, *more):
         f"task.train_data.input_path={records}/train-*.tfrecord",
         f"task.validation_data.input_path={records}/val-*.tfrecord",
         "task.train_data.global_batch_size=4,task.validation_data.global_batch_size=4",
-        "task.model.input_size=[64,64],task.model.freeze_bn=true,runtime.mixed_precision_dtype=float32",
-        "task.model.backbone.resnet.depth_multiplier=0.25,task.model.head.num_filters=16",
-        "task.model.protonet.num_filters=16,task.model.decoder.yolact_fpn.num_filters=16",
+        "task.model.freeze_bn=true,runtime.mixed_precision_dtype=float32",
+        small_network.TERMS,
         "trainer.steps_per_loop=2,trainer.summary_interval=2,trainer.checkpoint_interval=2",
         f"trainer.train_steps={steps},trainer.validation_interval=4,task.train_data.shuffle_buffer_size=8",
         "task.model.detection_generator.score_threshold=0.0,trainer.num_pictures=0",
