@@ -5,7 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
+from official_yolact.ops import cases
 from official_yolact.schema import Tensor
+
+_MINED = (256, 1024, 4096)
+"""Anchors of an image that are put in order when no image of the batch wants more negatives."""
 
 
 def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) -> Tensor:
@@ -54,8 +58,12 @@ def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) 
     """
     wanted = _count_wanted(class_ids, config)[:, tf.newaxis]
     hardness = tf.where(class_ids == 0, hardness, -1.0)
-    ordered = tf.sort(hardness, axis=1, direction="DESCENDING")
-    threshold = tf.gather(ordered, tf.maximum(wanted - 1, 0), batch_dims=1)
+
+    def read_threshold(size: int) -> Tensor:
+        hardest = tf.math.top_k(hardness, size).values
+        return tf.gather(hardest, tf.clip_by_value(wanted - 1, 0, size - 1), batch_dims=1)
+
+    threshold = cases.run_smallest(tf.reduce_max(wanted), (*_MINED, hardness.shape[1]), read_threshold)
     harder = hardness > threshold
     room = wanted - tf.reduce_sum(tf.cast(harder, tf.int32), axis=1, keepdims=True)
     equal = hardness == threshold

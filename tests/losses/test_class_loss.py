@@ -34,6 +34,21 @@ def test_the_hardest_negatives_of_each_image_are_mined_and_of_equal_ones_the_fir
     np.testing.assert_array_equal(class_loss.count_mined(class_ids, config), expected.sum(1))
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_as_many_are_mined_as_are_wanted_whatever_size_is_put_in_order(jit):
+    """Around the sizes 256, 1024 and 4096: three negatives a positive."""
+    rng = np.random.default_rng(13)
+    mine = tf.function(lambda h, c: class_loss.mine_negatives(h, c, configs.Losses()), jit_compile=jit)
+    hardness = np.round(rng.gamma(2.0, size=(2, 5000)), 2).astype(np.float32)
+    for positives in (0, 85, 86, 341, 342, 1365, 1366):
+        class_ids = np.zeros((2, 5000), np.int32)
+        class_ids[1, rng.permutation(5000)[:positives]] = 1
+        class_ids[:, rng.permutation(5000)[:50]] = -1
+        np.testing.assert_array_equal(
+            mine(hardness, class_ids), mine_by_sorting(hardness, class_ids, 3, 0), err_msg=str(positives)
+        )
+
+
 def test_the_sum_is_the_cross_entropy_of_positives_and_mined_negatives():
     rng = np.random.default_rng(12)
     logits = rng.normal(size=(2, 30, 4)).astype(np.float32) * 5
