@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench constraints clean wheel
+.PHONY: help demo test testruns coverage lint bench constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,17 +53,26 @@ NETWORK_TESTS := $(addprefix tests/,checkpoints configs conformance losses model
 RUN_TESTS := tests/tasks tests/training
 DATA_TESTS := $(filter-out %/__pycache__ $(NETWORK_TESTS) $(RUN_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
 
-test: lint $(TEST_VENV)  ## Lint, build the wheel, install it, and run the tests on it
+test: PARTS := "$(DATA_TESTS)" "$(NETWORK_TESTS)"
+test: lint  ## Lint, build the wheel, install it, and run all tests on it but those of whole trainings
+testruns: PARTS := "$(RUN_TESTS)"
+testruns:  ## Run the tests of training steps and whole trainings on the installed wheel
+test testruns: $(TEST_VENV)
 	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && status=0 && \
-	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$$outside/.coverage" && \
-	for part in "$(DATA_TESTS)" "$(NETWORK_TESTS)" "$(RUN_TESTS)"; do \
+	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$(CURDIR)/.coverage.$@" && \
+	rm -f "$$COVERAGE_FILE"* && \
+	for part in $(PARTS); do \
 	  "$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest $$(printf ' $(CURDIR)/%s' $$part) \
 	    --config-file="$(CURDIR)/pyproject.toml" --rootdir="$(CURDIR)" --import-mode=importlib \
 	    -p no:cacheprovider --numprocesses=$(JOBS) --durations=15 --cov --cov-append \
-	    --cov-config="$(CURDIR)/pyproject.toml" --cov-report= --cov-fail-under=0 $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
+	    --cov-config="$(CURDIR)/pyproject.toml" --cov-report= --cov-fail-under=0 \
+	    $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
 	done; \
-	"$(CURDIR)/$(TEST_VENV)/bin/python" -m coverage report --rcfile="$(CURDIR)/pyproject.toml" || status=1; \
 	rm -rf "$$outside"; exit $$status
+
+coverage:  ## Report which branches `make test` and `make testruns` have covered, against the floor
+	$(TEST_VENV)/bin/python -m coverage combine --keep --rcfile=pyproject.toml .coverage.test .coverage.testruns
+	$(TEST_VENV)/bin/python -m coverage report --rcfile=pyproject.toml
 
 bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
 	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done

@@ -11,6 +11,7 @@ import tf_keras
 from official_yolact.schema import Tensor
 
 Activation = Callable[[Tensor], Tensor]
+_RELUS = (tf.nn.relu, tf_keras.activations.relu)  # The second is what Model Garden makes of its name.
 
 
 def convolve(
@@ -49,8 +50,8 @@ def convolve(
     offset = _in_float32(norm.beta) - _in_float32(norm.moving_mean) * factor
     kernel = tf.cast(_in_float32(conv.kernel) * factor, inputs.dtype)
     bias = tf.cast(offset, inputs.dtype)
-    if training and conv.kernel_size == (1, 1) and activation in (tf.identity, tf.nn.relu):
-        return _convolve_1x1(inputs, kernel, bias, shortcut, conv.strides[0], activation is tf.nn.relu)
+    if training and conv.kernel_size == (1, 1) and activation in (tf.identity, *_RELUS):
+        return _convolve_1x1(inputs, kernel, bias, shortcut, conv.strides[0], activation in _RELUS)
     x = tf.nn.bias_add(conv.convolution_op(inputs, kernel), bias)
     return activation(x if shortcut is None else x + shortcut)
 

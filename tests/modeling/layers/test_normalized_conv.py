@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from official.vision.configs import common
+from official_yolact.modeling.layers import bottleneck
 from official_yolact.modeling.layers import normalized_conv
 from official_yolact.modeling.layers import symmetric_conv
 
@@ -35,7 +37,7 @@ def convolve_apart(conv: Any, norm: Any, inputs: Any, activation: Any, shortcut:
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("with_shortcut", [False, True])
-@pytest.mark.parametrize("activation", [tf.identity, tf.nn.relu, tf.nn.leaky_relu])
+@pytest.mark.parametrize("activation", [tf.identity, tf.nn.relu, tf_keras.activations.relu, tf.nn.leaky_relu])
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2)])
 def test_frozen_norms_give_the_same_values_and_gradients(
     size: int, stride: int, activation: Any, with_shortcut: bool, jit_compile: bool
@@ -93,3 +95,22 @@ def test_the_factor_is_applied_before_the_kernel_is_rounded_to_bfloat16() -> Non
     rounded = tf.cast(tf.cast(inputs, tf.bfloat16), tf.float32)
     expected = tf.nn.conv2d(rounded, kernel, 1, "SAME") + norm.beta - norm.moving_mean * factor
     np.testing.assert_allclose(tf.cast(got, tf.float32), expected, rtol=2**-7, atol=0.05)
+
+
+def test_kernels_of_one_cell_in_a_frozen_block_get_their_gradient_as_a_product() -> None:
+    """With the activation that the backbones take from their configuration."""
+    named = common.NormActivation(activation="relu")
+    block = bottleneck.Bottleneck(filters=4, strides=2, project=True, norm_activation=named)
+    inputs = tf.zeros([1, 6, 6, 8])
+    block(inputs)
+    for norm in (block.bn1, block.bn2, block.bn3, block.shortcut_bn):
+        norm.trainable = False
+
+    @tf.function
+    def differentiate() -> Any:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(block(inputs, training=True))
+        return tape.gradient(total, block.trainable_variables)
+
+    operations = differentiate.get_concrete_function().graph.get_operations()
+    assert [op.type for op in operations].count("Conv2DBackpropFilter") == 1  # of the 3x3 kernel
