@@ -59,8 +59,8 @@ testruns: PARTS := "$(RUN_TESTS)"
 testruns:  ## Run the tests of training steps and whole trainings on the installed wheel
 test testruns: $(TEST_VENV)
 	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && status=0 && \
-	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$(CURDIR)/.coverage.$@" && \
-	rm -f "$$COVERAGE_FILE"* && \
+	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$(CURDIR)/.coverage" && \
+	$(if $(filter test,$@),rm -f "$$COVERAGE_FILE" &&) \
 	for part in $(PARTS); do \
 	  "$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest $$(printf ' $(CURDIR)/%s' $$part) \
 	    --config-file="$(CURDIR)/pyproject.toml" --rootdir="$(CURDIR)" --import-mode=importlib \
@@ -70,8 +70,7 @@ test testruns: $(TEST_VENV)
 	done; \
 	rm -rf "$$outside"; exit $$status
 
-coverage:  ## Report which branches `make test` and `make testruns` have covered, against the floor
-	$(TEST_VENV)/bin/python -m coverage combine --keep --rcfile=pyproject.toml .coverage.test .coverage.testruns
+coverage:  ## Report what `make test`, and `make testruns` after it, have covered, against the floor
 	$(TEST_VENV)/bin/python -m coverage report --rcfile=pyproject.toml
 
 bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
