@@ -20,7 +20,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-INPUT_MS = 10.4
+INPUT_MS = 7.9
 """Of one core for a 640x480 photo with 7 instances, as docs/scaling.md states it."""
 
 PAPER_STEPS, PAPER_BATCH, PAPER_RATE = 800_000, 8, 1e-3
