@@ -62,13 +62,13 @@ class YolactModel(tf_keras.Model):
             features = self.decoder(features)
         pyramid = {level: features[level] for level in self._levels}
         lowest = pyramid[self._levels[0]]
-        predictions = self.head(pyramid)
+        predictions = self.head(pyramid, training=training)
         return {
             "box_outputs": predictions["box_outputs"],
             "cls_outputs": predictions["cls_outputs"],
             "mask_coefficients": predictions["mask_coefficients"],
-            "prototypes": tf.cast(self.protonet(lowest), tf.float32),
-            "semantic_outputs": tf.cast(self.semantic_head(lowest), tf.float32),
+            "prototypes": tf.cast(self.protonet(lowest, training=training), tf.float32),
+            "semantic_outputs": tf.cast(self.semantic_head(lowest, training=training), tf.float32),
         }
 
     @property

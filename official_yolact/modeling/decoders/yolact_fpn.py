@@ -9,6 +9,8 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
+from official_yolact.modeling.layers import pointwise_conv
+from official_yolact.modeling.layers import rectifier
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import interpolations
 from official_yolact.schema import Tensor
@@ -77,11 +79,12 @@ class YolactFPN(tf_keras.layers.Layer):
             for level in self._coarse_levels
         }
 
-    def call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Compute the pyramid.
 
         Args:
           inputs: float [B, h, w, C] of each backbone level, by level.
+          training: whether gradients will be asked for.
 
         Returns:
           float [B, h, w, num_filters] of each level of the pyramid, by level.
@@ -89,9 +92,9 @@ class YolactFPN(tf_keras.layers.Layer):
         outputs = {}
         x = None
         for level in reversed(self._lateral_levels):
-            lateral = self.lateral[str(level)](inputs[str(level)])
+            lateral = pointwise_conv.call(self.lateral[str(level)], inputs[str(level)], training)
             x = lateral if x is None else lateral + resize_like(x, lateral)
-            outputs[str(level)] = tf.nn.relu(self.smooth[str(level)](x))
+            outputs[str(level)] = rectifier.relu(self.smooth[str(level)](x), training)
         for level in self._coarse_levels:
             outputs[str(level)] = self.downsample[str(level)](outputs[str(level - 1)])
         return outputs

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
+from official_yolact.modeling.layers import rectifier
 from official_yolact.schema import Tensor
 
 
@@ -41,9 +42,7 @@ class PredictionHead(tf_keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self._num_classes, self._num_prototypes = num_classes, num_prototypes
-        self.conv = tf_keras.layers.Conv2D(
-            config.num_filters, 3, padding="same", activation="relu", name="conv"
-        )
+        self.conv = tf_keras.layers.Conv2D(config.num_filters, 3, padding="same", name="conv")
         self.box_conv = tf_keras.layers.Conv2D(num_anchors * 4, 3, padding="same", name="box_conv")
         self.class_conv = tf_keras.layers.Conv2D(
             num_anchors * num_classes, 3, padding="same", name="class_conv"
@@ -52,11 +51,12 @@ class PredictionHead(tf_keras.layers.Layer):
             num_anchors * num_prototypes, 3, padding="same", name="coefficient_conv"
         )
 
-    def call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Predict for every anchor, lowest level first, then y, x and the anchors of the cell.
 
         Args:
           inputs: float [B, h, w, F] of each level, by level.
+          training: whether gradients will be asked for.
 
         Returns:
           float32 `box_outputs` [B, A, 4], `cls_outputs` [B, A, C] logits and `mask_coefficients`
@@ -64,7 +64,7 @@ class PredictionHead(tf_keras.layers.Layer):
         """
         boxes, classes, coefficients = [], [], []
         for level in sorted(inputs, key=int):
-            x = self.conv(inputs[level])
+            x = rectifier.relu(self.conv(inputs[level]), training)
             boxes.append(_flatten_anchors(self.box_conv(x), 4))
             classes.append(_flatten_anchors(self.class_conv(x), self._num_classes))
             coefficients.append(_flatten_anchors(self.coefficient_conv(x), self._num_prototypes))

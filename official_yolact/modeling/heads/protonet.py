@@ -8,6 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
+from official_yolact.modeling.layers import pointwise_conv
+from official_yolact.modeling.layers import rectifier
 from official_yolact.schema import Tensor
 
 
@@ -23,18 +25,16 @@ class Protonet(tf_keras.layers.Layer):
         """Set up the layers from `configs.yolact.Protonet`."""
         super().__init__(**kwargs)
         self.convs = [
-            tf_keras.layers.Conv2D(
-                config.num_filters, 3, padding="same", activation="relu", name=f"conv{index}"
-            )
+            tf_keras.layers.Conv2D(config.num_filters, 3, padding="same", name=f"conv{index}")
             for index in range(4)
         ]
         self.upsample = tf_keras.layers.UpSampling2D(2, interpolation="bilinear", name="upsample")
         self.project = tf_keras.layers.Conv2D(config.num_prototypes, 1, activation="relu", name="project")
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map the lowest pyramid level [B, h3, w3, C] to prototypes [B, 2 h3, 2 w3, K], not below 0."""
         x = inputs
         for conv in self.convs[:-1]:
-            x = conv(x)
+            x = rectifier.relu(conv(x), training)
         x = tf.cast(self.upsample(x), x.dtype)
-        return self.project(self.convs[-1](x))
+        return pointwise_conv.call(self.project, rectifier.relu(self.convs[-1](x), training), training)

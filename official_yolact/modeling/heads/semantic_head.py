@@ -6,6 +6,7 @@ from typing import Any
 
 import tf_keras
 
+from official_yolact.modeling.layers import pointwise_conv
 from official_yolact.schema import Tensor
 
 
@@ -21,6 +22,6 @@ class SemanticHead(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         self.conv = tf_keras.layers.Conv2D(num_classes - 1, 1, name="conv")
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map the lowest pyramid level [B, h3, w3, F] to logits [B, h3, w3, C-1], of class 1 first."""
-        return self.conv(inputs)
+        return pointwise_conv.call(self.conv, inputs, training)

@@ -72,11 +72,12 @@ class Bottleneck(tf_keras.layers.Layer):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), 4 * filters]."""
         convolve = normalized_conv.convolve
-        x = convolve(self.conv1, self.bn1, inputs, training, self._activation)
+        x, shortcut = normalized_conv.convolve_beside(
+            self.conv1, self.bn1, inputs, training, self._activation
+        )
         x = convolve(self.conv2, self.bn2, x, training, self._activation)
-        shortcut = inputs
         if self.shortcut_conv is not None:
-            shortcut = convolve(self.shortcut_conv, self.shortcut_bn, inputs, training)
+            shortcut = convolve(self.shortcut_conv, self.shortcut_bn, shortcut, training)
         return convolve(self.conv3, self.bn3, x, training, self._activation, shortcut)
 
 
