@@ -156,7 +156,12 @@ class TrainStep:
         """
         if not self._decay:
             return gradients
-        return [g + self._decay * tf.cast(v, g.dtype) for g, v in zip(gradients, variables, strict=True)]
+        sums = []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            # Nothing else would keep all of it from being computed, and held, from the start of the step.
+            with tf.control_dependencies([gradient]):
+                sums.append(gradient + self._decay * tf.cast(variable, gradient.dtype))
+        return sums
 
     def _decide(
         self, optimizer: Any, bad_terms: Tensor, bad_gradients: Tensor, image_ids: Tensor

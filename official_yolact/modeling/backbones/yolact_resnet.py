@@ -91,8 +91,7 @@ class YolactResNet(tf_keras.Model):
           {"2", "3", "4", "5"}: float [B, H / 2^level, W / 2^level, 64 * 2^level], sizes rounded up.
         """
         x = normalized_conv.convolve(self.conv1, self.bn1, inputs, training, self._activation)
-        # A zero is no larger than any activated value, so it pads the maximum as -inf would.
-        x = tf.nn.max_pool2d(symmetric_conv.pad_symmetric(x, 1), ksize=3, strides=2, padding="VALID")
+        x = _max_pool(x)
         endpoints = {}
         for level, stage in enumerate(self.stages, start=2):
             for block in stage:
@@ -113,6 +112,13 @@ class YolactResNet(tf_keras.Model):
             size = (None, None) if None in self._input_size else grids.level_size(self._input_size, level)
             specs[str(level)] = tf.TensorShape([None, *size, 64 * 2**level])
         return specs
+
+
+def _max_pool(x: Tensor) -> Tensor:
+    if symmetric_conv.is_same_symmetric(x, 2):
+        return tf.nn.max_pool2d(x, ksize=3, strides=2, padding="SAME")
+    # A zero is no larger than any activated value, so it pads the maximum as -inf would.
+    return tf.nn.max_pool2d(symmetric_conv.pad_symmetric(x, 1), ksize=3, strides=2, padding="VALID")
 
 
 def is_deformable(block: int, num_blocks: int, deformable_blocks: int, interval: int) -> bool:

@@ -88,7 +88,9 @@ def convolve_beside(inputs: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tenso
         def differentiate(upstream: Tensor, beside: Tensor) -> tuple[Tensor, ...]:
             upstream = rectifier.differentiate(upstream, outputs)
             if inputs.dtype == tf.bfloat16 and rectifier.on_processor():
-                back = tf.nn.conv2d(upstream, tf.transpose(kernel, [0, 1, 3, 2]), 1, "VALID")
+                with tf.control_dependencies([upstream]):  # No sooner, for memory's sake.
+                    turned = tf.transpose(kernel, [0, 1, 3, 2])
+                back = tf.nn.conv2d(upstream, turned, 1, "VALID")
                 by_inputs = tf.nn.bias_add(back, _hide_zeros(kernel[0, 0, :, 0])) + beside
             else:
                 by_inputs = _differentiate_by_inputs(upstream, inputs, kernel, 1) + beside
@@ -112,7 +114,8 @@ def _differentiate_by_inputs(upstream: Tensor, inputs: Tensor, kernel: Tensor, s
 def _differentiate_by_weights(
     upstream: Tensor, inputs: Tensor, kernel: Tensor, stride: int
 ) -> tuple[Tensor, Tensor]:
-    seen = inputs if stride == 1 else _subsample(inputs, stride)
+    with tf.control_dependencies([upstream]):  # No sooner, for memory's sake.
+        seen = inputs if stride == 1 else _subsample(inputs, stride)
     columns, rows = (tf.reshape(x, [-1, x.shape[-1]]) for x in (seen, upstream))
     ones = tf.ones([tf.shape(rows)[0], 1], rows.dtype)
     by_kernel = tf.reshape(tf.matmul(columns, rows, transpose_a=True), kernel.shape)

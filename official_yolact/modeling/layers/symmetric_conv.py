@@ -23,7 +23,7 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
         Args:
           filters: output channels.
           kernel_size: side of the kernel, odd.
-          strides: stride in both directions. SAME is symmetric at 1, and needs no copy.
+          strides: stride in both directions.
           **kwargs: what `tf_keras.layers.Conv2D` takes besides, without `padding`.
         """
         padding = "same" if strides == 1 else "valid"
@@ -31,8 +31,9 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Convolve [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), filters]."""
-        padded = inputs if self.padding == "same" else pad_symmetric(inputs, self.kernel_size[0] // 2)
-        return super().convolution_op(padded, kernel)
+        if is_same_symmetric(inputs, self.strides[0]):
+            return tf.nn.conv2d(inputs, kernel, self.strides, "SAME")
+        return super().convolution_op(pad_symmetric(inputs, self.kernel_size[0] // 2), kernel)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Compute [B, ceil(H / stride), ceil(W / stride), filters] from [B, H, W, C]."""
@@ -46,6 +47,13 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
         del config["padding"]
         config["kernel_size"], config["strides"] = self.kernel_size[0], self.strides[0]
         return config
+
+
+def is_same_symmetric(images: Tensor, stride: int) -> bool:
+    """Tell whether SAME pads [B, H, W, C] alike on both sides for an odd kernel: it needs no copy then."""
+    return stride == 1 or all(
+        side is not None and (side - 1) % stride == 0 for side in images.shape[1:3]
+    )
 
 
 def pad_symmetric(images: Tensor, size: int) -> Tensor:
