@@ -12,7 +12,7 @@ from official_yolact.ops import cases
 from official_yolact.schema import Tensor
 
 OUTSIDE_COST = 100.0
-_MASKS_DRAWN = (24, 48)  # When no image of the batch has more positives.
+_MASKS_DRAWN = (20, 40, 64)  # When no image of the batch has more positives.
 _SMALLEST_AREA = 1e-12  # Of a box, as a part of the grid.
 
 

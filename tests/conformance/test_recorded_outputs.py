@@ -101,7 +101,7 @@ def outputs(predictor: Any, inputs: np.ndarray) -> dict[str, np.ndarray]:
     pyramid = model.decoder(endpoints)
     found = {f"C{level}": endpoints[str(level)].numpy() for level in (3, 4, 5)}
     found |= {f"P{level}": pyramid[str(level)].numpy() for level in (3, 4, 5, 6, 7)}
-    found |= {"head_upfeature_P7": model.head.conv(pyramid["7"]).numpy()}
+    found |= {"head_upfeature_P7": np.maximum(model.head.conv(pyramid["7"]), 0.0)}
     return found | predictor.raw_outputs(inputs)
 
 

@@ -82,3 +82,40 @@ def test_logits_far_apart_stay_finite():
         total = class_loss.sum_class_loss(logits, tf.constant([[1, 0, 0]]), configs.Losses())
     assert np.isfinite(total)
     assert np.isfinite(tape.gradient(total, logits)).all()
+
+
+def draw_logits():
+    """Logits of anchors that are unsure, sure, and sure beyond what a float can say; right and wrong."""
+    rng = np.random.default_rng(14)
+    logits = rng.normal(size=(3, 40, 7)) * np.array([1.0, 20.0, 300.0])[:, np.newaxis, np.newaxis]
+    return logits.astype(np.float32), rng.integers(0, 7, (3, 40)).astype(np.int32)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_entropy_and_its_gradient_equal_those_in_float64(jit):
+    logits, class_ids = draw_logits()
+    weight = np.random.default_rng(15).normal(size=class_ids.shape).astype(np.float32)
+
+    @tf.function(jit_compile=jit)
+    def differentiate(values):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            entropy = class_loss.compute_entropy(values, class_ids)
+        return entropy, tape.gradient(entropy, values, weight)
+
+    entropy, gradient = differentiate(tf.constant(logits))
+    exact = logits.astype(np.float64)
+    log_sum = np.logaddexp.reduce(exact, axis=-1)
+    wanted = np.eye(7)[class_ids]
+    np.testing.assert_allclose(entropy, log_sum - (exact * wanted).sum(-1), rtol=1e-6, atol=1e-6)
+    expected = (np.exp(exact - log_sum[..., np.newaxis]) - wanted) * weight[..., np.newaxis]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_logit_that_is_not_finite_is_not_lost():
+    logits, class_ids = draw_logits()
+    for value in (np.nan, np.inf):
+        logits[1, 2, 3] = value
+        entropy = class_loss.compute_entropy(tf.constant(logits), tf.constant(class_ids)).numpy()
+        assert not np.isfinite(entropy[1, 2])
+        assert np.isfinite(np.delete(entropy, 2, axis=1)).all()

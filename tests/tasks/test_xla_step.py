@@ -21,6 +21,7 @@ from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.modeling.backbones import yolact_darknet
 from official_yolact.modeling.backbones import yolact_resnet
+from official_yolact.modeling.layers import rectifier
 
 
 def load_helper(name):
@@ -73,6 +74,12 @@ def shallow(monkeypatch):
     """Give every stage of our backbones a single block, or two where deformable ones alternate."""
     monkeypatch.setattr(yolact_resnet, "BLOCKS", {50: (1, 1, 1, 1), 101: (1, 1, 2, 1)})
     monkeypatch.setattr(yolact_darknet, "BLOCKS", {53: (1, 1, 1, 1, 1)})
+
+
+@pytest.fixture(autouse=True)
+def on_tpu(monkeypatch):
+    """Build the programs that a TPU is given, not what the same step is on a processor."""
+    monkeypatch.setattr(rectifier, "on_processor", lambda: False)
 
 
 @pytest.fixture
@@ -200,8 +207,9 @@ def test_batches_from_the_pipeline_have_static_shapes(tiny_records, build):
     assert all(spec.shape.is_fully_defined() for spec in [image, *labels.values()])
 
 
-def test_the_compiled_step_computes_what_the_other_does(tiny_records, build):
+def test_the_compiled_step_computes_what_the_other_does(tiny_records, build, monkeypatch):
     """Losses and gradient norm of two steps, float32; the second step's follow from the first's weights."""
+    monkeypatch.setattr(rectifier, "on_processor", lambda: True)
     overrides = (
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord,task.model.freeze_bn=true",
         "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, ema: null, warmup: {type: null},"

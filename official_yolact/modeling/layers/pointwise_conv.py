@@ -98,7 +98,8 @@ def convolve_beside(inputs: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tenso
 
         return (outputs, tf.identity(inputs)), differentiate
 
-    return run(inputs, kernel, bias)
+    outputs, same = run(inputs, kernel, bias)
+    return outputs, same
 
 
 def _differentiate_by_inputs(upstream: Tensor, inputs: Tensor, kernel: Tensor, stride: int) -> Tensor:

@@ -51,9 +51,7 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
 
 def is_same_symmetric(images: Tensor, stride: int) -> bool:
     """Tell whether SAME pads [B, H, W, C] alike on both sides for an odd kernel: it needs no copy then."""
-    return stride == 1 or all(
-        side is not None and (side - 1) % stride == 0 for side in images.shape[1:3]
-    )
+    return stride == 1 or all(side is not None and (side - 1) % stride == 0 for side in images.shape[1:3])
 
 
 def pad_symmetric(images: Tensor, size: int) -> Tensor:

@@ -97,6 +97,30 @@ def test_the_factor_is_applied_before_the_kernel_is_rounded_to_bfloat16() -> Non
     np.testing.assert_allclose(tf.cast(got, tf.float32), expected, rtol=2**-7, atol=0.05)
 
 
+@pytest.mark.parametrize("project", [False, True])
+def test_a_frozen_block_is_trained_as_its_inference_would_be(project: bool) -> None:
+    """Which has TensorFlow's own gradients throughout."""
+    block = bottleneck.Bottleneck(
+        filters=4, strides=2 if project else 1, project=project, norm_activation=common.NormActivation()
+    )
+    inputs = tf.random.stateless_normal([2, 9, 7, 16], [1, 2])
+    block(inputs)
+    for norm in (block.bn1, block.bn2, block.bn3, *([block.shortcut_bn] if project else [])):
+        norm.trainable = False
+    sources = [inputs, *block.trainable_variables]
+
+    @tf.function
+    def differentiate(training: bool) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            outputs = block(inputs, training=training)
+            total = tf.reduce_sum(outputs * tf.random.stateless_normal(outputs.shape, [3, 4]))
+        return outputs, *tape.gradient(total, sources)
+
+    for got, expected in zip(differentiate(True), differentiate(False), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=2e-5)
+
+
 def test_kernels_of_one_cell_in_a_frozen_block_get_their_gradient_as_a_product() -> None:
     """With the activation that the backbones take from their configuration."""
     named = common.NormActivation(activation="relu")
