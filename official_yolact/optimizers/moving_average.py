@@ -37,6 +37,20 @@ class MovingAverage(ema_optimizer.ExponentialMovingAverage):
         """Move the averages towards the variables; in a replica's context."""
         ema_optimizer.maybe_merge_call(self.update_average, tf.distribute.get_strategy())
 
+    def swap_weights(self) -> None:
+        """Exchange the variables and their averages, each replica its own; a second call takes it back.
+
+        Model Garden adds and subtracts the two, which rounds: an evaluation would change what is trained.
+
+        Raises:
+          ValueError: called in a replica's context.
+        """
+        strategy = tf.distribute.get_strategy()
+        if not tf.distribute.in_cross_replica_context() and tf.distribute.has_strategy():
+            raise ValueError("weights are swapped for all replicas at once, outside of strategy.run")
+        for average, variable in zip(self._average_weights, self._model_weights, strict=True):
+            strategy.extended.update(average, _exchange, args=(variable,))
+
     @property
     def inner_optimizer(self) -> Any:
         """The optimizer whose weights are averaged."""
@@ -53,3 +67,9 @@ class MovingAverage(ema_optimizer.ExponentialMovingAverage):
 
     def _create_all_weights(self, var_list: Any) -> None:
         self._optimizer._create_all_weights(var_list)
+
+
+def _exchange(average: tf.Variable, variable: tf.Variable) -> None:
+    value = average.read_value()
+    average.assign(variable.read_value())
+    variable.assign(value)

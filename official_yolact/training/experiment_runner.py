@@ -40,6 +40,16 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
             settings=_find_settings(trainer.optimizer),
         )
 
+    def _build_controller(self, *args: Any, eval_actions: list[Any] | None = None, **kwargs: Any) -> Any:
+        """Build the controller with our actions after an evaluation alone.
+
+        Model Garden adds one, with a moving average, by which every worker saves the averaged weights once
+        more, unverified; `best_ckpt` has them.
+        """
+        controller = super()._build_controller(*args, **kwargs)
+        controller.eval_actions = tuple(eval_actions or ())
+        return controller
+
     def run(self) -> tuple[Any, Mapping[str, Any]]:
         """Do what the mode says.
 

@@ -58,6 +58,30 @@ def test_train_and_eval_writes_checkpoints_scalars_categories_and_the_best(tiny_
     assert loading.load_params(str(tmp_path / "params.yaml")).as_dict() == params.as_dict()
 
 
+def variables(prefix):
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
+    return {name: reader.get_tensor(name).tobytes() for name in names if not name.startswith("save_counter")}
+
+
+def test_an_evaluation_of_averaged_weights_leaves_no_trace_in_the_training(tiny_records, tmp_path):
+    steps = "trainer.train_steps=4,trainer.validation_interval=2,trainer.checkpoint_interval=2"
+    average = "{trainer: {optimizer_config: {ema: {average_decay: 0.9}}}}"
+    for mode in ("train", "train_and_eval"):
+        run.run(small(tiny_records, steps, average), mode, str(tmp_path / mode))
+    found, evaluated = (variables(tmp_path / mode / "ckpt-4") for mode in ("train", "train_and_eval"))
+    assert found == evaluated
+    best = tmp_path / "train_and_eval" / "best_ckpt"
+    step = int(json.loads((best / "info.json").read_text())["best_ckpt_global_step"])
+    saved = variables(best.parent / f"ckpt-{step}")
+    weights = variables(best / f"best_ckpt-{step}")
+    mark = "/.OPTIMIZER_SLOT/optimizer/average/"
+    averages = {name.replace(mark, "/"): value for name, value in saved.items() if mark in name}
+    assert len(averages) > 30
+    assert {name: weights[name] for name in averages} == averages
+    assert not (tmp_path / "train_and_eval" / "ema_checkpoints").exists()
+
+
 def test_training_needs_no_validation_data(tiny_records, tmp_path):
     params = small(tiny_records, "task.validation_data.input_path=''", "trainer.train_steps=2")
     run.run(params, "train", str(tmp_path))

@@ -1,5 +1,6 @@
 """Two processes of MultiWorkerMirroredStrategy do what one process does."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def configure(records, steps, *more):
         f"trainer.train_steps={steps},trainer.validation_interval=4,task.train_data.shuffle_buffer_size=8",
         "task.model.detection_generator.score_threshold=0.0,trainer.num_pictures=0",
         "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, warmup: {type: null},"
-        " learning_rate: {type: constant, constant: {learning_rate: 0.005}}}}}",
+        " learning_rate: {type: constant, constant: {learning_rate: 0.005}}, ema: {average_decay: 0.9}}}}",
         *more,
     ]
 
@@ -75,6 +77,41 @@ def start_workers(environment, folder, overrides, mode, model_dirs, die_at_step=
     return started
 
 
+def link_files(source, view):
+    """Link what is in a folder into another; links to what is gone go too."""
+    for link in list_entries(view):
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+    for path in list_entries(source):
+        shown = view / path.relative_to(source)
+        with contextlib.suppress(OSError):  # it is there, or gone again
+            shown.mkdir() if path.is_dir() else shown.symlink_to(path)
+
+
+def list_entries(folder):
+    return sorted(
+        pathlib.Path(top, name) for top, folders, files in os.walk(folder) for name in folders + files
+    )
+
+
+@contextlib.contextmanager
+def showing(source, view):
+    """Show a folder in another, where whatever is no link has been written by those who see that one."""
+    end = threading.Event()
+
+    def follow():
+        while not end.wait(0.02):
+            link_files(source, view)
+
+    view.mkdir(exist_ok=True)
+    link_files(source, view)
+    follower = threading.Thread(target=follow)
+    follower.start()
+    yield
+    end.set()
+    follower.join()
+
+
 def weights(model_dir, step):
     reader = tf.train.load_checkpoint(os.path.join(model_dir, f"ckpt-{step}"))
     return {
@@ -91,13 +128,16 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tiny_records, helper_environment, folder):
-    """Two workers train 4 steps and are started again for 2 more; each pair's records."""
-    found = []
+    """Two workers train 4 steps and are started again for 2 more; each pair's records.
+
+    The second sees the files of the chief under another name.
+    """
+    found, folders = [], [folder / "two", folder / "view"]
     for steps in (4, 6):
-        started = start_workers(
-            helper_environment, folder, configure(tiny_records, steps), "train_and_eval", [folder / "two"] * 2
-        )
-        found.append([finish(*one) for one in started])
+        overrides = configure(tiny_records, steps)
+        with showing(*folders):
+            started = start_workers(helper_environment, folder, overrides, "train_and_eval", folders)
+            found.append([finish(*one) for one in started])
     return found
 
 
@@ -147,12 +187,18 @@ def test_every_worker_reports_the_metrics_of_one_process(trained, alone):
 
 
 def test_only_the_chief_writes(folder, trained):
+    """TensorFlow's own files are seen as what is no link in the other's view, Python's as what it opened."""
+    two, view = folder / "two", folder / "view"
+    written = [path for path in list_entries(view) if not (path.is_symlink() or path.is_dir())]
+    assert written == []
     for pair in trained:
         chief, other = (
-            [path for path in worker["written"] if path.startswith(str(folder / "two"))] for worker in pair
+            [path for path in worker["written"] if path.startswith((f"{two}/", f"{view}/"))]
+            for worker in pair
         )
         assert other == []
         assert chief
+    assert not [path for path in (*two.iterdir(), *view.iterdir()) if path.name == "ema_checkpoints"]
     for part in ("train", "validation"):
         assert len(list((folder / "two" / part).glob("*tfevents*"))) == len(trained)
     assert sorted(path.name for path in (folder / "two").glob("ckpt-*.index")) == [
