@@ -43,7 +43,8 @@ def load_experiment(
     Args:
       experiment: a registered name, or the original's; None takes the key `experiment` of the first
         file that has one.
-      config_files: YAML files, later ones override earlier ones.
+      config_files: YAML files or names of ones that come with the package, later ones override
+        earlier ones.
       overrides: `a.b=value` terms, or whole YAML or JSON mappings; they override the files.
 
     Returns:
@@ -81,7 +82,7 @@ def examine_experiment(
     Raises:
       OSError: a file cannot be read.
     """
-    layers = [_read_file(path) for path in config_files]
+    layers = [_read_file(find_config_file(path) or path) for path in config_files]
     for text in overrides:
         layers += _read_override(text)
     findings = [one for layer in layers for one in layer.findings]
@@ -135,7 +136,7 @@ def find_config_file(config: str) -> str | None:
     Raises:
       FileNotFoundError: it ends like a YAML file, and is neither on disk nor in the package.
     """
-    if os.path.isfile(config):
+    if tf.io.gfile.exists(config) and not tf.io.gfile.isdir(config):
         return config
     if not config.endswith((".yaml", ".yml", ".json")):
         return None

@@ -72,6 +72,14 @@ def test_overrides_win_over_files_and_later_files_over_earlier(tmp_path):
     assert params.task.model.freeze_bn is True
 
 
+def test_shipped_files_are_found_by_name_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "yolact_resnet50_coco_tpu.yaml"
+    assert loading.load_experiment(None, [name]).as_dict() == loading.load_config(name).as_dict()
+    own = write(tmp_path, "experiment: yolact_tiny_shapes\n", name)  # one's own goes before
+    assert loading.load_experiment(None, [name]).as_dict() == loading.load_config(own).as_dict()
+
+
 def test_an_override_may_hold_a_list_with_commas():
     params = loading.load_experiment("yolact_tiny_shapes", [], ["task.model.input_size=[96,160],task.seed=3"])
     assert (list(params.task.model.input_size), params.task.seed) == ([96, 160], 3)

@@ -44,7 +44,14 @@ COMMANDS = [
     for name, line in _command_lines()
     if re.match(r"(\.venv/bin/)?yolact ", line)
 ]
-TRAIN_COMMANDS = [
+JOBS = [
+    (document.name, container["command"])
+    for document in DOCUMENTS
+    for block in _blocks(document, "yaml")
+    if "kind: Job" in block
+    for container in yaml.safe_load(block)["spec"]["template"]["spec"]["containers"]
+]
+TRAIN_COMMANDS = JOBS + [
     (name, shlex.split(line)) for name, line in _command_lines() if "-m official_yolact" in line
 ]
 CONFIGS = [
@@ -77,6 +84,27 @@ def test_every_training_command_uses_flags_of_model_garden(document: str, words:
     flags = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
     assert flags <= TRAIN_FLAGS, document
     assert {"mode", "model_dir"} <= flags, document
+
+
+@pytest.mark.parametrize(("document", "words"), TRAIN_COMMANDS, ids=str)
+def test_every_training_command_has_a_configuration_that_loads(
+    document: str, words: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import official_yolact.registry_imports  # noqa: F401  fills the registries
+    from official_yolact.configs import loading
+
+    def find(flag: str) -> list[str]:
+        return [word.partition("=")[2] for word in words if word.startswith(f"--{flag}=")]
+
+    monkeypatch.chdir(tmp_path)
+    files = [name for name in find("config_file") if name != "mine.yaml"]  # the reader's own
+    (experiment,) = find("experiment") or [None]
+    assert files or experiment, document
+    assert loading.load_experiment(experiment, files, find("params_override")), document
+
+
+def test_the_job_for_kubernetes_is_among_the_training_commands() -> None:
+    assert [name for name, _ in JOBS] == ["gke.md"]
 
 
 def test_the_documents_show_every_command() -> None:

@@ -48,7 +48,10 @@ def test_flags_file_and_override_train_a_model(tiny_records, tmp_path):
             ["--experiment=yolact_tiny_shapes", "--params_override=task.sed=1"],
             "task.sed: 1 is the value of an unknown key; did you mean 'seed'",
         ),
-        (["--config_file=nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        (
+            ["--config_file=nowhere.yaml"],
+            "nowhere.yaml: no such file, and none of the package's: .*yolact_im400_coco.*yaml",
+        ),
         (
             ["--experiment=yolact_tiny_shapes", "--params_override=task.train_data.input_path=/nowhere/t-*"],
             "/nowhere/t-.*no such file",
