@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -45,11 +46,18 @@ class MovingAverage(ema_optimizer.ExponentialMovingAverage):
         Raises:
           ValueError: called in a replica's context.
         """
+        self._update_averages(_exchange)
+
+    def begin_at_weights(self) -> None:
+        """Make the variables' present values their averages."""
+        self._update_averages(lambda average, variable: average.assign(variable.read_value()))
+
+    def _update_averages(self, update: Callable[[tf.Variable, tf.Variable], object]) -> None:
         strategy = tf.distribute.get_strategy()
         if not tf.distribute.in_cross_replica_context() and tf.distribute.has_strategy():
-            raise ValueError("weights are swapped for all replicas at once, outside of strategy.run")
+            raise ValueError("averages are changed for all replicas at once, outside of strategy.run")
         for average, variable in zip(self._average_weights, self._model_weights, strict=True):
-            strategy.extended.update(average, _exchange, args=(variable,))
+            strategy.extended.update(average, update, args=(variable,))
 
     @property
     def inner_optimizer(self) -> Any:

@@ -44,7 +44,7 @@ def describe_run(
         ("mode", mode),
         ("devices", f"{_describe_devices(devices)} ({devices.reason})"),
         ("strategy", _describe_strategy(params.runtime, devices)),
-        ("precision", _describe_precision(params.runtime)),
+        ("precision", _describe_precision(params.runtime, devices)),
     ]
     if trains:
         rows += [
@@ -95,7 +95,7 @@ def describe_schedule(config: configs.OptimizationConfig) -> str:
 
 
 def _describe_devices(devices: strategies.Devices) -> str:
-    if any("TPU" in name.upper() for name in strategies.list_devices(devices.strategy)):
+    if _has_tpu(devices):
         return f"{devices.strategy.num_replicas_in_sync} TPU cores"
     if not devices.num_gpus:
         return f"CPU, {len(os.sched_getaffinity(0))} cores"
@@ -103,6 +103,10 @@ def _describe_devices(devices: strategies.Devices) -> str:
     models = [_name_gpu(device) for device in found]
     counts = [f"{models.count(model)} × {model}" for model in sorted(set(models))]
     return ", ".join(counts)
+
+
+def _has_tpu(devices: strategies.Devices) -> bool:
+    return any("TPU" in name.upper() for name in strategies.list_devices(devices.strategy))
 
 
 def _name_gpu(device: Any) -> str:
@@ -123,13 +127,14 @@ def _find_index(runtime: configs.RuntimeConfig) -> int:
     return int(runtime.task_index if resolver.task_id is None else resolver.task_id)
 
 
-def _describe_precision(runtime: configs.RuntimeConfig) -> str:
+def _describe_precision(runtime: configs.RuntimeConfig, devices: strategies.Devices) -> str:
     policy = tf_keras.mixed_precision.global_policy()
     text = f"compute {policy.compute_dtype}, variables {policy.variable_dtype}"
     if policy.compute_dtype == "float16":
         text += f", loss scale {runtime.loss_scale or 'dynamic'}"
     # Model Garden compiles by XLA with GPUs only; a TPU always does.
-    return f"{text}; XLA {'on' if runtime.enable_xla and runtime.num_gpus else 'off'}"
+    is_compiled = _has_tpu(devices) or (runtime.enable_xla and runtime.num_gpus)
+    return f"{text}; XLA {'on' if is_compiled else 'off'}"
 
 
 def _describe_batch(params: experiments.YolactExperiment, num_replicas: int) -> str:
@@ -172,11 +177,9 @@ def _describe_parameters(model: tf_keras.Model, config: yolact.YolactModel) -> s
 def _describe_weights(task: yolact.YolactTask, trains: bool, restored: str | None) -> str:
     if restored:
         return f"{restored}, all of it"
-    if not trains:
-        return "none yet"
     if task.init_checkpoint:
         return f"{task.init_checkpoint} ({task.init_checkpoint_modules}); see init_checkpoint above"
-    return f"random, seed {task.seed}"
+    return f"random, seed {task.seed}" if trains else "none yet"
 
 
 def _describe_data(data: yolact.DataConfig) -> str:

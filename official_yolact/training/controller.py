@@ -77,6 +77,8 @@ class YolactController(orbit.Controller):
         """
         self._require("trainer", for_method="train")
         step = int(self.global_step.numpy())
+        if step >= steps:
+            _say_nothing_is_left(step, steps)
         while step < steps:
             self._train_n_steps(min(steps - step, self.steps_per_loop))
             self._follow_verdict()
@@ -113,6 +115,8 @@ class YolactController(orbit.Controller):
         output = None
         if is_due and not self._early_stopping.has(step):
             output = self._evaluate_step(eval_steps)
+        elif step >= train_steps:
+            _say_nothing_is_left(step, train_steps)
         while step < train_steps and not self._stops_early():
             self.train(min(train_steps, (step // interval + 1) * interval))
             output = self._evaluate_step(eval_steps)
@@ -266,6 +270,15 @@ class YolactController(orbit.Controller):
         else:
             logging.error("stopping after step %d, which could not be saved", step)
         raise stopping.StopRequested(self._stop.signal_number or signal.SIGTERM)
+
+
+def _say_nothing_is_left(step: int, steps: int) -> None:
+    logging.warning(
+        "nothing left to do: step %d of %d is reached. Raise trainer.train_steps to go on, or begin again "
+        "with --restart or in another --model_dir",
+        step,
+        steps,
+    )
 
 
 def _format(output: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
+from official_yolact.configs import yolact
 from official_yolact.dataloaders import manifests
 from official_yolact.training import batch_norm
 from official_yolact.training import config_changes
@@ -52,12 +53,14 @@ def open_run(
     Raises:
       ValueError: the classes of the data do not fit the model; a run that goes on has another
         architecture or other classes than at its start; its records are damaged; `restart` without
-        training.
+        training; an evaluation without weights.
       OSError: missing data; the directory cannot be written.
     """
     trains = "train" in mode
     if restart and not trains:
         raise ValueError(f"restart: mode is {mode!r}, which trains nothing")
+    if mode == "eval":
+        _require_weights(params.task, model_dir)
     tf.io.gfile.makedirs(model_dir)
     if restart and is_chief:
         move_aside(model_dir)
@@ -122,6 +125,16 @@ def move_aside(model_dir: str) -> str | None:
         files.move(os.path.join(model_dir, name), os.path.join(folder, name))
     logging.warning("restart: %d files and folders of the earlier run are now in %s", len(names), folder)
     return folder
+
+
+def _require_weights(task: yolact.YolactTask, model_dir: str) -> None:
+    """Refuse to evaluate what would be random weights, in whole or but for the backbone."""
+    has_model = task.init_checkpoint and task.init_checkpoint_modules != "backbone"
+    if not has_model and not scan.was_saved(model_dir):
+        raise ValueError(
+            f"{model_dir}: there is no checkpoint to evaluate: give the directory of a training as "
+            "--model_dir, or a whole model as task.init_checkpoint"
+        )
 
 
 def _check_classes(

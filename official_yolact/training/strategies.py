@@ -134,7 +134,10 @@ def _choose_gpus(runtime: configs.RuntimeConfig, name: str) -> tuple[int, str]:
     if asked is None:
         if not visible:
             return 0, "no GPU is visible to TensorFlow"
-        return min(most, len(visible)), f"runtime.num_gpus is not set and {len(visible)} are visible"
+        reason = f"runtime.num_gpus is not set and {len(visible)} are visible"
+        if most < len(visible):
+            reason += f"; runtime.distribution_strategy={name!r} uses one"
+        return min(most, len(visible)), reason
     if asked < 0:
         raise ValueError(
             f"runtime.num_gpus={asked}: a number of GPUs, 0 for the CPU, or leave it out for all"

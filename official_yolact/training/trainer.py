@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from official.core import base_trainer
+from official_yolact.optimizers import moving_average
 from official_yolact.tasks import fault_record
 from official_yolact.tasks import train_step
 from official_yolact.training import bad_records
@@ -60,7 +61,8 @@ class YolactTrainer(base_trainer.Trainer):
         self._starvation = starvation.InputStarvation()
         self._nonfinite = nonfinite.NonfiniteGuard(config.trainer)
         self.verdict = nonfinite.Verdict()
-        if kwargs.get("train", True):
+        self._trains = kwargs.get("train", True)
+        if self._trains:
             create_slots(optimizer, model.trainable_variables)
             self._prepare_step()
 
@@ -77,6 +79,12 @@ class YolactTrainer(base_trainer.Trainer):
         step = self.task.step
         record = fault_record.FaultRecord(step.names, batch // replicas, self.model.trainable_variables)
         step.options = train_step.StepOptions(parts, self._nonfinite.halts, record)
+
+    def initialize(self) -> None:
+        """Load `init_checkpoint`; for an evaluation its weights are the averaged ones too."""
+        super().initialize()
+        if not self._trains and isinstance(self.optimizer, moving_average.MovingAverage):
+            self.optimizer.begin_at_weights()
 
     def create_train_loop_fn(self) -> Callable[[Any, Any], Any]:
         """Build the loop over training steps.

@@ -62,6 +62,14 @@ def test_it_says_what_the_weights_are(tiny_records):
     params = experiment(tiny_records, "task.init_checkpoint=models/r50")
     assert describe(params)["weights"] == "models/r50 (all); see init_checkpoint above"
 
+    assert describe(params, "eval")["weights"] == "models/r50 (all); see init_checkpoint above"
+    assert describe(experiment(tiny_records), "continuous_eval")["weights"] == "none yet"
+
+
+def test_a_tpu_always_compiles(tiny_records, monkeypatch):
+    monkeypatch.setattr(strategies, "list_devices", lambda strategy: ["/job:worker/device:TPU:0"])
+    assert describe(experiment(tiny_records))["precision"].endswith("; XLA on")
+
 
 def test_it_says_what_is_frozen_and_what_is_not_repeatable(tiny_records):
     rows = describe(

@@ -88,12 +88,34 @@ def test_training_needs_no_validation_data(tiny_records, tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path))
 
 
+def test_a_run_that_is_done_says_so_and_how_to_go_on(tiny_records, tmp_path, caplog):
+    for mode, steps in (("train", 2), ("train", 1), ("train_and_eval", 1)):
+        params = small(tiny_records, f"trainer.train_steps={steps}")
+        caplog.clear()
+        run.run(params, mode, str(tmp_path))
+        said = [text for text in caplog.messages if text.startswith("nothing left to do")]
+        expected = f"nothing left to do: step 2 of {steps} is reached. Raise trainer.train_steps to go on, or"
+        assert [text.startswith(expected) for text in said] == ([True] if steps == 1 else [])
+
+
 def test_eval_and_continuous_eval_measure_what_training_left(tiny_records, tmp_path):
     run.run(small(tiny_records, "trainer.train_steps=4"), "train", str(tmp_path))
     for mode in ("eval", "continuous_eval"):
         run.run(small(tiny_records, "trainer.train_steps=4"), mode, str(tmp_path))
     steps = [step for step, _ in scalars(tmp_path / "validation")["mask_AP"]]
     assert set(steps) == {4}
+
+
+def test_an_evaluation_of_other_weights_takes_them_for_their_averages(tiny_records, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    run.run(small(tiny_records, "trainer.train_steps=2"), "train", str(first))
+    average = "{trainer: {optimizer_config: {ema: {average_decay: 0.9}}}}"
+    run.run(small(tiny_records, average, f"task.init_checkpoint={first}"), "eval", str(second))
+    trained, evaluated = variables(first / "ckpt-2"), variables(second / "best_ckpt" / "best_ckpt-0")
+    names = [name for name in trained if "/.OPTIMIZER_SLOT/" not in name and name in evaluated]
+    names = [name for name in names if not name.startswith(("optimizer", "global_step"))]
+    assert len(names) > 50
+    assert {name: evaluated[name] for name in names} == {name: trained[name] for name in names}
 
 
 def test_a_wrong_number_of_classes_is_named_before_training(tiny_records, tmp_path):

@@ -46,6 +46,20 @@ def test_a_new_run_writes_its_configuration_and_classes(tiny_records, tmp_path):
     assert params.task.model.freeze_bn is False
 
 
+@pytest.mark.parametrize(
+    "weights", ["task.init_checkpoint=''", "task.init_checkpoint=a,task.init_checkpoint_modules=backbone"]
+)
+def test_an_evaluation_without_weights_is_refused_and_makes_nothing(tiny_records, tmp_path, weights):
+    with pytest.raises(
+        ValueError, match="rnu: there is no checkpoint to evaluate: give .* task.init_checkpoint"
+    ):
+        run_directory.open_run(build(tiny_records, weights), "eval", str(tmp_path / "rnu"))
+    assert os.listdir(tmp_path) == []
+    begin(tiny_records, tmp_path / "run")
+    run_directory.open_run(build(tiny_records, weights), "eval", str(tmp_path / "run"))
+    run_directory.open_run(build(tiny_records, "task.init_checkpoint=a"), "eval", str(tmp_path / "new"))
+
+
 def test_a_run_without_checkpoint_begins_anew(tiny_records, tmp_path):
     reopen(tiny_records, tmp_path)
     reopen(tiny_records, tmp_path, "task.model.head.num_filters=32")
@@ -179,10 +193,10 @@ def test_a_worker_that_is_not_the_chief_writes_nothing(tiny_records, tmp_path):
 
 
 def test_an_evaluation_keeps_the_classes_and_writes_no_configuration(tiny_records, tmp_path):
-    run_directory.open_run(build(tiny_records), "eval", str(tmp_path))
+    run_directory.open_run(build(tiny_records, "task.init_checkpoint=a"), "eval", str(tmp_path))
     assert os.listdir(tmp_path) == ["categories.json"]
     (tmp_path / "categories.json").write_text('{"categories": [{"id": 9, "name": "x"}]}')
-    run_directory.open_run(build(tiny_records), "eval", str(tmp_path))
+    run_directory.open_run(build(tiny_records, "task.init_checkpoint=a"), "eval", str(tmp_path))
     assert categories.Categories.load(str(tmp_path / "categories.json")).ids == (9,)
 
 

@@ -42,6 +42,7 @@ def test_gpus_are_all_that_are_visible_unless_a_number_is_asked_for(gpus, visibl
     number, reason = strategies._choose_gpus(runtime(name, num_gpus=asked), name)
     assert number == used
     assert ("num_gpus" in reason) == (visible > 0)
+    assert ("'one_device' uses one" in reason) == (visible > 1 and asked is None and used == 1)
 
 
 @pytest.mark.parametrize(
