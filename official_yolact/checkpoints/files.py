@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import NoReturn
 
 import tensorflow as tf
 
 TEMPORARY = ".tmp"
 _CHUNK = 2**20
+_temporary_folders: list[str] = []
 
 
 def list_names(directory: str) -> list[str]:
@@ -50,6 +54,26 @@ def fetch(path: str) -> Iterator[str]:
         copy = os.path.join(folder, os.path.basename(path))
         tf.io.gfile.copy(path, copy)
         yield copy
+
+
+def make_temporary_folder() -> str:
+    """Make a folder on this machine that lasts as long as this process, if no signal kills that."""
+    if not _temporary_folders:
+        atexit.register(_remove_temporary_folders)
+    folder = tempfile.mkdtemp(prefix="yolact-")
+    _temporary_folders.append(folder)
+    return folder
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process at once, whatever other threads are in; of all that Python does then, only tidy up."""
+    _remove_temporary_folders()
+    os._exit(code)
+
+
+def _remove_temporary_folders() -> None:
+    while _temporary_folders:
+        shutil.rmtree(_temporary_folders.pop(), ignore_errors=True)
 
 
 def write_text(path: str, text: str) -> None:

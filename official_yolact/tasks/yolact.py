@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -175,8 +173,8 @@ class YolactTask(base_task.Task):
         if self._evaluator is None:
             data = self.task_config.validation_data.input_path
             named = self.task_config.annotation_file or manifests.find_annotations(data)
-            annotations = _fetch(named) if files.is_remote(named) else named
-            evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
+            with files.fetch(named) as annotations:
+                evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
             self._evaluator = worker_evaluator.WorkerEvaluator(evaluator)
         return self._evaluator
 
@@ -187,13 +185,6 @@ class YolactTask(base_task.Task):
 
     def _trained_categories(self) -> categories.Categories | None:
         return stored_categories.find(self.logging_dir or "")
-
-
-def _fetch(address: str) -> str:
-    """Copy a file of a bucket to this machine, where what reads JSON can open it."""
-    path = os.path.join(tempfile.mkdtemp(), os.path.basename(address))
-    tf.io.gfile.copy(address, path)
-    return path
 
 
 def _create_alike(create: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:

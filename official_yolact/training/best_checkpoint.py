@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -117,7 +116,7 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
 
     def _get_checkpoint_manager(self, checkpoint: Any) -> checkpoint_manager.VerifiedCheckpointManager:
         if self._manager is None or self._manager.checkpoint != checkpoint:
-            folder = self._export_dir if self._is_chief else tempfile.mkdtemp(prefix="worker-")
+            folder = self._export_dir if self._is_chief else files.make_temporary_folder()
             self._manager = checkpoint_manager.VerifiedCheckpointManager(
                 checkpoint, folder, 1, checkpoint_name=_NAME
             )

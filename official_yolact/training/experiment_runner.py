@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from official.core import train_lib
+from official_yolact.checkpoints import files
 from official_yolact.evaluation import exchange
 from official_yolact.training import checkpoint_manager
 from official_yolact.training import run_directory
@@ -28,7 +28,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         is_chief = exchange.is_chief(self.strategy)
         return checkpoint_manager.VerifiedCheckpointManager(
             trainer.checkpoint,
-            self.model_dir if is_chief else tempfile.mkdtemp(prefix="worker-"),
+            self.model_dir if is_chief else files.make_temporary_folder(),
             self.params.trainer.max_to_keep if is_chief else 1,
             step_counter=trainer.global_step,
             checkpoint_interval=self.params.trainer.checkpoint_interval,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 from absl import logging
+
+from official_yolact.checkpoints import files
 
 EXIT_CODE = 2
 _IDLE_SECONDS = 60.0
@@ -28,7 +29,7 @@ class InputWatch:
         self,
         timeout: float,
         diagnose: Callable[[], str],
-        end: Callable[[int], None] = os._exit,
+        end: Callable[[int], None] = files.end_process,
     ):
         """Start watching.
 

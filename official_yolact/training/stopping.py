@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
@@ -12,6 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from absl import logging
+
+from official_yolact.checkpoints import files
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ONE_REQUEST_SECONDS = 0.3
@@ -95,7 +96,7 @@ class StopSignals:
                 return
             logging.error("%s again: stopping at once, nothing more is saved", name)
             logging.flush()
-            os._exit(128 + number)
+            files.end_process(128 + number)
         self._time = now
         self.signal_number = number
         logging.warning("%s: stopping after this step and saving; once more stops at once", name)

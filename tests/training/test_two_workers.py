@@ -52,7 +52,7 @@ def start(environment, jobs, out, **more):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(pathlib.Path(out).parent)},
     )
 
 
@@ -199,6 +199,7 @@ def test_only_the_chief_writes(folder, trained):
         assert other == []
         assert chief
     assert not [path for path in (*two.iterdir(), *view.iterdir()) if path.name == "ema_checkpoints"]
+    assert list(folder.glob("yolact-*")) == []  # where the other saves
     for part in ("train", "validation"):
         assert len(list((folder / "two" / part).glob("*tfevents*"))) == len(trained)
     assert sorted(path.name for path in (folder / "two").glob("ckpt-*.index")) == [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Any
 
 import tensorflow as tf
 
+from official_yolact.checkpoints import files
 from official_yolact.training.reports import results_table
 
 
@@ -26,7 +26,7 @@ class Mirror:
         Args:
           address: of the run directory, such as `gs://bucket/run`.
         """
-        self.folder = tempfile.mkdtemp(prefix="yolact-reports-")
+        self.folder = files.make_temporary_folder()
         self._address = address
         self._copied: dict[str, int] = {}
         table = f"{address.rstrip('/')}/{results_table.FILE_NAME}"
