@@ -1,9 +1,13 @@
 """What one reads while a run goes on."""
 
+import pathlib
 import re
 
 import pytest
 
+from official.modeling import optimization
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.configs import loading
 from official_yolact.training.reports import console
 from official_yolact.training.reports import remaining
 
@@ -26,6 +30,19 @@ def test_a_line_of_training_says_it_all():
         "step 1,200/800,000 | epoch 0.08 | loss 12.3 (class 4.20, box 1.05, mask 6.13, semantic 0.988)"
         " | lr 1.25e-04 | gradient norm 8.00 | 0.0310 images/s | input wait 3 % | 2,346 MB | left 2 d 7:33"
     )
+
+
+def test_the_line_in_the_documents_is_one_that_the_published_schedule_prints():
+    params = loading.load_experiment("yolact_resnet50_coco")
+    step, num_steps, batch = 1200, params.trainer.train_steps, params.task.train_data.global_batch_size
+    rate = optimization.OptimizerFactory(params.trainer.optimizer_config).build_learning_rate()(step)
+    losses = {"class_loss": 4.2, "box_loss": 1.05, "mask_loss": 6.13, "semantic_loss": 0.988}
+    logs = {**LOGS, **losses, "total_loss": sum(losses.values()), "learning_rate": float(rate)}
+    logs["images_per_second"] = 23.1
+    left = (num_steps - step) * batch / 23.1
+    line = console.format_train_line(step, num_steps, logs, step * batch / 117_266, left)
+    document = pathlib.Path(__file__).parents[2] / "docs" / "training.md"
+    assert line in document.read_text(encoding="utf-8").splitlines(), line
 
 
 def test_what_is_not_known_is_left_out_of_the_line():

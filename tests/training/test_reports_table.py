@@ -83,6 +83,16 @@ def test_rows_beyond_the_step_of_a_restart_are_dropped_and_steps_rise(tmp_path):
     assert os.listdir(tmp_path) == ["results.csv"]
 
 
+def test_an_evaluation_that_is_done_again_replaces_its_row(tmp_path):
+    table = results_table.ResultsTable(str(tmp_path))
+    fill(table, [2, 4], evaluate_at=[2, 4])
+    table.append("eval", 4, {"mask_AP": 0.5})
+    table.append("train", 6, {})
+    assert list_rows(table) == [("train", 2), ("eval", 2), ("train", 4), ("eval", 4), ("train", 6)]
+    assert [row["mask_AP"] for row in table.read()] == ["", "0.02", "", "0.5", ""]
+    assert os.listdir(tmp_path) == ["results.csv"]
+
+
 def test_a_table_with_other_columns_is_kept_beside(tmp_path):
     table = results_table.ResultsTable(str(tmp_path))
     (tmp_path / "results.csv").write_text("epoch,loss\n1,2\n")

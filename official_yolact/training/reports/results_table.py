@@ -60,7 +60,9 @@ class ResultsTable:
         self.path = os.path.join(model_dir, FILE_NAME)
 
     def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Append a row.
+        """Append a row; one of an evaluation replaces an earlier one of its step.
+
+        A run that was killed between this row and its own note of the evaluation evaluates once more.
 
         Args:
           kind: `TRAIN` or `EVAL`.
@@ -73,6 +75,11 @@ class ResultsTable:
         line = ",".join(cells.get(name, "") for name in COLUMNS) + "\n"
         with self._open_locked() as file:
             size = _repair(file, self.path)
+            rows = self.read() if kind == EVAL else []
+            kept = [row for row in rows if (row["kind"], row["step"]) != (EVAL, str(step))]
+            if len(kept) < len(rows):
+                _replace(self.path, [*kept, {name: cells.get(name, "") for name in COLUMNS}])
+                return
             os.write(file, (line if size else _HEADER + line).encode("ascii"))
             os.fsync(file)
 
