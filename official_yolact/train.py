@@ -19,6 +19,7 @@ from official.common import flags as tfm_flags
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
+from official_yolact.training import errors
 from official_yolact.training import run
 
 FLAGS = flags.FLAGS
@@ -37,13 +38,13 @@ def parse_flags() -> experiments.YolactExperiment:
 
 
 def main(_: list[str]) -> None:
-    """Run what the flags say; unusable input ends with one message and exit code 2."""
+    """Run what the flags say; what cannot be used or go on ends with one message and exit code 2."""
     logging.set_verbosity(logging.INFO)
     try:
         params = parse_flags()
         params.lock()
         run.run(params, FLAGS.mode, FLAGS.model_dir, FLAGS.restart)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, errors.TrainingError) as error:
         if os.environ.get("YOLACT_DEBUG"):
             raise
         print(f"official_yolact.train: error: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import official_yolact
+from official_yolact.training import errors
 
 COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config", "doctor")
 """Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
@@ -127,8 +128,8 @@ def _log_to_stderr() -> Iterator[None]:
 
 
 def _is_expected(error: Exception) -> bool:
-    """Tell errors that state a fault of input from faults of the program."""
-    if isinstance(error, ValueError | KeyError | OSError):
+    """Tell errors that state a fault of input or of a training from faults of the program."""
+    if isinstance(error, ValueError | KeyError | OSError | errors.TrainingError):
         return True
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)

@@ -17,6 +17,7 @@ from official_yolact.checkpoints import matching
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
+from official_yolact.training import errors
 
 
 class NonFiniteCheckpointError(ValueError):
@@ -110,7 +111,7 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
         Raises:
           ValueError: there are checkpoints and none is intact, or the newest intact one does not fit;
             nothing was changed.
-          RuntimeError: training wants to go back to a checkpoint and has none yet.
+          TrainingError: training wants to go back to a checkpoint and has none yet.
         """
         if self._owns:
             scan.remove_orphans(self._directory, self._name)
@@ -316,7 +317,7 @@ class VerifiedCheckpointManager(tf.train.CheckpointManager):
 
     def _initialize(self) -> None:
         if self._started:
-            raise RuntimeError(
+            raise errors.TrainingError(
                 f"{self._read_directory}: training is to go back to a checkpoint, and has written none yet: "
                 "lower trainer.checkpoint_interval, or find the cause in the first steps"
             )

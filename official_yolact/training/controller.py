@@ -14,6 +14,7 @@ import orbit
 from official_yolact.configs import training as configs
 from official_yolact.training import agreement
 from official_yolact.training import early_stopping
+from official_yolact.training import errors
 from official_yolact.training import new_checkpoints
 from official_yolact.training import nonfinite
 from official_yolact.training import stopping
@@ -210,14 +211,30 @@ class YolactController(orbit.Controller):
         with self.summary_manager.summary_writer().as_default(), tf.summary.record_if(self._is_recorded()):
             output = self.trainer.train(tf.convert_to_tensor(num_steps, tf.int32)) or {}
         steps_per_second = (int(self.global_step.numpy()) - before) / (time.monotonic() - begin)
-        for action in self.train_actions:
-            action(output)
+        self._call_train_actions(output)
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         output["steps_per_second"] = steps_per_second
         if self._writes_lines:
             logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
         self.summary_manager.write_summaries(output)
         self.summary_manager.flush()
+
+    def _call_train_actions(self, output: dict[str, Any]) -> None:
+        """Call them; Model Garden's recovery gives up with an error that names no cure.
+
+        Raises:
+          TrainingError: the loss is above `trainer.loss_upper_bound`, and going back is of no use.
+        """
+        try:
+            for action in self.train_actions:
+                action(output)
+        except errors.TrainingError:
+            raise
+        except RuntimeError as error:
+            raise errors.TrainingError(
+                f"{error} See trainer.loss_upper_bound and trainer.recovery_max_trials; lower the learning "
+                "rate or lengthen its warm-up"
+            ) from error
 
     def _is_recorded(self) -> bool | Callable[[], Any]:
         if not self.summary_interval:

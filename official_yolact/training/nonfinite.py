@@ -9,6 +9,7 @@ from absl import logging
 
 from official_yolact.configs import training as configs
 from official_yolact.tasks import fault_record
+from official_yolact.training import errors
 
 _MAX_IDS = 32
 _LIMIT = "steps were not finite, more than trainer.max_nonfinite_steps"
@@ -18,7 +19,7 @@ _CURE = (
 )
 
 
-class NonfiniteError(RuntimeError):
+class NonfiniteError(errors.TrainingError):
     """Training was ended by a loss or gradient that is not finite."""
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from official_yolact.configs import experiments
+from official_yolact.training import errors
 
 _SHAPE = re.compile(r"shape\s*\[([\d,\s]+)\].*?type\s+(\w+)", re.DOTALL)
 _BYTES = re.compile(r"(?:allocate|allocating)\s+([\d.]+)\s*(B|KiB|MiB|GiB|bytes)")
 
 
-class OutOfMemoryError(RuntimeError):
+class OutOfMemoryError(errors.TrainingError):
     """A training step does not fit into the memory of a device."""
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import official_yolact
 from official_yolact.cli import main
+from official_yolact.training import errors
 
 ALONE = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -84,6 +85,7 @@ def test_bad_usage_is_told_in_words_with_exit_code_2(capsys, arguments, says):
         (ValueError("a.json: wrong"), "yolact: error: a.json: wrong\n"),
         (KeyError("key 'x' is unknown"), "yolact: error: key 'x' is unknown\n"),
         (FileNotFoundError("m: no such model"), "yolact: error: m: no such model\n"),
+        (errors.TrainingError("m: lower it"), "yolact: error: m: lower it\n"),
         (PermissionError(13, "Permission denied", "out.jpg"), "yolact: error: out.jpg: Permission denied\n"),
     ],
 )

@@ -18,6 +18,7 @@ from official_yolact.checkpoints import matching
 from official_yolact.checkpoints import scan
 from official_yolact.optimizers import torch_sgd
 from official_yolact.training import checkpoint_manager
+from official_yolact.training import errors
 from official_yolact.training import experiment_runner
 
 STEPS = (4, 8, 12)
@@ -181,7 +182,7 @@ def test_a_fresh_run_is_initialized_once_and_cannot_go_back(tmp_path):
     run = start(tmp_path, init_fn=lambda: called.append(1))
     assert run.manager.restore_or_initialize() is None
     assert called == [1]
-    with pytest.raises(RuntimeError, match="has written none yet: lower trainer.checkpoint_interval"):
+    with pytest.raises(errors.TrainingError, match="has written none yet: lower trainer.checkpoint_interval"):
         run.manager.restore_or_initialize()
 
 

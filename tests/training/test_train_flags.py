@@ -67,6 +67,19 @@ def test_unusable_flags_are_one_message_and_exit_code_2(flags, message, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_going_back_before_there_is_a_checkpoint_is_one_message_with_the_cure(tiny_records, tmp_path):
+    done = train(
+        "--experiment=yolact_tiny_shapes",
+        f"--params_override={SMALL},task.train_data.input_path={tiny_records}/train-*,"
+        "trainer.loss_upper_bound=0.001,trainer.recovery_max_trials=1",
+        "--mode=train",
+        f"--model_dir={tmp_path}/run",
+    )
+    assert done.returncode == 2
+    assert "written none yet: lower trainer.checkpoint_interval" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
