@@ -107,9 +107,11 @@ def showing(source, view):
     link_files(source, view)
     follower = threading.Thread(target=follow)
     follower.start()
-    yield
-    end.set()
-    follower.join()
+    try:
+        yield
+    finally:
+        end.set()
+        follower.join()
 
 
 def weights(model_dir, step):
