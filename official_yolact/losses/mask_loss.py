@@ -86,7 +86,7 @@ def sum_window_entropy(
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, None, None]]]:
     """Sum the cost of each mask over its grid.
 
-    The gradient is written out: it keeps one float grid in memory where the operations' own keep
+    The gradient is written out: it keeps two float grids in memory where the operations' own keep
     six.
 
     Args:
@@ -97,12 +97,12 @@ def sum_window_entropy(
     Returns:
       float32 [B, T].
     """
-    inside = tf.nn.softplus(logits) - tf.where(masks, logits, 0.0)
-    outside = tf.where(masks, OUTSIDE_COST, 0.0)
-    costs = tf.reduce_sum(tf.where(windows, inside, outside), axis=[2, 3])
+    wanted = tf.cast(masks, tf.float32)
+    inside = tf.nn.softplus(logits) - wanted * logits
+    costs = tf.reduce_sum(tf.where(windows, inside, wanted * OUTSIDE_COST), axis=[2, 3])
 
     def gradient(upstream: Tensor) -> tuple[Tensor, None, None]:
-        error = tf.sigmoid(logits) - tf.cast(masks, tf.float32)
+        error = tf.sigmoid(logits) - wanted
         return tf.where(windows, error, 0.0) * upstream[:, :, tf.newaxis, tf.newaxis], None, None
 
     return costs, gradient
