@@ -92,6 +92,26 @@ def index_records(file: str) -> npt.NDArray[np.int64]:
     return _index(file, int(status.length), int(status.mtime_nsec))
 
 
+def read_from(file: Any, offset: Any, buffer_size: int = 256 << 10) -> Any:
+    """Read a file from one of its records on; in a graph or eagerly.
+
+    Args:
+      file: string scalar.
+      offset: int64 scalar, of the record.
+      buffer_size: bytes that are read at a time; 0: as the records need them.
+
+    Returns:
+      A dataset of string scalars, which fails at the first damaged record.
+    """
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=tf.reshape(file, [1]),
+        compression_type="",
+        buffer_size=tf.constant(buffer_size, tf.int64),
+        byte_offsets=tf.reshape(offset, [1]),
+    )
+    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+
+
 def read_at(file: Any, offset: Any) -> Any:
     """Read one record; in a graph or eagerly.
 
@@ -104,13 +124,7 @@ def read_at(file: Any, offset: Any) -> Any:
     """
 
     def read(offset: Any) -> Any:
-        variant = tf.raw_ops.TFRecordDatasetV2(
-            filenames=tf.reshape(file, [1]),
-            compression_type="",
-            buffer_size=tf.constant(0, tf.int64),
-            byte_offsets=tf.reshape(tf.maximum(offset, 0), [1]),
-        )
-        records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+        records = read_from(file, tf.maximum(offset, 0), buffer_size=0)
         return records.take(tf.cast(tf.not_equal(offset, UNREADABLE), tf.int64)).take(1).get_single_element()
 
     # The error must come out of a map: a file that cannot be opened is an error for ever of the

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from official_yolact.dataloaders import framing
@@ -15,23 +17,44 @@ _GRAPH_SEED = 87654321
 def _make_file_reader(shards: shards_lib.Shards) -> Any:
     """Make a function from the index of a file to its records: a dataset of (number, record).
 
-    At its first damaged record TensorFlow gives up a file. From there on the records are empty strings.
+    At its first damaged record TensorFlow gives up a file. From there on the records are empty strings,
+    as are those before the first that is wanted, which are not read as far as it is known where they end.
     """
     files = tf.constant(shards.files)
-    counts = tf.constant(shards.records, tf.int64)
-    firsts = tf.cumsum(counts, exclusive=True)
+    offsets = tf.constant(np.maximum(shards.offsets, 0))
+    ends = tf.cumsum(tf.constant(shards.records, tf.int64))
+    begins = tf.constant(_find_begins(shards))
 
-    def read(index: Any) -> Any:
+    def read(index: Any, wanted: Any) -> Any:
+        first, end = _get_range(ends, index)
+        wanted = tf.maximum(first, wanted)
+        is_wanted = wanted < end
+        begin = tf.where(is_wanted, begins[tf.minimum(wanted, len(begins) - 1)], end)
         # A file that cannot be opened would be an error for ever, and ignoring it a wait for ever.
-        opened = tf.data.Dataset.from_tensors(files[index]).filter(
-            lambda file: tf.strings.length(framing.read_at(file, 0)) > 0
+        opened = (
+            tf.data.Dataset.from_tensors(files[index])
+            .take(tf.cast(is_wanted, tf.int64))
+            .filter(lambda file: tf.strings.length(framing.read_at(file, 0)) > 0)
         )
-        sound = opened.flat_map(tf.data.TFRecordDataset).ignore_errors(log_warning=True)
-        missing = tf.data.Dataset.from_tensors(tf.constant(b"")).repeat()
-        numbers = tf.data.Dataset.range(firsts[index], firsts[index] + counts[index])
-        return tf.data.Dataset.zip((numbers, sound.concatenate(missing)))
+        sound = opened.flat_map(lambda file: framing.read_from(file, offsets[begin]))
+        missing = tf.data.Dataset.from_tensors(tf.constant(b""))
+        records = missing.repeat(begin - first).concatenate(sound.ignore_errors(log_warning=True))
+        return tf.data.Dataset.zip((tf.data.Dataset.range(first, end), records.concatenate(missing.repeat())))
 
     return tf.autograph.experimental.do_not_convert(read)
+
+
+def _find_begins(shards: shards_lib.Shards) -> npt.NDArray[np.int64]:
+    """Find for each record the last up to it, in its file, that reading may begin with."""
+    numbers = np.arange(shards.num_records)
+    firsts = np.repeat(np.cumsum(shards.records) - shards.records, shards.records)
+    known = np.where(shards.offsets == framing.UNREADABLE, firsts, numbers)
+    return np.maximum.accumulate(known)
+
+
+def _get_range(ends: Any, index: Any) -> tuple[Any, Any]:
+    """Give the numbers of a file's first record and of the first after it."""
+    return tf.concat([[0], ends], 0)[index], ends[index]
 
 
 def _make_mender(shards: shards_lib.Shards) -> Any:
@@ -62,7 +85,8 @@ def read_in_order(shards: shards_lib.Shards) -> Any:
       A dataset of (position int64, number int64, record string): here the number of a record, over
       all files, is its position; a damaged record is an empty string.
     """
-    records = tf.data.Dataset.range(len(shards.files)).flat_map(_make_file_reader(shards))
+    read_file = _make_file_reader(shards)
+    records = tf.data.Dataset.range(len(shards.files)).flat_map(lambda index: read_file(index, 0))
     return records.enumerate().map(_make_mender(shards))
 
 
@@ -78,8 +102,8 @@ def read_shuffled(
 
     Position p is the (p mod n)-th record of epoch p // n, n being the number of records. The order
     is a function of the seed and the epoch alone: files are shuffled, read in turn, and pass a
-    shuffle buffer. Whole epochs before the start are skipped by arithmetic, the rest of them by
-    reading past records, before anything is decoded.
+    shuffle buffer. Whole epochs before the start are skipped by arithmetic. Of the rest no file is
+    read that has given all its records, and the others from the first record that is still wanted.
 
     Args:
       shards: files and their counts.
@@ -95,8 +119,9 @@ def read_shuffled(
     """
     epoch, rest = divmod(start_position, shards.num_records)
     read_file = _make_file_reader(shards)
+    ends = tf.cumsum(tf.constant(shards.records, tf.int64))
 
-    def read_epoch(number: Any) -> Any:
+    def put_in_order(number: Any, read: Any) -> Any:
         # The global seed would otherwise be mixed in; this reaches only the function being traced.
         tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
         key = tf.stack([tf.constant(seed, tf.int64), number])
@@ -104,7 +129,7 @@ def read_shuffled(
             tf.range(len(shards.files), dtype=tf.int64), seed=key
         )
         records = tf.data.Dataset.from_tensor_slices(order).interleave(
-            read_file,
+            tf.autograph.experimental.do_not_convert(read),
             cycle_length=min(cycle_length, len(shards.files)),
             block_length=block_length,
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -113,6 +138,22 @@ def read_shuffled(
         if shuffle_buffer_size > 1:
             drawn = tf.random.stateless_uniform([], key, 0, 2**62, tf.int64)
             records = records.shuffle(shuffle_buffer_size, seed=drawn, reshuffle_each_iteration=False)
+        return records
+
+    def find_wanted() -> Any:
+        """Find the first record of each file that the epoch of the start still gives, from numbers alone."""
+        numbers = put_in_order(
+            tf.constant(epoch, tf.int64), lambda index: tf.data.Dataset.range(*_get_range(ends, index))
+        )
+        numbers = numbers.skip(rest).batch(shards.num_records).get_single_element()
+        files = tf.searchsorted(ends, numbers, side="right")
+        return tf.math.unsorted_segment_min(numbers, files, len(shards.files))
+
+    def read_epoch(number: Any) -> Any:
+        wanted = tf.zeros([len(shards.files)], tf.int64)
+        if rest:
+            wanted = tf.cond(tf.equal(number, epoch), find_wanted, lambda: wanted)
+        records = put_in_order(number, lambda index: read_file(index, wanted[index]))
         # Counted within the epoch: a worker of tf.data service may be given any of them.
         return records.enumerate(start=number * shards.num_records)
 

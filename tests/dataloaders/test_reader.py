@@ -1,9 +1,11 @@
 """Which records there are and in which order they come."""
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -109,6 +111,47 @@ def test_a_start_position_gives_the_same_records_as_reading_up_to_it(
 ) -> None:
     whole = _take(reader.read_shuffled(shards, 3, 4), start + 20)
     assert _take(reader.read_shuffled(shards, 3, 4, start_position=start), 20) == whole[start:]
+
+
+@pytest.mark.parametrize(("is_indexed", "buffer_size"), [(True, 1), (True, 6), (False, 6)])
+def test_a_start_position_gives_the_same_records_also_behind_damage(
+    write_shards: Callable[..., str], is_indexed: bool, buffer_size: int
+) -> None:
+    numbers = iter(range(100))
+    counts = (5, 0, 7, 1, 6, 3)
+    pattern = write_shards(*([str(next(numbers)).encode() * 9 for _ in range(count)] for count in counts))
+    found = shards_lib.find_shards(pattern)
+    for file, byte in ((found.files[0], found.offsets[2] + 12), (found.files[2], found.offsets[8] + 1)):
+        data = bytearray(pathlib.Path(file).read_bytes())
+        data[byte] ^= 4
+        pathlib.Path(file).write_bytes(data)
+    shards = shards_lib.find_shards(pattern)
+    if not is_indexed:
+        shards = dataclasses.replace(shards, offsets=np.full(22, framing.UNREADABLE))
+    whole = list(reader.read_shuffled(shards, 3, buffer_size, cycle_length=2).take(60).as_numpy_iterator())
+    assert sum(record == b"" for _, _, record in whole[:22]) == (2 if is_indexed else 3 + 4)
+    for start in (5, 12, 17, 21, 38):
+        rest = reader.read_shuffled(shards, 3, buffer_size, start, cycle_length=2).take(60 - start)
+        assert list(rest.as_numpy_iterator()) == whole[start:]
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_start_within_an_epoch_does_not_read_what_comes_before_it(
+    write_shards: Callable[..., str], is_indexed: bool
+) -> None:
+    shards = shards_lib.find_shards(write_shards(*[[bytes(1 << 20)] * 10] * 8))
+    if not is_indexed:
+        shards = dataclasses.replace(shards, offsets=np.full(80, framing.UNREADABLE))
+    before = _count_read_bytes()
+    ((position, _, _),) = reader.read_shuffled(shards, 3, 1, 78, cycle_length=2).take(1).as_numpy_iterator()
+    assert position == 78
+    # Two files are being read at the end of an epoch, besides the prefetched ones of the next.
+    assert _count_read_bytes() - before < (8 if is_indexed else 26) * 2**20
+
+
+def _count_read_bytes() -> int:
+    fields = dict(line.split(": ") for line in pathlib.Path("/proc/self/io").read_text().splitlines())
+    return int(fields["rchar"])
 
 
 def test_a_far_start_is_reached_at_once(shards: shards_lib.Shards) -> None:
