@@ -28,10 +28,6 @@ _IGNORED: dict[str, str] = {
     "task.name": "the task is the experiment's",
     "task.allow_image_summary": "trainer.num_pictures draws pictures",
     "task.train_data.drop_remainder": "training repeats its data, and every batch is full",
-    "runtime.per_gpu_thread_count": "TensorFlow decides by itself",
-    "runtime.gpu_thread_mode": "set TF_GPU_THREAD_MODE in the environment instead",
-    "runtime.dataset_num_private_threads": "tf.data decides by itself",
-    "runtime.num_packs": "TensorFlow decides by itself",
     "runtime.run_eagerly": "the training step is always compiled into a graph",
     "runtime.batchnorm_spatial_persistent": "set TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT=1 instead",
     "runtime.num_cores_per_replica": "a replica is one core",
@@ -63,6 +59,7 @@ def find_ignored(
         ignored[f"task.validation_data.{name}"] = "validation reads its records in order"
     if params.runtime.distribution_strategy not in ("mirrored", "multi_worker_mirrored"):
         ignored["runtime.all_reduce_alg"] = "one device reduces nothing"
+    ignored.update(_list_unused_by_devices(params.runtime))
     if not params.runtime.worker_hosts:
         ignored["runtime.task_index"] = "runtime.worker_hosts names no workers"
     if not params.task.model.mask_rescoring:
@@ -76,6 +73,20 @@ def find_ignored(
             cure = "delete the line"
             yield _warn(path, value, f"has no effect: {why}", cure)
     yield from _find_unchosen(params, default, "")
+
+
+def _list_unused_by_devices(runtime: Any) -> dict[str, str]:
+    """Give the settings of GPUs that a run does not come to, and why."""
+    ignored = {}
+    if runtime.distribution_strategy == "tpu" or runtime.num_gpus == 0:
+        ignored["runtime.gpu_thread_mode"] = ignored["runtime.per_gpu_thread_count"] = "the run uses no GPU"
+    elif not runtime.gpu_thread_mode:
+        ignored["runtime.per_gpu_thread_count"] = "runtime.gpu_thread_mode is not set"
+    if runtime.distribution_strategy != "mirrored":
+        ignored["runtime.num_packs"] = "only mirrored reduces in packs"
+    elif not runtime.all_reduce_alg:
+        ignored["runtime.num_packs"] = "runtime.all_reduce_alg is not set"
+    return ignored
 
 
 def find_unlikely(params: experiments.YolactExperiment) -> Iterator[finding.Finding]:

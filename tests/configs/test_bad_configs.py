@@ -290,7 +290,10 @@ def test_a_value_from_a_file_is_placed_there_although_an_override_came_later(tmp
 @pytest.mark.parametrize(
     ("text", "path", "rule"),
     [
-        ("runtime: {per_gpu_thread_count: 2}", "runtime.per_gpu_thread_count", "has no effect"),
+        ("runtime: {per_gpu_thread_count: 2}", "runtime.per_gpu_thread_count", "gpu_thread_mode is not set"),
+        ("runtime: {num_gpus: 0, gpu_thread_mode: gpu_private}", "runtime.gpu_thread_mode", "uses no GPU"),
+        ("runtime: {num_packs: 2}", "runtime.num_packs", "all_reduce_alg is not set"),
+        ("runtime: {distribution_strategy: multi_worker_mirrored, num_packs: 2}", "runtime.num_packs", "only mirrored"),
         ("runtime: {run_eagerly: true}", "runtime.run_eagerly", "has no effect"),
         ("runtime: {num_cores_per_replica: 2}", "runtime.num_cores_per_replica", "has no effect"),
         ("task: {train_data: {drop_remainder: true}}", "task.train_data.drop_remainder", "has no effect"),
@@ -310,6 +313,18 @@ def test_what_has_no_effect_is_a_warning_and_does_not_stop(tmp_path, text, path,
     [found] = [one for one in findings if one.path == path]
     assert rule in found.rule
     assert (found.severity, found.line) == ("warning", 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "runtime: {gpu_thread_mode: gpu_private, per_gpu_thread_count: 3}",
+        "runtime: {dataset_num_private_threads: 4}",
+        "runtime: {all_reduce_alg: hierarchical_copy, num_packs: 2}",
+    ],
+)
+def test_what_is_passed_on_to_tensorflow_is_not_said_to_have_no_effect(tmp_path, text):
+    assert examine(write(tmp_path, f"{HEAD}{text}\n"))[1] == []
 
 
 @pytest.mark.parametrize(
