@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments after the program's name; None takes those of the process.
 
     Returns:
-      Exit code: 0 done; 1 findings of a check; 2 usage or unusable input; 130 interrupted.
+      Exit code: 0 done; 1 findings of a check; 2 usage, unusable input, or a training that
+      cannot go on; 130 interrupted.
     """
     _quiet_tensorflow()
     parser = build_parser()

@@ -35,6 +35,14 @@ _EVALUATED = ("seed", "image_id", "image_info", "weight")
 _POSITION = 1  # column of `schema.Labels.seed`
 
 
+class _FiniteMean(tf_keras.metrics.Mean):
+    """The mean of what counts; NaN where nothing does, which Keras would call 0."""
+
+    def result(self) -> tf.Tensor:
+        """Divide."""
+        return self.total / self.count
+
+
 class YolactTask(base_task.Task):
     """Single-replica view of training and evaluating YOLACT."""
 
@@ -120,7 +128,7 @@ class YolactTask(base_task.Task):
         if not training:
             return []
         names = (*self._list_losses(), GRADIENT_NORM, POSITIVES, UNUSABLE)
-        return [tf_keras.metrics.Mean(name) for name in names]
+        return [_FiniteMean(name) for name in names]
 
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -214,6 +215,8 @@ class YolactController(orbit.Controller):
         self._call_train_actions(output)
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         output["steps_per_second"] = steps_per_second
+        if math.isnan(output.get("total_loss", 0.0)):
+            output.pop("training_loss")  # of no step; see the trainer
         if self._writes_lines:
             logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
         self.summary_manager.write_summaries(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -157,8 +158,10 @@ class YolactTrainer(base_trainer.Trainer):
         self._position_step = step
         num_examples = (step - before) * self.config.task.train_data.global_batch_size
         logs.update(self._measure_speed(num_examples))
-        # Model Garden's mean has a 0 for each step that was not finite.
-        logs["training_loss"] = logs[train_step.TOTAL]
+        # Model Garden's mean has a 0 for each step that was not finite. Where all were it stays: at NaN an
+        # action of Model Garden's would end the run, which is for `trainer.nonfinite` to decide.
+        if not math.isnan(logs[train_step.TOTAL]):
+            logs["training_loss"] = logs[train_step.TOTAL]
         self.verdict = self._nonfinite.update(*self.task.step.options.record.take())
         logs["nonfinite_steps"] = float(self._nonfinite.total)
         for message in (

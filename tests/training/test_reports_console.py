@@ -58,6 +58,12 @@ def test_steps_that_were_not_finite_are_named_only_where_there_were_some():
     assert "3 steps not finite" in console.format_train_line(2, 8, {**LOGS, "nonfinite_steps": 3})
 
 
+def test_a_loop_without_a_finite_step_has_no_loss():
+    line = console.format_train_line(2, 8, {**LOGS, "total_loss": float("nan"), "nonfinite_steps": 2})
+    assert line.startswith("step 2/8 | no finite loss in this loop | lr 1.25e-04 |")
+    assert "2 steps not finite" in line
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -1,5 +1,6 @@
 """`python -m official_yolact.train`: Model Garden's flags, from a process of its own."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -78,6 +79,26 @@ def test_going_back_before_there_is_a_checkpoint_is_one_message_with_the_cure(ti
     assert done.returncode == 2
     assert "written none yet: lower trainer.checkpoint_interval" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_training_that_cannot_go_on_ends_with_its_advice_and_exit_code_2(tiny_records, tmp_path):
+    overrides = f"{SMALL},task.train_data.input_path={tiny_records}/train-*"
+    done = train(
+        "--experiment=yolact_tiny_shapes",
+        f"--params_override={overrides},task.losses.mask_weight=3e38,trainer.nonfinite=stop",
+        "--mode=train",
+        f"--model_dir={tmp_path}/run",
+    )
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "official_yolact.train: error: step 1: mask_loss not finite; nothing was changed" in done.stderr
+    assert "lower the learning rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    # No step of the loop counted: the means are empty, not 0.
+    assert " | no finite loss in this loop | " in done.stderr
+    with open(tmp_path / "run" / "results.csv", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert {row[name] for name in ("total_loss", "mask_loss", "gradient_norm")} == {"nan"}
+    assert row["nonfinite_steps"] == "2"
 
 
 @pytest.mark.parametrize(

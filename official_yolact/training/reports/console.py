@@ -120,6 +120,8 @@ def format_duration(seconds: float) -> str:
 
 
 def _format_losses(logs: Mapping[str, float]) -> str:
+    if math.isnan(logs["total_loss"]):
+        return "no finite loss in this loop"
     terms = [
         f"{term.replace('_', ' ')} {format_number(logs[f'{term}_loss'])}"
         for term in _TERMS
