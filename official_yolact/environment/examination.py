@@ -27,7 +27,9 @@ def examine() -> Iterator[observation.Observation]:
     yield from machine.check_disk()
     yield from machine.check_limits()
     yield from machine.check_variables(os.environ)
-    yield from probe.check_tensorflow()
+    tpu = list(machine.check_tpu(os.environ))
+    yield from tpu
+    yield from probe.check_tensorflow(is_tpu_host=bool(tpu))
 
 
 def find_worst(observations: Sequence[observation.Observation]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import pathlib
@@ -16,6 +15,7 @@ from official_yolact.environment import observation
 
 _GIB = 2**30
 _CGROUPS = pathlib.Path("/sys/fs/cgroup")
+_TPU_VARIABLES = ("TPU_NAME", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
@@ -156,16 +156,38 @@ def _check_surprises(variables: Mapping[str, str]) -> Iterator[observation.Obser
     for name in ("XLA_FLAGS", "TF_XLA_FLAGS"):
         if variables.get(name):
             yield warn(f"{name}={variables[name]!r} changes how steps are compiled", "unset it if unintended")
-    named = [
-        name for name in ("TPU_NAME", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES") if variables.get(name)
-    ]
-    if named:
-        listed = ", ".join(f"{name}={variables[name]}" for name in named)
-        cure = "write runtime: {distribution_strategy: tpu} and see docs/tpu.md"
-        yield observation.Observation("tpu", observation.OK, f"a TPU host: {listed}", cure)
-    elif glob.glob("/dev/accel*"):
-        message = "TPU devices are there (/dev/accel*), and no TPU variable is set"
-        yield observation.Observation("tpu", observation.OK, message, "write runtime: {tpu: local}")
+
+
+def check_tpu(
+    variables: Mapping[str, str], devices: pathlib.Path = pathlib.Path("/dev")
+) -> Iterator[observation.Observation]:
+    """Say whether this is a TPU host, and which chips the system shows.
+
+    Args:
+      variables: of the environment.
+      devices: the folder of device files.
+
+    Yields:
+      An observation on a TPU host; otherwise nothing.
+    """
+    named = [f"{name}={variables[name]}" for name in _TPU_VARIABLES if variables.get(name)]
+    chips = _list_chips(devices, "accel[0-9]*")
+    if not named and not chips:
+        return
+    # Other devices that are passed through are there too: without a variable they say nothing of TPUs.
+    chips = chips or _list_chips(devices, "vfio/[0-9]*")
+    told = "; ".join(
+        [
+            ", ".join(named) or "no TPU variable is set",
+            f"{len(chips)} chips: {', '.join(chips)}" if chips else "no chip is shown in /dev",
+        ]
+    )
+    cure = "write runtime: {distribution_strategy: tpu, tpu: local} and see docs/tpu.md"
+    yield observation.Observation("tpu", observation.OK, f"a TPU host: {told}", cure)
+
+
+def _list_chips(devices: pathlib.Path, pattern: str) -> list[str]:
+    return sorted((str(path) for path in devices.glob(pattern)), key=lambda name: (len(name), name))
 
 
 def read_cpu_quota(proc: pathlib.Path = pathlib.Path("/proc"), root: pathlib.Path = _CGROUPS) -> float | None:

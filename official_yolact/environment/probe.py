@@ -59,11 +59,12 @@ print("\n" + json.dumps(found))
 _MODULES = ("tf_keras", "official", "orbit", "pycocotools.mask", "cv2", "PIL.Image")
 
 
-def check_tensorflow(timeout: float = 180.0) -> Iterator[observation.Observation]:
+def check_tensorflow(timeout: float = 180.0, is_tpu_host: bool = False) -> Iterator[observation.Observation]:
     """Import TensorFlow and what stands on it, list GPUs, and time small products of matrices.
 
     Args:
       timeout: seconds until the child process is given up.
+      is_tpu_host: what the CPU does is then of no interest.
 
     Yields:
       Observations; a single failure where TensorFlow cannot be imported.
@@ -84,16 +85,19 @@ def check_tensorflow(timeout: float = 180.0) -> Iterator[observation.Observation
         cure = "look at what the disk and the driver (nvidia-smi) do, and try again"
         yield observation.Observation("tensorflow", observation.FAIL, message, cure)
         return
-    yield from judge(done.returncode, done.stdout, done.stderr)
+    yield from judge(done.returncode, done.stdout, done.stderr, is_tpu_host)
 
 
-def judge(returncode: int, output: str, errors: str) -> Iterator[observation.Observation]:
+def judge(
+    returncode: int, output: str, errors: str, is_tpu_host: bool = False
+) -> Iterator[observation.Observation]:
     """Say what the child process found.
 
     Args:
       returncode: of the process.
       output: its standard output, whose last line is JSON.
       errors: its standard error.
+      is_tpu_host: what the CPU does is then of no interest.
     """
     try:
         found = json.loads(output.strip().splitlines()[-1])
@@ -116,8 +120,11 @@ def judge(returncode: int, output: str, errors: str) -> Iterator[observation.Obs
             message = f"{module} cannot be imported: {_first_line(failed[module])}"
             cure = "pip install -c constraints.txt . in a fresh environment"
             yield observation.Observation("packages", observation.FAIL, message, cure)
-    yield from _judge_gpus(found, bool(tensorflow["cuda"]))
-    yield from _judge_precision(found)
+    if is_tpu_host and not found.get("gpus"):
+        yield observation.Observation("precision", observation.OK, "use bfloat16, in which a TPU multiplies")
+    else:
+        yield from _judge_gpus(found, bool(tensorflow["cuda"]))
+        yield from _judge_precision(found)
     yield _judge_tensorboard(failed.get("tensorboard"))
 
 

@@ -209,6 +209,46 @@ def test_usual_variables_are_no_surprise(variables):
     assert told(machine.check_variables(variables)) == []
 
 
+def make_devices(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("variables", "names", "told"),
+    [
+        ({"TPU_NAME": "mine"}, ["accel1", "accel0"], "TPU_NAME=mine; 2 chips: {0}/accel0, {0}/accel1"),
+        ({}, ["accel0"], "no TPU variable is set; 1 chips: {0}/accel0"),
+        ({"TPU_ACCELERATOR_TYPE": "v5e-4"}, ["vfio/0", "vfio/10", "vfio/2", "vfio/vfio"], "3 chips: {0}/vfio/0, {0}/vfio/2, {0}/vfio/10"),
+        ({"TPU_NAME": "mine"}, [], "TPU_NAME=mine; no chip is shown in /dev"),
+    ],
+)  # fmt: skip
+def test_the_chips_of_a_tpu_host_are_listed(variables, names, told, tmp_path):
+    [found] = machine.check_tpu(variables, make_devices(tmp_path, *names))
+    assert (found.topic, found.status) == ("tpu", observation.OK)
+    assert told.format(tmp_path) in found.message
+    assert "distribution_strategy: tpu" in found.cure
+
+
+def test_other_machines_are_no_tpu_hosts(tmp_path):
+    # The devices of a virtual machine's graphics card and of a laptop's own accelerator.
+    assert list(machine.check_tpu({}, make_devices(tmp_path, "vfio/3", "accel/accel0"))) == []
+
+
+def test_on_a_tpu_host_nothing_is_said_of_the_cpu():
+    found = {
+        "errors": {},
+        "tensorflow": {"version": "2.20.0", "path": "/x/tensorflow/__init__.py", "cuda": False},
+        "gpus": [],
+        "gflops": {"float32": 400.0, "bfloat16": 9.0},
+    }
+    listed = list(probe.judge(0, json.dumps(found), "", is_tpu_host=True))
+    assert [one.topic for one in listed] == ["tensorflow", "precision", "tensorboard"]
+    assert "use bfloat16" in listed[1].message
+
+
 def run_fake(folder, monkeypatch, program, timeout=30.0):
     (folder / "tensorflow").mkdir()
     (folder / "tensorflow" / "__init__.py").write_text(program)
