@@ -192,6 +192,14 @@ def test_the_first_batch_is_drawn_once_without_unusable_examples(params, tmp_pat
     assert image_tags(tmp_path / "pictures") == [("training_batch", 0)]
 
 
+def test_a_run_that_goes_on_leaves_the_picture_of_its_first_batch(params, tmp_path):
+    trainer = make_trainer()
+    trainer.loop_start = 8
+    train_actions, _ = reports.build_actions(params, trainer, str(tmp_path))
+    finish_loops(train_actions, 1)
+    assert not (tmp_path / "pictures").exists()
+
+
 def test_the_same_images_are_drawn_after_each_evaluation_truth_left_and_found_right(params, tmp_path):
     trainer = make_trainer()
     train_actions, eval_actions = reports.build_actions(params, trainer, str(tmp_path))

@@ -40,7 +40,7 @@ _KEPT = (
 
 
 class Pictures:
-    """Draws a training batch once, and the same validation images after each evaluation.
+    """Draws the first training batch, and the same validation images after each evaluation.
 
     The detections are those that the evaluation measured, taken as they pass by: drawing them costs
     no step of the network, and shows the averaged weights where these are evaluated.
@@ -59,7 +59,12 @@ class Pictures:
         self._photos: dict[int, tuple[visualization.Picture, comparisons.Instances]] = {}
 
     def draw_training_batch(self) -> None:
-        """Draw up to 16 examples of the first batch as the network sees them, as one sheet."""
+        """Draw up to 16 examples of the first batch as the network sees them, as one sheet.
+
+        A run that goes on has another batch first, and the picture of the first one already.
+        """
+        if self._trainer.loop_start > 0:
+            return
         names = self._load_names(self._task.train_data)
         strategy = self._trainer.strategy
         drawn: list[visualization.Picture] = []
