@@ -70,6 +70,11 @@ class UnusableRecords:
             self._counts[int(number)] += 1
         return number
 
+    @property
+    def count(self) -> int:
+        """Different records found since they were last taken."""
+        return len(self._counts)
+
     def take(self, num_classes: int, max_count: int = 200) -> list[Fault]:
         """Say what is wrong with the records found since the last call; each comes once.
 

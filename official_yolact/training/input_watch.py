@@ -30,6 +30,7 @@ class InputWatch:
         timeout: float,
         diagnose: Callable[[], str],
         end: Callable[[int], None] = files.end_process,
+        kind: str = "training",
     ):
         """Start watching.
 
@@ -37,10 +38,12 @@ class InputWatch:
           timeout: seconds; 0: never.
           diagnose: says what stands still; called in the watching thread.
           end: ends the process.
+          kind: of batches, for messages.
         """
         self._timeout = timeout
         self._diagnose = diagnose
         self._end = end
+        self._kind = kind
         self._since: float | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -91,15 +94,16 @@ class InputWatch:
 
     def _end_run(self, waited: float) -> None:
         logging.error(
-            "no training batch for %.0f s: ending the run. What is saved stays; give the same command again "
-            "to go on",
+            "no %s batch for %.0f s: ending the run. What is saved stays; give the same command again to go "
+            "on",
+            self._kind,
             waited,
         )
         _flush()
         self._end(EXIT_CODE)
 
     def _report(self, waited: float) -> None:
-        logging.error("no training batch for %.0f s (trainer.input_timeout)", waited)
+        logging.error("no %s batch for %.0f s (trainer.input_timeout)", self._kind, waited)
         try:
             logging.error("the input stands still: %s", self._diagnose())
         except Exception as error:  # the diagnosis must not hide that there is something to diagnose

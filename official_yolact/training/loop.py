@@ -33,6 +33,7 @@ class TrainLoop:
         strategy: tf.distribute.Strategy,
         stop: stopping.StopSignals,
         watch: input_watch.InputWatch | None = None,
+        ends_early: Callable[[], bool] = lambda: False,
     ):
         """Take the step.
 
@@ -41,11 +42,13 @@ class TrainLoop:
           strategy: that the step runs under.
           stop: says when to leave the loop.
           watch: is told of the waiting for batches.
+          ends_early: asked after each step whether to leave the loop, not the run.
         """
         self._step = step
         self._strategy = strategy
         self._stop = stop
         self._watch = watch
+        self._ends_early = ends_early
         self._devices = [name for name in strategies.list_devices(strategy) if "GPU" in name.upper()]
         self._agree = agreement.make_agreement(strategy)
         self._is_compiled = False
@@ -69,7 +72,7 @@ class TrainLoop:
             wait_seconds = time.monotonic() - begin
             self._run_step(inputs)
             steps.append((time.monotonic() - begin, wait_seconds))
-            if self._agree(self._stop.is_requested):
+            if self._agree(self._stop.is_requested or self._ends_early()):
                 break
         timed = steps[first_timed:]
         self.times = (len(timed), sum(step[0] for step in timed), sum(step[1] for step in timed))

@@ -10,7 +10,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+import orbit
 from official.core import base_trainer
+from official_yolact.configs import yolact as configs
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import fault_record
 from official_yolact.tasks import train_step
@@ -96,17 +98,40 @@ class YolactTrainer(base_trainer.Trainer):
         if loop.is_tpu(self.strategy):
             built: Callable[[Any, Any], Any] = super().create_train_loop_fn()
             return built
-        data = self.config.task.train_data
-        watch = input_watch.InputWatch(
-            self.config.trainer.input_timeout,
-            input_stage.InputStage(data, lambda: self.task.build_inputs(data)).describe,
-        )
         # Nothing in a step is Python control flow on tensors: autograph would only make tracing slower.
         step = self._step_on
         if self.config.trainer.train_tf_function:
             step = tf.function(step, autograph=False)
-        self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch)
+        watch = self._watch("training", self.config.task.train_data)
+        self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch, self._has_too_many_faults)
         return self._loop
+
+    def create_eval_loop_fn(self, has_state: bool) -> Callable[..., Any]:
+        """Build the loop over evaluation steps; but on a TPU the waiting for their batches is watched."""
+        if loop.is_tpu(self.strategy) or self._eval_options.use_tf_while_loop:
+            built: Callable[..., Any] = super().create_eval_loop_fn(has_state)
+            return built
+        watch = self._watch("validation", self.config.task.validation_data)
+        step = self._eval_step_on
+        if self._eval_options.use_tf_function:
+            step = tf.function(step, autograph=False)
+
+        def fetch_and_step(iterator: Any) -> Any:
+            with watch.waiting():
+                inputs = next(iterator)
+            return step(inputs)
+
+        fetching: Callable[..., Any] = orbit.utils.create_loop_fn(fetch_and_step)
+        return fetching
+
+    def _watch(self, kind: str, data: configs.DataConfig) -> input_watch.InputWatch:
+        stage = input_stage.InputStage(data, lambda: self.task.build_inputs(data))
+        return input_watch.InputWatch(self.config.trainer.input_timeout, stage.describe, kind=kind)
+
+    def _has_too_many_faults(self) -> bool:
+        """Tell whether the records found unusable in this loop are above the limit of the whole data."""
+        found = self.task.unusable[True]
+        return bool(found.count > self.config.task.train_data.max_bad_fraction * found.num_records)
 
     def distribute_dataset(self, dataset_or_fn: Any, *args: Any, **kwargs: Any) -> Any:
         """Distribute the batches of a dataset function, made by threads of their own if so configured."""
@@ -117,6 +142,9 @@ class YolactTrainer(base_trainer.Trainer):
 
     def _step_on(self, inputs: Any) -> None:
         self.train_step(iter((inputs,)))
+
+    def _eval_step_on(self, inputs: Any) -> Any:
+        return self.eval_step(iter((inputs,)))
 
     def move_to_step(self, step: int) -> None:
         """Make the next batch the one of a step, as after a restart or a recovery.
@@ -137,6 +165,15 @@ class YolactTrainer(base_trainer.Trainer):
         """
         with out_of_memory.explaining(self.config, self.strategy.num_replicas_in_sync):
             return super().train(num_steps)
+
+    def evaluate(self, num_steps: Any) -> Any:
+        """Evaluate.
+
+        Raises:
+          OutOfMemoryError: a step does not fit into the memory.
+        """
+        with out_of_memory.explaining(self.config, self.strategy.num_replicas_in_sync, evaluates=True):
+            return super().evaluate(num_steps)
 
     def train_loop_begin(self) -> None:
         """Move the data to the global step when a restart or a recovery has moved the step."""

@@ -173,20 +173,22 @@ def hang(self, record, position):
         return parse(self, tf.identity(record), position)
 
 yolact_input.Parser.parse = hang
-run.run(loading.load_experiment("yolact_tiny_shapes", [], sys.argv[2:]), "train", sys.argv[1])
+run.run(loading.load_experiment("yolact_tiny_shapes", [], sys.argv[3:]), sys.argv[2], sys.argv[1])
 """
 
 
 @pytest.mark.slow
-def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(tiny_records, tmp_path):
+@pytest.mark.parametrize(("mode", "kind"), [("train", "training"), ("eval", "validation")])
+def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(mode, kind, tiny_records, tmp_path):
     overrides = [
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord",
+        f"task.validation_data.input_path={tiny_records}/val-*.tfrecord",
         "task.train_data.global_batch_size=2,trainer.train_steps=2",
         small_network.TERMS,
         "trainer.input_timeout=3,runtime.distribution_strategy=one_device",
     ]
     done = subprocess.run(
-        [sys.executable, "-c", HANG, str(tmp_path), *overrides],
+        [sys.executable, "-c", HANG, str(tmp_path), mode, *overrides],
         capture_output=True,
         text=True,
         check=False,
@@ -194,7 +196,7 @@ def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(tiny_records,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 2, done.stderr[-3000:]
-    assert "no training batch for" in done.stderr
+    assert f"no {kind} batch for" in done.stderr
     assert "the input stands still: decoding or augmenting: all 1 files can be read" in done.stderr
-    assert "input watch" in done.stderr or "in _fetch" in done.stderr
+    assert "in _fetch" in done.stderr or "in fetch_and_step" in done.stderr
     assert "ending the run" in done.stderr

@@ -55,6 +55,19 @@ def test_the_loop_ends_after_the_step_in_which_a_signal_came():
     assert done == [0, 1, 2]
 
 
+def test_the_loop_ends_after_the_step_that_makes_going_on_useless():
+    stop, done = stopping.StopSignals(), []
+    run_steps = loop.TrainLoop(
+        lambda batch: done.append(int(batch)),
+        tf.distribute.get_strategy(),
+        stop,
+        ends_early=lambda: len(done) == 3,
+    )
+    run_steps(batches(), 100)
+    assert done == [0, 1, 2]
+    assert not stop.is_requested
+
+
 def test_waiting_is_told_from_computing_and_the_first_step_is_not_timed():
     pauses = iter([0.5, *[0.02] * 10])
     run_steps = loop.TrainLoop(

@@ -52,6 +52,22 @@ def test_of_one_image_no_smaller_batch_is_proposed():
     assert "task.model.input_size" in text
 
 
+def test_of_an_evaluation_its_own_batch_is_named():
+    params = load("task.validation_data.global_batch_size=6,runtime.mixed_precision_dtype=float32")
+    error = tf.errors.ResourceExhaustedError(None, None, GPU)
+    with (
+        pytest.raises(out_of_memory.OutOfMemoryError) as caught,
+        out_of_memory.explaining(params, 2, evaluates=True),
+    ):
+        raise error
+    text = str(caught.value)
+    assert "in an evaluation step with 3 images of" in text
+    assert "task.validation_data.global_batch_size=4, or less" in text
+    assert "mixed_precision_dtype=bfloat16" in text
+    assert "train_data" not in text
+    assert "freeze" not in text
+
+
 def test_a_full_disk_is_not_taken_for_memory():
     error = tf.errors.ResourceExhaustedError(None, None, "/run/ckpt-4_temp; No space left on device")
     with pytest.raises(tf.errors.ResourceExhaustedError), out_of_memory.explaining(load(), 1):

@@ -4,6 +4,7 @@ import glob
 import json
 import logging
 import os
+import re
 import shutil
 
 import numpy as np
@@ -144,7 +145,12 @@ def test_a_damaged_record_ends_the_training_with_its_name_or_is_borne(tiny_recor
     content = bytearray(shard.read_bytes())
     content[200] ^= 1  # in the payload of the first record
     shard.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"(?s)max_bad_fraction.*{shard.name}: record 0: record damaged"):
-        run.run(small(data), "train", str(tmp_path / "first"))
+    intervals = [f"trainer.{name}=500" for name in ("train_steps", "steps_per_loop", "summary_interval")]
+    found = rf"(?s)of (\d+) records .*max_bad_fraction.*{shard.name}: record 0: record damaged"
+    params = small(data, "trainer.checkpoint_interval=500", *intervals)
+    with pytest.raises(ValueError, match=found) as caught:
+        run.run(params, "train", str(tmp_path / "first"))
+    # Within the first epoch or two, long before the end of the loop.
+    assert int(re.search(found, str(caught.value))[1]) < 100
     run.run(small(data, "task.train_data.max_bad_fraction=1.0"), "train", str(tmp_path / "second"))
     assert tf.train.latest_checkpoint(str(tmp_path / "second")).endswith("ckpt-8")
