@@ -3,9 +3,11 @@
 import pytest
 import tensorflow as tf
 
+import orbit
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.training import out_of_memory
+from official_yolact.training import trainer
 
 GPU = "OOM when allocating tensor with shape[8,256,138,138] and type float on /device:GPU:0 by allocator GPU"
 XLA = "Out of memory while trying to allocate 7.5GiB.\n"
@@ -66,6 +68,17 @@ def test_of_an_evaluation_its_own_batch_is_named():
     assert "mixed_precision_dtype=bfloat16" in text
     assert "train_data" not in text
     assert "freeze" not in text
+
+
+def test_the_trainer_explains_evaluations_too(monkeypatch):
+    def exhaust(self, num_steps):
+        raise tf.errors.ResourceExhaustedError(None, None, GPU)
+
+    monkeypatch.setattr(orbit.StandardEvaluator, "evaluate", exhaust)
+    built = object.__new__(trainer.YolactTrainer)
+    built._config, built._strategy = load(), tf.distribute.get_strategy()
+    with pytest.raises(out_of_memory.OutOfMemoryError, match="in an evaluation step"):
+        built.evaluate(1)
 
 
 def test_a_full_disk_is_not_taken_for_memory():
