@@ -216,7 +216,7 @@ class YolactController(orbit.Controller):
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         output["steps_per_second"] = steps_per_second
         if math.isnan(output.get("total_loss", 0.0)):
-            output.pop("training_loss")  # of no step; see the trainer
+            output.pop("training_loss", None)  # of no step; see the trainer
         if self._writes_lines:
             logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
         self.summary_manager.write_summaries(output)

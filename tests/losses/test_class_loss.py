@@ -84,38 +84,23 @@ def test_logits_far_apart_stay_finite():
     assert np.isfinite(tape.gradient(total, logits)).all()
 
 
-def draw_logits():
-    """Logits of anchors that are unsure, sure, and sure beyond what a float can say; right and wrong."""
+@pytest.mark.parametrize("jit", [False, True])
+def test_hardness_equals_that_in_float64_from_unsure_to_beyond_what_a_float_can_say(jit):
     rng = np.random.default_rng(14)
     logits = rng.normal(size=(3, 40, 7)) * np.array([1.0, 20.0, 300.0])[:, np.newaxis, np.newaxis]
-    return logits.astype(np.float32), rng.integers(0, 7, (3, 40)).astype(np.int32)
-
-
-@pytest.mark.parametrize("jit", [False, True])
-def test_entropy_and_its_gradient_equal_those_in_float64(jit):
-    logits, class_ids = draw_logits()
-    weight = np.random.default_rng(15).normal(size=class_ids.shape).astype(np.float32)
-
-    @tf.function(jit_compile=jit)
-    def differentiate(values):
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            entropy = class_loss.compute_entropy(values, class_ids)
-        return entropy, tape.gradient(entropy, values, weight)
-
-    entropy, gradient = differentiate(tf.constant(logits))
+    logits = logits.astype(np.float32)
     exact = logits.astype(np.float64)
-    log_sum = np.logaddexp.reduce(exact, axis=-1)
-    wanted = np.eye(7)[class_ids]
-    np.testing.assert_allclose(entropy, log_sum - (exact * wanted).sum(-1), rtol=1e-6, atol=1e-6)
-    expected = (np.exp(exact - log_sum[..., np.newaxis]) - wanted) * weight[..., np.newaxis]
-    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+    expected = np.logaddexp.reduce(exact, axis=-1) - exact[..., 0]
+    hardness = tf.function(class_loss.measure_hardness, jit_compile=jit)(logits).numpy()
+    np.testing.assert_allclose(hardness, expected, rtol=1e-6, atol=1e-6)
+    assert (hardness >= 0).all()
 
 
-def test_a_logit_that_is_not_finite_is_not_lost():
-    logits, class_ids = draw_logits()
-    for value in (np.nan, np.inf):
-        logits[1, 2, 3] = value
-        entropy = class_loss.compute_entropy(tf.constant(logits), tf.constant(class_ids)).numpy()
-        assert not np.isfinite(entropy[1, 2])
-        assert np.isfinite(np.delete(entropy, 2, axis=1)).all()
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_positive_that_is_not_finite_is_not_lost(value):
+    logits = np.zeros((1, 300, 4), np.float32)
+    logits[0, 7, 2] = value
+    class_ids = np.zeros((1, 300), np.int32)
+    class_ids[0, 7] = 1
+    total = class_loss.sum_class_loss(tf.constant(logits), tf.constant(class_ids), configs.Losses())
+    assert not np.isfinite(total)
