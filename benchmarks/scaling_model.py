@@ -20,8 +20,14 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-INPUT_MS = 7.9
-"""Of one core for a 640x480 photo with 7 instances, as docs/scaling.md states it."""
+INPUT_MS = 10.0
+"""Of one core for a 640x480 photo with 7 instances, the slowest that docs/data.md states."""
+
+READ_MS = 0.14
+"""Of one core for a record that only passes by; a host reads those of all hosts."""
+
+RECORD_MB = 0.16
+"""COCO's 118,287 training images take 19 GB."""
 
 PAPER_STEPS, PAPER_BATCH, PAPER_RATE = 800_000, 8, 1e-3
 # Forward once, and backward once by the inputs and once by the weights; 2 operations each.
@@ -115,7 +121,9 @@ class Prediction(NamedTuple):
       steps: of the paper's 6.4 million images.
       compute_ms: of a step.
       reduce_ms: of a step, after the computing.
-      input_ms: of a step, beside the computing: what a host needs for its share of the batch.
+      input_ms: of a step, beside the computing: what a host needs for its share of the batch, and to
+        read past the others'.
+      read_mb: 10^6 bytes a second that each host reads.
       images_per_second: of all accelerators.
       hours: for the paper's 6.4 million images, evaluation left out.
       of_linear: share of the throughput that as many accelerators would have alone.
@@ -132,6 +140,7 @@ class Prediction(NamedTuple):
     compute_ms: float
     reduce_ms: float
     input_ms: float
+    read_mb: float
     images_per_second: float
     hours: float
     of_linear: float
@@ -186,6 +195,7 @@ def predict(
     images_each: int,
     input_ms: float,
     step_time: StepTime | None = None,
+    read_ms: float = READ_MS,
 ) -> Prediction:
     """Predict one layout.
 
@@ -196,6 +206,7 @@ def predict(
       images_each: of each accelerator in a step.
       input_ms: of one core for one image.
       step_time: as measured; None takes peak and efficiency.
+      read_ms: of one core for a record of another host.
 
     Returns:
       The row.
@@ -205,7 +216,9 @@ def predict(
     time = step_time or assume_step_time(network, machine)
     compute = time.fixed_ms + images_each * time.image_ms
     reduce = time_all_reduce(network, machine, accelerators)
-    feed = batch / hosts * input_ms / machine.cores
+    share = batch / hosts
+    core_ms = share * input_ms + (batch - share) * read_ms
+    feed = core_ms / machine.cores
     rate = 1e3 * batch / max(compute + reduce, feed)
     busy = "compute" if compute >= reduce else "all-reduce"
     return Prediction(
@@ -218,10 +231,11 @@ def predict(
         compute_ms=compute,
         reduce_ms=reduce,
         input_ms=feed,
+        read_mb=rate * RECORD_MB,
         images_per_second=rate,
         hours=PAPER_STEPS * PAPER_BATCH / rate / 3600 if rate else math.inf,
         of_linear=rate * compute / (1e3 * batch),
-        cores_needed=batch / hosts * input_ms / (compute + reduce),
+        cores_needed=core_ms / (compute + reduce),
         bottleneck="input" if feed > compute + reduce else busy,
     )
 
@@ -303,14 +317,14 @@ def format_table(rows: list[Prediction]) -> str:
     """Write the rows as a Markdown table."""
     lines = [
         "| accelerators | hosts | batch | learning rate | steps | compute, ms | all-reduce, ms | input, ms "
-        "| images/s | of linear | hours | cores a host needs | bottleneck |",
-        "|" + "---|" * 13,
+        "| each host reads, MB/s | images/s | of linear | hours | cores a host needs | bottleneck |",
+        "|" + "---|" * 14,
     ]
     for row in rows:
         lines.append(
             f"| {row.accelerators} × {row.machine} | {row.hosts} | {row.batch} | {row.learning_rate:g} "
             f"| {row.steps:,} | {row.compute_ms:.0f} | {row.reduce_ms:.1f} | {row.input_ms:.1f} "
-            f"| {row.images_per_second:,.0f} | {row.of_linear:.0%} | {row.hours:.3g} "
+            f"| {row.read_mb:,.0f} | {row.images_per_second:,.0f} | {row.of_linear:.0%} | {row.hours:.3g} "
             f"| {row.cores_needed:.1f} | {row.bottleneck} |"
         )
     return "\n".join(lines)

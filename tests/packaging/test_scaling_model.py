@@ -57,7 +57,9 @@ def test_between_hosts_the_slower_link_counts_and_each_host_feeds_its_share(
     row = scaling.predict(network, machine, 8, 8, input_ms=5.0)
     assert row.hosts == 2
     assert row.reduce_ms == pytest.approx(1e3 * 2 * 7 / 8 / 5 + 1.0)
-    assert row.input_ms == pytest.approx(16.0)
+    # Each reads the 32 records of the other too, at 0.14 ms.
+    assert row.input_ms == pytest.approx((32 * 5.0 + 32 * 0.14) / 10)
+    assert row.read_mb == pytest.approx(row.images_per_second * 0.16)
     assert scaling.predict(network, machine._replace(remote_gb=99.0), 8, 8, 5.0).reduce_ms == pytest.approx(
         1e3 * 2 * 7 / 8 / 10 + 1.0
     )
@@ -75,7 +77,7 @@ def test_with_infinite_bandwidth_and_free_input_throughput_is_linear(
     scaling: Any, network: Any, machine: Any, accelerators: int
 ) -> None:
     ideal = machine._replace(local_gb=math.inf, remote_gb=math.inf, latency_us=0.0)
-    row = scaling.predict(network, ideal, accelerators, 8, input_ms=0.0)
+    row = scaling.predict(network, ideal, accelerators, 8, input_ms=0.0, read_ms=0.0)
     assert row.images_per_second == pytest.approx(1000.0 * accelerators)
     assert (row.of_linear, row.bottleneck) == (pytest.approx(1.0), "compute")
 
@@ -85,8 +87,10 @@ def test_immensely_fast_accelerators_wait_for_the_input(
     scaling: Any, network: Any, machine: Any, accelerators: int
 ) -> None:
     endless = machine._replace(peak_tflops=1e12, local_gb=math.inf, remote_gb=math.inf, latency_us=0.0)
-    row = scaling.predict(network, endless, accelerators, 8, input_ms=5.0)
+    row = scaling.predict(network, endless, accelerators, 8, input_ms=5.0, read_ms=0.0)
     assert row.images_per_second == pytest.approx(2000.0 * row.hosts)
+    passing = scaling.predict(network, endless, accelerators, 8, input_ms=5.0, read_ms=0.5)
+    assert passing.images_per_second == pytest.approx(1e4 * row.hosts / (5.0 + 0.5 * (row.hosts - 1)))
     assert row.bottleneck == "input"
 
 
@@ -156,7 +160,7 @@ def _read_rows(text: str) -> list[list[str]]:
     return [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
-        if line.startswith("| ") and line.count("|") == 14
+        if line.startswith("| ") and line.count("|") == 15
     ]
 
 
