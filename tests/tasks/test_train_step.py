@@ -19,7 +19,7 @@ def run_program(name, environment, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("kind", ["frozen", "synchronised", "synchronised_in_parts"])
+@pytest.mark.parametrize("kind", ["frozen", "bfloat16", "synchronised", "synchronised_in_parts"])
 def test_replicas_and_parts_give_the_losses_and_gradients_of_one(kind, tiny_records, helper_environment):
     run_program("equal_steps.py", helper_environment, tiny_records, kind)
 
