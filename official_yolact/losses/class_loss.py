@@ -47,7 +47,7 @@ def measure_hardness(logits: Tensor) -> Tensor:
     Returns:
       float32 [B, A], at least 0.
     """
-    # The largest probability is exp(0) / sum(exp(logit - largest)). Thrice as fast as a logsumexp.
+    # The largest probability is exp(0) / sum(exp(logit - largest)). A fifth faster than a logsumexp.
     largest = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     return tf.reduce_max(logits, axis=-1) - logits[..., 0] - tf.math.log(largest)
 
