@@ -12,6 +12,10 @@ import tf_keras
 from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import scan
+from official_yolact.checkpoints import sidecar
+from official_yolact.configs import architecture
+from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
@@ -36,8 +40,9 @@ def load(
 
     Raises:
       OSError: the directory, its params.yaml, categories.json or checkpoint is missing.
-      ValueError: one of them is malformed, or they do not fit one another; a field to change does
-        not exist, or its value is out of range.
+      ValueError: one of them is malformed, or they do not fit one another; params.yaml states another
+        architecture than the record of the checkpoint; a field to change does not exist, or its value
+        is out of range.
     """
     from official_yolact import registry_imports  # noqa: F401, PLC0415  registers backbones and experiments
 
@@ -45,7 +50,8 @@ def load(
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
-    config = _load_config(params_file, detection_generator or {})
+    params = _load_params(params_file, detection_generator or {})
+    config = params.task.model
     if categories.num_classes != config.num_classes:
         raise ValueError(
             f"{directory}: {categories_lib.FILE_NAME} has {len(categories.ids)} categories, but in "
@@ -53,14 +59,40 @@ def load(
             "they belong to different models"
         )
     checkpoint = model_dir.find_checkpoint(name)
+    _refuse_edited(params.as_dict(), params_file, checkpoint)
     model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
     return predictor.Predictor(model, config, categories, batch_size)
 
 
-def _load_config(params_file: str, detection_generator: Mapping[str, Any]) -> configs.YolactModel:
+def _load_params(params_file: str, detection_generator: Mapping[str, Any]) -> experiments.YolactExperiment:
     changes = json.dumps({"task": {"model": {"detection_generator": dict(detection_generator)}}})
-    return loading.load_experiment(None, [params_file], [changes]).task.model
+    return loading.load_experiment(None, [params_file], [changes])
+
+
+def _refuse_edited(params: Mapping[str, Any], params_file: str, checkpoint: str) -> None:
+    """Refuse a params.yaml that was edited since the weights were written; raises ValueError.
+
+    Weights fit any anchors of the same number: the network would predict in silence, and wrongly.
+    """
+    prefix, stored = _find_identity(checkpoint, os.path.dirname(params_file))
+    changes = architecture.find_changes(stored, params)
+    if changes:
+        listed = "; ".join(f"{key} is {now!r}, but was {old!r}" for key, (old, now) in changes.items())
+        raise ValueError(
+            f"{params_file}: was edited since the weights were written: {listed} (in {prefix}"
+            f"{sidecar.ENDING}). Set it back: the weights mean nothing with another value"
+        )
+
+
+def _find_identity(checkpoint: str, directory: str) -> tuple[str, Mapping[str, Any]]:
+    """Find the record of the architecture: the checkpoint's own, else that of another of the run."""
+    others = [found.prefix for found in scan.find_checkpoints(directory, "ckpt")]
+    for prefix in (checkpoint, *others):
+        record = sidecar.read(prefix)
+        if record is not None and record.identity:
+            return prefix, record.identity
+    return checkpoint, {}
 
 
 def _build_in_float32(config: configs.YolactModel) -> Any:

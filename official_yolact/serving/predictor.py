@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ from official_yolact.modeling import factory
 from official_yolact.ops import masks as mask_ops
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
+from official_yolact.serving import arguments
 from official_yolact.serving import detections as detections_lib
 from official_yolact.serving import images as image_files
 
@@ -30,6 +31,9 @@ class Predictor:
 
     Pictures pass through the preprocessing, the detection generator and the upsampling of masks
     that evaluation in training uses.
+
+    Threads may call one Predictor at the same time, and get what they would get one after another.
+    It cannot be pickled: each process loads the model itself. `Detections` can.
 
     Attributes:
       config: the model section of the experiment.
@@ -54,15 +58,15 @@ class Predictor:
           batch_size: pictures that pass the network at once.
 
         Raises:
-          ValueError: categories and classes differ in number.
+          TypeError: `batch_size` is no whole number.
+          ValueError: categories and classes differ in number; `batch_size` is below 1.
         """
+        batch_size = arguments.check_count("batch_size", batch_size)
         if categories.num_classes != config.num_classes:
             raise ValueError(
                 f"the model has {config.num_classes - 1} classes without background, but there are "
                 f"{len(categories.ids)} categories: use the categories.json that belongs to the model"
             )
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}: expected at least 1")
         self.config = config
         self.categories = categories
         self.batch_size = batch_size
@@ -113,11 +117,14 @@ class Predictor:
 
         Raises:
           OSError: a file cannot be opened.
-          ValueError: a file is no picture, or too large.
+          TypeError: an argument is of another type.
+          ValueError: a file is no picture, or too large; a number is out of its range.
         """
+        score_threshold = arguments.check_score_threshold(score_threshold)
+        max_detections = arguments.check_count("max_detections", max_detections)
         if isinstance(source, str | os.PathLike | bytes | np.ndarray):
             return self([source], score_threshold, max_detections)[0]
-        images = [image_files.read_image(one) for one in source]
+        images = [image_files.read_image(one) for one in arguments.check_sources(source)]
         rows = (row for batch in self.detect(images) for row in batch)
         return [
             self._finish(image, row, score_threshold, max_detections)
@@ -132,8 +139,13 @@ class Predictor:
 
         Returns:
           The raw outputs of `schema.RawOutputs`.
+
+        Raises:
+          TypeError: no floating point numbers.
+          ValueError: another rank or size, no image, or values that are not finite.
         """
-        outputs = self._raw(tf.convert_to_tensor(images, tf.float32))
+        checked = arguments.check_network_inputs(images, self.config.input_size)
+        outputs = self._raw(tf.constant(checked))
         return {name: value.numpy() for name, value in outputs.items()}
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Iterator[list[dict[str, NDArray[Any]]]]:
@@ -159,6 +171,12 @@ class Predictor:
                 {"image_info": info[index], **{name: value[index] for name, value in arrays.items()}}
                 for index in range(len(part))
             ]
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a compiled network belongs to its process."""
+        raise TypeError(
+            "a Predictor cannot be pickled or copied: call official_yolact.load(DIRECTORY) in each process"
+        )
 
     def _preprocess_image(self, image: Tensor) -> Tensor:
         normalization = self.config.normalization

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-FREEZE_BN = "task.model.freeze_bn"
-_MODEL = "task.model."
-# What follows the network, or only its first values.
-_MAY_CHANGE = ("task.model.detection_generator.", "task.model.class_prior")
+from official_yolact.configs import architecture
+
 _BATCH = "task.train_data.global_batch_size"
 _ORDER = ("task.seed", "task.train_data.input_path", "task.train_data.shuffle_buffer_size")
 _SCHEDULE = ("trainer.train_steps", "trainer.optimizer_config.", "schedule_batch_size")
@@ -29,18 +26,8 @@ def compare(start: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
     Returns:
       Key path to old and new value.
     """
-    old, new = flatten(start), flatten(now)
+    old, new = architecture.flatten(start), architecture.flatten(now)
     return {key: (old[key], new[key]) for key in new if key in old and old[key] != new[key]}
-
-
-def architecture(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the keys that may not change while a run goes on, with their values."""
-    return {key: value for key, value in flatten(config).items() if is_architecture(key)}
-
-
-def is_architecture(key: str) -> bool:
-    """Tell whether a key decides which variables there are, or what they mean."""
-    return key.startswith(_MODEL) and not key.startswith(_MAY_CHANGE)
 
 
 def refuse_other_architecture(model_dir: str, changes: Changes) -> None:
@@ -53,7 +40,11 @@ def refuse_other_architecture(model_dir: str, changes: Changes) -> None:
     Raises:
       ValueError: names each key, what it was and what it is.
     """
-    refused = [f"{key}: {old!r} -> {new!r}" for key, (old, new) in changes.items() if is_architecture(key)]
+    refused = [
+        f"{key}: {old!r} -> {new!r}"
+        for key, (old, new) in changes.items()
+        if architecture.is_architecture(key)
+    ]
     if refused:
         raise ValueError(
             f"{model_dir}: the run began with another architecture: {some(refused)}. Set it back (see "
@@ -80,17 +71,6 @@ def describe(changes: Changes, step: int) -> list[str]:
 def some(items: list[str]) -> str:
     """Join a few of many."""
     return "; ".join(items[:6]) + (f"; and {len(items) - 6} more" if len(items) > 6 else "")
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give key paths and JSON values, lists as whole."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = json.loads(json.dumps(value, default=str))
-    return flat
 
 
 def _explain(key: str, old: Any, new: Any, step: int) -> str:

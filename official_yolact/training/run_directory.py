@@ -17,6 +17,7 @@ from official_yolact import categories
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
+from official_yolact.configs import architecture
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.configs import yolact
@@ -97,9 +98,9 @@ def describe_identity(
     Returns:
       Key to JSON value: each key of the architecture, and the classes.
     """
-    identity = config_changes.architecture(params.as_dict())
+    identity = architecture.select(params.as_dict())
     if not trains:
-        identity.pop(config_changes.FREEZE_BN, None)
+        identity.pop(architecture.FREEZE_BN, None)
     path = os.path.join(model_dir, categories.FILE_NAME)
     if tf.io.gfile.exists(path):
         identity["classes"] = json.loads(files.read_text(path))

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from official_yolact.configs import architecture
 from official_yolact.configs import experiments
 from official_yolact.dataloaders import shards
 from official_yolact.evaluation import exchange
@@ -59,7 +60,7 @@ def check_alike(params: experiments.YolactExperiment, mode: str, model_dir: str,
 
 
 def _describe(params: experiments.YolactExperiment, mode: str) -> dict[str, Any]:
-    config = config_changes.flatten(params.as_dict())
+    config = architecture.flatten(params.as_dict())
     paths = [params.task.train_data.input_path] if "train" in mode else []
     paths += [params.task.validation_data.input_path] if "eval" in mode else []
     return {

@@ -10,6 +10,8 @@ from official.core import train_utils
 from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import sidecar
+from official_yolact.configs import architecture
 from official_yolact.configs import loading as config_loading
 from official_yolact.modeling import factory
 from official_yolact.serving import loading
@@ -158,3 +160,43 @@ def test_fields_of_the_detection_generator_can_be_changed(original):
 def test_changes_that_the_configuration_refuses_are_named(original, changes, says):
     with pytest.raises(ValueError, match=says):
         loading.load(original[1], detection_generator=changes)
+
+
+def record(prefix):
+    """Put beside a checkpoint what training would: the architecture that it was written with."""
+    params, _ = build(seed=11)
+    sidecar.write(str(prefix), sidecar.Sidecar(0, {}, architecture.select(params.as_dict())))
+
+
+def edit(directory, old, new):
+    path = directory / "params.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+def test_params_that_were_edited_since_training_are_refused_with_the_difference(original, directory):
+    record(directory / "ckpt-0")
+    check_same(loading.load(directory), original[0])
+    edit(directory, "      square: false", "      square: true")
+    with pytest.raises(
+        ValueError,
+        match=r"params\.yaml: was edited.*task\.model\.anchor\.square is True, but was False.*ckpt-0\.json.*back",
+    ):
+        loading.load(directory)
+    with pytest.raises(ValueError, match="anchor.square is True, but was False"):
+        loading.load(directory / "ckpt-0")
+
+
+def test_the_best_checkpoint_is_held_to_the_record_of_its_run(directory):
+    record(directory / "ckpt-0")
+    restore.save_model(build(seed=12)[1], str(directory / "best_ckpt"))
+    edit(directory, "      square: false", "      square: true")
+    with pytest.raises(ValueError, match="anchor.square is True, but was False"):
+        loading.load(directory)
+
+
+def test_what_only_training_asks_for_and_detection_may_differ_from_the_record(original, directory):
+    record(directory / "ckpt-0")
+    edit(directory, "max_detections: 100", "max_detections: 50")
+    edit(directory, "freeze_backbone_level: 0", "freeze_backbone_level: 2")
+    check_same(loading.load(directory), original[0])

@@ -1,0 +1,57 @@
+"""Which keys of a configuration decide what the stored weights mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FREEZE_BN = "task.model.freeze_bn"
+_MODEL = "task.model."
+# What follows the network, or only its first values.
+_MAY_CHANGE = ("task.model.detection_generator.", "task.model.class_prior")
+# What only a training asks for.
+_OF_TRAINING = (
+    FREEZE_BN,
+    "task.model.freeze",
+    "task.model.freeze_backbone_level",
+    "task.model.norm_activation.norm_momentum",
+    "task.model.norm_activation.use_sync_bn",
+)
+
+
+def select(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the keys that may not change while a run goes on, with their values."""
+    return {key: value for key, value in flatten(config).items() if is_architecture(key)}
+
+
+def is_architecture(key: str) -> bool:
+    """Tell whether a key decides which variables there are, or what they mean."""
+    return key.startswith(_MODEL) and not key.startswith(_MAY_CHANGE)
+
+
+def find_changes(stored: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Find what would make a trained network predict something else than it learned.
+
+    A key that only one has came or went with a version of this library.
+
+    Args:
+      stored: key path to JSON value, as `select` gave them when the weights were written.
+      config: the present configuration, nested.
+
+    Returns:
+      Key path to what was stored and what is there now.
+    """
+    now = {key: value for key, value in select(config).items() if key not in _OF_TRAINING}
+    return {key: (stored[key], now[key]) for key in now if key in stored and stored[key] != now[key]}
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give key paths and JSON values, lists as whole."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = json.loads(json.dumps(value, default=str))
+    return flat
