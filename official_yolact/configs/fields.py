@@ -54,7 +54,7 @@ def take_known(
         elif below := list(_check_value(value, hints[key], path, section)):
             findings += below
         else:
-            taken[key] = value
+            taken[key] = as_declared(value, hints[key])
     return taken, findings
 
 
@@ -158,6 +158,29 @@ def is_instance(value: Any, hint: Any, strict: bool = False) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, origin or hint)
+
+
+def as_declared(value: Any, hint: Any) -> Any:
+    """Make floats of whole numbers where an annotation says float and not int, in lists too.
+
+    A learning rate that is written as `1` is an int for YAML. TensorFlow makes an int32 tensor of it, and
+    schedules and averages then fail on the first product with a float.
+
+    Args:
+      value: of the type that the annotation says.
+      hint: the annotation.
+    """
+    if isinstance(value, list | tuple):
+        elements = [part for option in _options(hint) for part in typing.get_args(option)]
+        return type(value)(as_declared(item, typing.Union[tuple(elements) or (Any,)]) for item in value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    options = _options(hint)
+    return float(value) if is_whole and float in options and int not in options else value
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    origin = typing.get_origin(hint)
+    return typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
 
 
 def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str | None:

@@ -36,11 +36,18 @@ _POSITION = 1  # column of `schema.Labels.seed`
 
 
 class _FiniteMean(tf_keras.metrics.Mean):
-    """The mean of what counts; NaN where nothing does, which Keras would call 0."""
+    """The mean of what counts; NaN where nothing does, which Keras would call 0.
+
+    Sum and count are float32 whatever the precision policy, under which Keras would cast them. They are
+    read as tensors: inside a strategy's merge call an operator on the variable itself is refused.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, dtype=tf.float32)
 
     def result(self) -> tf.Tensor:
-        """Divide."""
-        return self.total / self.count
+        """Divide; scalar float32."""
+        return tf.convert_to_tensor(self.total) / tf.convert_to_tensor(self.count)
 
 
 class YolactTask(base_task.Task):
