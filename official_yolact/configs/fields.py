@@ -54,7 +54,7 @@ def take_known(
         elif below := list(_check_value(value, hints[key], path, section)):
             findings += below
         else:
-            taken[key] = as_declared(value, hints[key])
+            taken[key] = value
     return taken, findings
 
 
@@ -160,27 +160,32 @@ def is_instance(value: Any, hint: Any, strict: bool = False) -> bool:
     return isinstance(value, origin or hint)
 
 
-def as_declared(value: Any, hint: Any) -> Any:
-    """Make floats of whole numbers where an annotation says float and not int, in lists too.
+def make_floats(config: base_config.Config) -> None:
+    """Make floats, in place, of whole numbers in the fields whose annotation says float and not int.
 
     A learning rate that is written as `1` is an int for YAML. TensorFlow makes an int32 tensor of it, and
     schedules and averages then fail on the first product with a float.
 
     Args:
-      value: of the type that the annotation says.
-      hint: the annotation.
+      config: a configuration whose types were checked; sections below it are changed too.
     """
-    if isinstance(value, list | tuple):
-        elements = [part for option in _options(hint) for part in typing.get_args(option)]
-        return type(value)(as_declared(item, typing.Union[tuple(elements) or (Any,)]) for item in value)
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    options = _options(hint)
-    return float(value) if is_whole and float in options and int not in options else value
+    for name, hint in _type_hints(config).items():
+        value = getattr(config, name)
+        if isinstance(value, base_config.Config):
+            make_floats(value)
+        elif (changed := _as_float(value, hint)) is not value:
+            setattr(config, name, changed)
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _as_float(value: Any, hint: Any) -> Any:
     origin = typing.get_origin(hint)
-    return typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
+    options = typing.get_args(hint) if origin in (typing.Union, types.UnionType) else (hint,)
+    if isinstance(value, list | tuple):
+        elements = [part for option in options for part in typing.get_args(option)]
+        takes_float = float in elements and int not in elements
+        is_whole = any(type(item) is int for item in value)
+        return type(value)(map(float, value)) if takes_float and is_whole else value
+    return float(value) if type(value) is int and float in options and int not in options else value
 
 
 def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str | None:

@@ -101,6 +101,7 @@ def examine_experiment(
     findings += [_locate(one, layers, name) for one in errors]
     if any(one.severity == finding.ERROR for one in findings):
         return None, _sort([_name_default(one, default) for one in findings], layers)
+    fields.make_floats(params)
     schedules.scale_schedule(params)
     unlikely = [*no_effect.find_ignored(params, default), *no_effect.find_unlikely(params)]
     findings += [_locate(one, layers, name) for one in unlikely]
