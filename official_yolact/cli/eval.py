@@ -40,7 +40,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
     )
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument(
+        "--batch-size",
+        type=detection_options.positive,
+        default=1,
+        metavar="N",
+        help="images at once (default: 1)",
+    )
     group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
     group.add_argument(
         "--max-detections",

@@ -9,6 +9,7 @@ from official.core import config_definitions as cfg
 from official_yolact.configs import contradictions
 from official_yolact.configs import fields
 from official_yolact.configs import finding
+from official_yolact.configs import memory
 from official_yolact.configs import optimization
 from official_yolact.configs import values
 
@@ -26,16 +27,15 @@ def check(params: cfg.ExperimentConfig) -> None:
 
 
 def find_errors(params: cfg.ExperimentConfig) -> list[finding.Finding]:
-    """Find wrong types; where there are none, wrong values and contradictions of right ones."""
+    """Find wrong types; where there are none, wrong values, contradictions, and what cannot fit."""
     found = list(fields.check_types(params))
     if found:
         return found
     found = [*values.check_values(params), *optimization.check_optimization(params)]
     wrong = {one.path for one in found}
     right = _reset(params, wrong)
-    return found + [
-        one for one in contradictions.check_contradictions(right) if not wrong & {one.path, *one.others}
-    ]
+    together = [*contradictions.check_contradictions(right), *memory.check_memory(right)]
+    return found + [one for one in together if not wrong & {one.path, *one.others}]
 
 
 def _reset(params: cfg.ExperimentConfig, wrong: set[str]) -> cfg.ExperimentConfig:

@@ -47,8 +47,7 @@ def has_amx_bfloat16(proc: pathlib.Path = pathlib.Path("/proc")) -> bool:
 
 def check_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observation.Observation]:
     """Find how much memory the process may take."""
-    total, limit = _read_total(proc), read_memory_limit(proc)
-    usable = min(total, limit) if limit else total
+    total, usable = _read_total(proc), read_usable_memory(proc)
     of = f" of the machine's {total / _GIB:.1f}, by the container's limit" if usable < total else ""
     message = f"{usable / _GIB:.1f} GiB{of}"
     if usable < 2 * _GIB:
@@ -59,6 +58,12 @@ def check_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observa
         yield observation.Observation("memory", observation.WARN, message, cure)
     else:
         yield observation.Observation("memory", observation.OK, message)
+
+
+def read_usable_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> int:
+    """Read how many bytes the process may take: the machine's memory, or the container's limit."""
+    total, limit = _read_total(proc), read_memory_limit(proc)
+    return min(total, limit) if limit else total
 
 
 def check_disk(folder: str = ".", shared_memory: str = "/dev/shm") -> Iterator[observation.Observation]:

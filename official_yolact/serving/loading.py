@@ -17,8 +17,10 @@ from official_yolact.checkpoints import sidecar
 from official_yolact.configs import architecture
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
+from official_yolact.configs import memory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
+from official_yolact.serving import arguments
 from official_yolact.serving import predictor
 
 
@@ -52,6 +54,7 @@ def load(
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
     params = _load_params(params_file, detection_generator or {})
     config = params.task.model
+    memory.check_batch(config, arguments.check_count("batch_size", batch_size))
     if categories.num_classes != config.num_classes:
         raise ValueError(
             f"{directory}: {categories_lib.FILE_NAME} has {len(categories.ids)} categories, but in "

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact.configs import memory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
 from official_yolact.ops import masks as mask_ops
@@ -59,7 +60,8 @@ class Predictor:
 
         Raises:
           TypeError: `batch_size` is no whole number.
-          ValueError: categories and classes differ in number; `batch_size` is below 1.
+          ValueError: categories and classes differ in number; `batch_size` is below 1, or more
+            than the machine's memory can hold.
         """
         batch_size = arguments.check_count("batch_size", batch_size)
         if categories.num_classes != config.num_classes:
@@ -67,6 +69,7 @@ class Predictor:
                 f"the model has {config.num_classes - 1} classes without background, but there are "
                 f"{len(categories.ids)} categories: use the categories.json that belongs to the model"
             )
+        memory.check_batch(config, batch_size)
         self.config = config
         self.categories = categories
         self.batch_size = batch_size
