@@ -7,7 +7,6 @@ them to their final names; `publishing.json` says what that step is doing, so th
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -17,12 +16,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from official_yolact import locks
 from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import shard_writer
 
 _LOCK, _WORKERS, _JOB, _PUBLISHING = "lock", "workers", "job.json", "publishing.json"
 _LOCK_SECONDS = 10.0
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def path_of(output_dir: str, split: str) -> str:
@@ -53,7 +52,7 @@ def work_in(folder: str) -> Iterator[None]:
     """Be a worker of the conversion that holds the folder."""
     descriptor = os.open(os.path.join(folder, _WORKERS), os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        locks.lock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
@@ -66,12 +65,10 @@ def _lock_alone(folder: str, name: str) -> int:
         os.makedirs(folder, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(descriptor, fcntl.LOCK_EX)
             # Another conversion may have finished meanwhile and removed the folder.
-            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+            if locks.is_at(descriptor, path):
                 return descriptor
-        except FileNotFoundError:
-            pass
         except BlockingIOError:
             if time.monotonic() > end:
                 os.close(descriptor)
@@ -80,14 +77,6 @@ def _lock_alone(folder: str, name: str) -> int:
                 ) from None
         os.close(descriptor)
         time.sleep(0.05)
-
-
-def _flock(descriptor: int, how: int) -> None:
-    try:
-        fcntl.flock(descriptor, how)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
 
 
 def prepare(folder: str, job: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from official_yolact.evaluation import exchange
 from official_yolact.training import banner
 from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
+from official_yolact.training import directory_lock
 from official_yolact.training import experiment_runner
 from official_yolact.training import new_checkpoints
 from official_yolact.training import reports
@@ -49,7 +50,7 @@ def run(
     Raises:
       ValueError: an unknown mode; data that do not fit the configuration; a run that cannot go on as it
         is: another architecture, other classes, no intact checkpoint.
-      OSError: missing data.
+      OSError: missing data; another training is running in `model_dir`.
       StopRequested: SIGTERM or SIGINT came while training; the last step is saved.
     """
     if mode not in MODES:
@@ -62,6 +63,18 @@ def run(
         _report_overfull(params.task.train_data)
     devices = strategies.build(params.runtime)
     strategies.check_batches(params, devices.strategy.num_replicas_in_sync, mode)
+    writes = "train" in mode and exchange.is_chief(devices.strategy)
+    with directory_lock.hold(model_dir) if writes else contextlib.nullcontext():
+        return _run_on(devices, params, mode, model_dir, restart)
+
+
+def _run_on(
+    devices: strategies.Devices,
+    params: experiments.YolactExperiment,
+    mode: str,
+    model_dir: str,
+    restart: bool,
+) -> dict[str, Any]:
     run_directory.open_run(
         params,
         mode,

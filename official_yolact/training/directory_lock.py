@@ -1,0 +1,88 @@
+"""One training at a time in a model directory."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+
+from absl import logging
+
+from official_yolact import locks
+
+FILE_NAME = ".training.lock"
+
+
+@contextlib.contextmanager
+def hold(model_dir: str) -> Iterator[None]:
+    """Hold a model directory for one training; the chief of several workers does so for all of them.
+
+    The operating system releases the lock when the process ends, also by a crash or SIGKILL. The file
+    that is left then, `.training.lock`, blocks nobody.
+
+    Args:
+      model_dir: the directory, which is made. In a bucket (`gs://...`) nothing can be locked: a warning
+        says so.
+
+    Raises:
+      OSError: another training holds it; the message names its host and process.
+    """
+    if "://" in model_dir:
+        logging.warning(
+            "%s: a bucket has no locks: see to it that no other training writes there at the same time",
+            model_dir,
+        )
+        yield
+        return
+    os.makedirs(model_dir, exist_ok=True)
+    path = os.path.join(model_dir, FILE_NAME)
+    descriptor = _take(path, model_dir)
+    try:
+        yield
+    finally:
+        if locks.is_at(descriptor, path):
+            os.unlink(path)
+        os.close(descriptor)
+
+
+def _take(path: str, model_dir: str) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not locks.lock(descriptor, fcntl.LOCK_EX):
+                logging.warning(
+                    "%s: this file system has no locks: see to it that no other training writes there at the "
+                    "same time",
+                    model_dir,
+                )
+        except BlockingIOError:
+            holder = _read_holder(descriptor)
+            os.close(descriptor)
+            raise OSError(
+                f"{model_dir}: {holder} trains in this directory now: wait for it, stop it, or give another "
+                "--model_dir"
+            ) from None
+        # The holder of a moment ago may have removed the file after it was opened here.
+        if locks.is_at(descriptor, path):
+            _write_holder(descriptor)
+            return descriptor
+        os.close(descriptor)
+
+
+def _write_holder(descriptor: int) -> None:
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = json.dumps({"host": socket.gethostname(), "process": os.getpid(), "since": now})
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
+
+
+def _read_holder(descriptor: int) -> str:
+    try:
+        found = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {int(found['process'])} on host {str(found['host'])!r} (since {found['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
