@@ -128,7 +128,10 @@ def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float
 def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle:
     where = f"{where}: segmentation"
     size, counts = code.get("size"), code.get("counts")
-    if size != [height, width]:
+    if not isinstance(size, list) or [coco_json.parse_int(where, "size", side) for side in size] != [
+        height,
+        width,
+    ]:
         raise ValueError(
             f"{where}: size is {coco_json.shorten(size)}, but the image has [{height}, {width}]"
             " (height, width): encode the mask at the size of the image"

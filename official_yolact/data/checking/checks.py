@@ -42,11 +42,13 @@ OF_A_TARGET = (
     meaning.check_crowds,
     meaning.check_padding,
     meaning.check_small,
-    meaning.check_classes,
     meaning.check_coverage,
     meaning.check_background,
 )
 """Take a view and a `meaning.Target`."""
+
+OF_CLASSES = (meaning.check_classes,)
+"""Take a view and that of another split, or None."""
 
 OF_TWO = (splits.check_names, splits.check_photos)
 """Take a view and that of another split."""
@@ -67,6 +69,7 @@ def run_all(
     """
     found = [finding for check in OF_A_FILE for finding in check(view)]
     found += [finding for check in OF_A_TARGET for finding in check(view, target)]
+    found += [finding for check in OF_CLASSES for finding in check(view, other)]
     if other is not None:
         found += [finding for check in OF_TWO for finding in check(view, other)]
     order = list(codes.CODES)

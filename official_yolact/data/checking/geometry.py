@@ -39,9 +39,9 @@ def check_segmentation(view: view_lib.View) -> Findings:
     shape = view.outlines
     yield from _where("D03", shape.kind == outlines.NONE, _SEGMENTATION)
     yield from _where("D60", (shape.kind == outlines.MALFORMED) | (shape.bad_parts > 0), _SEGMENTATION)
-    yield from _where("D65", (shape.short_parts > 0) & ~shape.pairs & ~shape.flat, _SEGMENTATION)
+    yield from _where("D65", (shape.short_parts > 0) & ~shape.flat, _SEGMENTATION)
     yield from _where("D65", (shape.short_parts > 0) & shape.flat, _SEGMENTATION, "flat lists")
-    whole = (shape.bad_parts == 0) & ((shape.short_parts == 0) | shape.pairs)
+    whole = (shape.bad_parts == 0) & (shape.short_parts == 0)
     yield from _where("D66", (shape.flat | shape.pairs) & whole, _SEGMENTATION)
 
 
@@ -49,6 +49,7 @@ def check_run_lengths(view: view_lib.View) -> Findings:
     """Find run-length codes that do not fit the image or themselves."""
     shape = view.outlines
     code = shape.kind == outlines.RLE
+    yield from _where("D23", shape.cast, _SEGMENTATION)
     stated = ~np.isnan(view.canvas).any(axis=1)
     yield from _where(
         "D67",

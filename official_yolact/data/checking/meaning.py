@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterator
 
@@ -91,11 +90,11 @@ def check_small(view: view_lib.View, target: Target) -> Findings:
     yield from findings.where("D11", "annotations", small, "bbox", detail)
 
 
-def check_classes(view: view_lib.View, _: Target) -> Findings:
+def check_classes(view: view_lib.View, other: view_lib.View | None) -> Findings:
     """Find dead, rare and synthetic classes."""
     usable = view.category_ids.usable
     counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
-    root = root_categories(view)
+    root = root_categories(view, other)
     later = np.zeros(usable.size, np.bool_)
     first = np.unique(view.category_ids.values, return_index=True)[1]
     later[np.delete(np.arange(usable.size), first)] = True
@@ -135,18 +134,38 @@ def check_background(view: view_lib.View, _: Target) -> Findings:
         yield from findings.where("D19", "images", empty, "file_name", f"of {empty.size} images")
 
 
-def root_categories(view: view_lib.View) -> NDArray[np.bool_]:
-    """Mark categories without objects that are only the supercategory of others."""
+def root_categories(view: view_lib.View, other: view_lib.View | None = None) -> NDArray[np.bool_]:
+    """Mark categories that are only the supercategory of others.
+
+    Args:
+      view: what is checked.
+      other: another split, or None.
+
+    Returns:
+      bool [N]: another category names it as its supercategory, it is in none of its own name, and no
+      category of that name has objects, in either split.
+    """
     parents = view.values("categories", "supercategory")
-    counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
-    children = collections.Counter(parent for parent in parents if isinstance(parent, str))
+    above = {parent for parent in parents if isinstance(parent, str)}
+    above -= names_with_objects(view) | (names_with_objects(other) if other is not None else set())
     return np.array(
         [
-            bool(name) and not count and children[name] > (parent == name)
-            for name, parent, count in zip(view.names, parents, counts, strict=True)
+            name in above and name not in ("", parent)
+            for name, parent in zip(view.names, parents, strict=True)
         ],
         np.bool_,
     )
+
+
+def with_objects(view: view_lib.View) -> NDArray[np.bool_]:
+    """Mark categories whose id an annotation has, also where several share it."""
+    ids, refs = view.category_ids, view.category_refs
+    return np.asarray(ids.usable & np.isin(ids.values, refs.values[refs.usable]))
+
+
+def names_with_objects(view: view_lib.View) -> set[str]:
+    """Give the names of classes that have objects."""
+    return {name for name, has in zip(view.names, with_objects(view), strict=True) if has}
 
 
 def _count_per_image(view: view_lib.View) -> NDArray[np.int64]:

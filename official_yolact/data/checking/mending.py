@@ -19,6 +19,7 @@ from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import masks
+from official_yolact.data.checking import meaning
 from official_yolact.data.checking import outlines
 from official_yolact.data.checking import view as view_lib
 
@@ -54,6 +55,11 @@ class Mender:
     def same_name(self) -> dict[str, list[int]]:
         """Positions of the categories of each name."""
         return _group(self.view.names, [bool(name) for name in self.view.names])
+
+    @functools.cached_property
+    def has_objects(self) -> list[bool]:
+        """Which categories have objects."""
+        return [bool(has) for has in meaning.with_objects(self.view)]
 
     @functools.cached_property
     def same_id(self) -> dict[str, dict[int, list[int]]]:
@@ -118,6 +124,11 @@ def _number_or_remove(mender: Mender, finding: findings.Finding, at: int, entry:
 
 def _cast(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
     view, field = mender.view, finding.field
+    if entry.get(field) is not view.entries(finding.section)[at].get(field):
+        # Another repair of this round has written it already.
+        return entry
+    if field == "segmentation":
+        return _write_as_coco(mender, finding, at, entry)
     if field == "id":
         value = view.ids(finding.section).values[at]
     elif field in ("height", "width"):
@@ -135,19 +146,25 @@ def _number_text(mender: Mender, finding: findings.Finding, at: int, entry: Entr
 
 
 def _join_images(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    """Keep the first entry of a file; the annotations of the others go to it."""
-    return mender.join("images", at, mender.same_file[mender.files[at]][0], entry)
+    """Keep the first entry of a file and size; the annotations of the others go to it."""
+    sides = mender.view.drawn_sides
+    same = mender.same_file[mender.files[at]]
+    # Objects that were drawn on another size would be lost, or lie wrongly.
+    first = next(each for each in same if np.array_equal(sides[each], sides[at], equal_nan=True))
+    return mender.join("images", at, first, entry)
 
 
 def _join_categories(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    """Keep the first category of a name; the annotations of the others go to it."""
-    return mender.join("categories", at, mender.same_name[mender.view.names[at]][0], entry)
+    """Keep the first category of a name that has objects; the annotations of the others go to it."""
+    same = mender.same_name[mender.view.names[at]]
+    first = next((each for each in same if mender.has_objects[each]), same[0])
+    return mender.join("categories", at, first, entry)
 
 
 def _tell_images_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the first of entries that say the same; remove all that share an id but name other files."""
     sharing = mender.same_id["images"][int(mender.view.image_ids.values[at])]
-    if len({mender.view.file_names[other] for other in sharing}) > 1:
+    if len({mender.files[other] for other in sharing}) > 1:
         return None
     return entry if sharing[0] == at else None
 
@@ -189,7 +206,11 @@ def _take_found_name(mender: Mender, finding: findings.Finding, at: int, entry: 
 def _name_category(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
     if not mender.view.category_ids.usable[at]:
         return entry
-    return {**entry, "name": f"category_{mender.view.category_ids.values[at]}"}
+    name = f"category_{mender.view.category_ids.values[at]}"
+    # A name that is taken would make two classes one.
+    while name in mender.same_name:
+        name += "_"
+    return {**entry, "name": name}
 
 
 def _no_crowd(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -198,20 +219,16 @@ def _no_crowd(mender: Mender, finding: findings.Finding, at: int, entry: Entry) 
 
 def _keep_good_parts(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the polygons that enclose something, are finite and near the image."""
-    value = entry.get("segmentation")
-    if not isinstance(value, list):
+    parts = outlines.as_coco(entry.get("segmentation"))
+    if not isinstance(parts, list):
         return None
-    parts = value if any(isinstance(part, list) for part in value) else [value]
     canvas = mender.view.canvas[at]
     good = [part for part in parts if _is_good(part, canvas)]
     return {**entry, "segmentation": good} if good else None
 
 
 def _write_as_coco(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
-    value = entry["segmentation"]
-    if mender.view.outlines.pairs[at]:
-        value = [number for point in value for number in point]
-    return {**entry, "segmentation": [value]}
+    return {**entry, "segmentation": outlines.as_coco(entry["segmentation"])}
 
 
 def _take_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:

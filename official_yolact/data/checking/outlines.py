@@ -36,7 +36,7 @@ class Outlines:
     Attributes:
       kind: uint8 [N]: `NONE`, `POLYGON`, `RLE`, `MALFORMED` (neither a list nor an object).
       flat: bool [N] a polygon whose numbers are not in a list of their own.
-      pairs: bool [N] a polygon of points [x, y] in place of numbers.
+      pairs: bool [N] a polygon of points [x, y] in place of numbers; it is measured all the same.
       bad_parts: int32 [N] polygons with something that is no number, or an odd count of numbers.
       short_parts: int32 [N] polygons of fewer than three points.
       nonfinite: bool [N] a number is NaN or infinite.
@@ -46,6 +46,7 @@ class Outlines:
       outline: float64 [N] the longest |dx| + |dy| around a polygon.
       size: int64 [N, 2] height and width of a run-length code, -1 without.
       bad_counts: bool [N] run lengths that cannot be read, are negative, or do not sum to their size.
+      cast: bool [N] a run-length code whose size or lengths are whole numbers written as text or fractions.
     """
 
     kind: NDArray[np.uint8]
@@ -59,6 +60,7 @@ class Outlines:
     outline: NDArray[np.float64]
     size: NDArray[np.int64]
     bad_counts: NDArray[np.bool_]
+    cast: NDArray[np.bool_]
 
 
 def measure(segmentations: Sequence[Any]) -> Outlines:
@@ -83,14 +85,58 @@ def measure(segmentations: Sequence[Any]) -> Outlines:
         outline=np.zeros(n),
         size=np.full((n, 2), -1, np.int64),
         bad_counts=np.zeros(n, np.bool_),
+        cast=np.zeros(n, np.bool_),
     )
     for start in range(0, n, _CHUNK):
         parts, owners = _collect(segmentations, range(start, min(start + _CHUNK, n)), result)
         _measure_parts(parts, np.asarray(owners, np.int64), result)
-    empty = (result.kind == POLYGON) & np.isnan(result.box[:, 0]) & ~result.nonfinite
-    for at in np.flatnonzero(empty & (result.short_parts >= 3)).tolist():
-        result.pairs[at] = all(type(part) is list and len(part) == 2 for part in segmentations[at])
     return result
+
+
+def as_coco(value: Any) -> Any:
+    """Write a segmentation in COCO's form, where it says the same in another.
+
+    Args:
+      value: a segmentation as the JSON has it.
+
+    Returns:
+      A list of polygons of a flat list of numbers, or of one or several lists of points [x, y]; a
+      run-length code with integers where they were whole numbers written as text or fractions;
+      anything else as it is.
+    """
+    if type(value) is dict:
+        size, counts = whole_numbers(value.get("size")), whole_numbers(value.get("counts"))
+        new = {"size": size, "counts": counts}
+        return {**value, **{field: number for field, number in new.items() if number is not None}}
+    if type(value) is not list or not value:
+        return value
+    if len(value) >= MIN_NUMBERS // 2 and _are_points(value):
+        return [_flatten(value)]
+    if not any(type(part) is list for part in value):
+        return [value]
+    return [_flatten(part) if type(part) is list and _are_points(part) else part for part in value]
+
+
+def whole_numbers(values: Any) -> list[int] | None:
+    """Read a list of numbers as `coco_json.parse_int` does; None where one is no whole number."""
+    if type(values) is not list:
+        return None
+    if set(map(type, values)) <= {int}:
+        return values
+    numbers, states = columns.integers(values)
+    return numbers.tolist() if (states <= columns.CAST).all() else None
+
+
+def _are_points(part: list[Any]) -> bool:
+    """Tell whether a list holds points [x, y] in place of numbers."""
+    return bool(part) and all(
+        type(point) is list and len(point) == 2 and {int, float}.issuperset(map(type, point))
+        for point in part
+    )
+
+
+def _flatten(points: list[Any]) -> list[Any]:
+    return list(itertools.chain.from_iterable(points))
 
 
 def is_part(part: Any) -> bool:
@@ -108,13 +154,11 @@ def _collect(segmentations: Sequence[Any], at: range, result: Outlines) -> tuple
             if not any(value) and all(part == [] for part in value):
                 continue
             result.kind[i] = POLYGON
-            if type(value[0]) is list or any(type(part) is list for part in value):
-                parts += value
-                owners += [i] * len(value)
-            else:
-                result.flat[i] = True
-                parts.append(value)
-                owners.append(i)
+            written = value if set(map(type, value)) == {list} and _is_usual(value) else as_coco(value)
+            result.flat[i] = not any(type(part) is list for part in value)
+            result.pairs[i] = written != value and not result.flat[i]
+            parts += written
+            owners += [i] * len(written)
         elif type(value) is dict:
             result.kind[i] = RLE
             _measure_code(value, i, result)
@@ -177,13 +221,15 @@ def _measure_points(
 
 
 def _measure_code(code: dict[str, Any], at: int, result: Outlines) -> None:
-    size = code.get("size")
+    code, written = as_coco(code), code
+    size, counts = code.get("size"), code.get("counts")
+    result.cast[at] = _is_cast(size, written.get("size")) or _is_cast(counts, written.get("counts"))
     if type(size) is list and len(size) == 2 and all(type(side) is int for side in size):
         height, width = size
         if 0 < height < MAX_CODE_PIXELS and 0 < width < MAX_CODE_PIXELS:
             result.size[at] = height, width
     height, width = (int(side) for side in result.size[at])
-    runs = _read_runs(code.get("counts"))
+    runs = _read_runs(counts)
     if runs is None or (height > 0 and int(runs.sum()) != height * width):
         result.bad_counts[at] = True
         return
@@ -199,6 +245,15 @@ def _measure_code(code: dict[str, Any], at: int, result: Outlines) -> None:
     whole = (first // height != last // height).any()
     top, bottom = (0, height - 1) if whole else ((first % height).min(), (last % height).max())
     result.box[at] = first[0] // height, top, last[-1] // height + 1, bottom + 1
+
+
+def _is_usual(value: list[Any]) -> bool:
+    """Tell at a glance that no part can be a list of points, nor a point itself."""
+    return all(len(part) > 2 and type(part[0]) is not list for part in value)
+
+
+def _is_cast(read: Any, written: Any) -> bool:
+    return type(read) is list and read is not written
 
 
 def _read_runs(counts: Any) -> NDArray[np.int64] | None:

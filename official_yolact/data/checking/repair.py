@@ -158,7 +158,10 @@ def _repair_round(
                 if old is None or (_is_geometry(finding) and int(view.image_of[at]) in resized):
                     continue
                 section[at] = mend(mender, finding, at, old)
-                counts[finding.code] += section[at] != old
+                # 960.0 and 960 are equal, but not to other tools.
+                counts[finding.code] += section[at] is not old and (
+                    finding.code == "D23" or section[at] != old
+                )
                 if finding.section == "images" and _is_resized(old, section[at]):
                     resized.add(at)
     joined = {

@@ -59,12 +59,17 @@ def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
     """Map the category ids of a view to those that the other has for the same names.
 
     Returns:
-      The map; empty where the names are not the same, each once, in both.
+      The map; empty where the names, or the ids, are not the same, each once, in both.
     """
     names = view.names
     if sorted(names) != sorted(other.names) or len(set(names)) != len(names) or not all(names):
         return {}
     if not (view.category_ids.usable.all() and other.category_ids.usable.all()):
+        return {}
+    if any(
+        len(set(ids)) != len(ids)
+        for ids in (view.category_ids.values.tolist(), other.category_ids.values.tolist())
+    ):
         return {}
     theirs = dict(zip(other.names, other.category_ids.values.tolist(), strict=True))
     return {own: theirs[name] for own, name in zip(view.category_ids.values.tolist(), names, strict=True)}

@@ -1,0 +1,124 @@
+"""Repairs keep what other forms of the same thing hold, and do not work against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from official_yolact.data.checking import check
+from official_yolact.data.checking import meaning
+from official_yolact.data.checking import repair
+
+Case = Any
+AREA = 96 * 128
+
+
+def _fix(case: Case, *, against: str | None = None) -> dict[str, Any]:
+    checked = check.check_file(case.write(), check.Options(against=against))
+    return repair.repair(checked, meaning.Target()).view.content
+
+
+def _names(content: dict[str, Any]) -> dict[str, int]:
+    """Count the objects of each class name."""
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    counts = dict.fromkeys(names.values(), 0)
+    for annotation in content["annotations"]:
+        counts[names[annotation["category_id"]]] += 1
+    return counts
+
+
+def _add_root(case: Case, name: str) -> None:
+    for category in case.data["categories"]:
+        category["supercategory"] = name
+    case.data["categories"].insert(0, {"id": 0, "name": name, "supercategory": "none"})
+
+
+def test_a_class_that_has_the_name_of_the_root_keeps_its_objects(coco_case: Case) -> None:
+    _add_root(coco_case, "date")
+    content = _fix(coco_case)
+    assert _names(content) == {"fig": 6, "date": 6}
+    assert [category["id"] for category in content["categories"]] == [1, 2]
+
+
+def test_a_class_that_only_the_other_split_has_objects_of_is_no_root(coco_case: Case) -> None:
+    _add_root(coco_case, "fruit")
+    keep = json.dumps(coco_case.data)
+    coco_case.data["annotations"][0]["category_id"] = 0
+    other = coco_case.write("other.json")
+    coco_case.data = json.loads(keep)
+    assert _names(_fix(coco_case, against=other)) == {"fruit": 0, "fig": 6, "date": 6}
+    assert _names(_fix(coco_case)) == {"fig": 6, "date": 6}
+
+
+def test_a_category_whose_id_another_shares_is_no_root(coco_case: Case) -> None:
+    _add_root(coco_case, "fruit")
+    coco_case.data["categories"].append({**coco_case.data["categories"].pop(0), "id": 1})
+    assert [category["name"] for category in _fix(coco_case)["categories"]] == ["fig", "date", "fruit"]
+
+
+def test_a_category_without_a_name_takes_none_that_another_has(coco_case: Case) -> None:
+    coco_case.data["categories"] = [{"id": 1}, {"id": 2, "name": "category_1"}]
+    assert _names(_fix(coco_case)) == {"category_1_": 6, "category_1": 6}
+
+
+def test_entries_of_one_file_but_of_two_sizes_are_not_joined(coco_case: Case) -> None:
+    first, second, _ = coco_case.data["images"]
+    second.update(file_name=first["file_name"])
+    first.update(height=70, width=70)
+    coco_case.data["annotations"][4]["segmentation"] = {"size": [96, 128], "counts": [5, 40, AREA - 45]}
+    assert len(_fix(coco_case)["annotations"]) == 12
+    first.update(height=96, width=128)
+    content = _fix(coco_case)
+    assert (len(content["images"]), len(content["annotations"])) == (2, 12)
+
+
+@pytest.mark.parametrize("whole", [float, str], ids=["fractions", "text"])
+def test_run_lengths_of_whole_numbers_in_another_form_are_kept_and_written_as_integers(
+    whole: Callable[[int], Any], coco_case: Case
+) -> None:
+    runs = [970, 30, 66, 30, AREA - 1096]
+    for annotation in coco_case.data["annotations"]:
+        annotation["segmentation"] = {"size": [whole(96), whole(128)], "counts": [whole(run) for run in runs]}
+    checked = check.check_file(coco_case.write(), check.Options())
+    found = {finding.code: finding for finding in checked.found}
+    assert (found["D23"].count, found["D23"].field) == (12, "segmentation")
+    assert not {"D67", "D68"} & set(found)
+    content = repair.repair(checked, meaning.Target()).view.content
+    written = [annotation["segmentation"] for annotation in content["annotations"]]
+    assert json.dumps(written) == json.dumps([{"size": [96, 128], "counts": runs}] * 12)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_points_nested_in_lists_are_written_as_coco_does(parts: int, coco_case: Case) -> None:
+    expected = []
+    for annotation in coco_case.data["annotations"]:
+        expected.append(annotation["segmentation"] * parts)
+        annotation["segmentation"] = [np.reshape(part, (-1, 2)).tolist() for part in expected[-1]]
+    checked = check.check_file(coco_case.write(), check.Options())
+    assert [finding.count for finding in checked.found if finding.code == "D66"] == [12]
+    content = repair.repair(checked, meaning.Target()).view.content
+    assert [annotation["segmentation"] for annotation in content["annotations"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ([[200, 10], [220, 10], [220, 30]], "D64"),
+        ([[[30, 10], [40, 20], [30, 10]]], "D69"),
+        ([30, 10, 40, 20, 30, 10], "D69"),
+        ([[[5e7, 1], [10, 1], [10, 10]]], "D62"),
+        ([[[float("nan"), 1], [10, 1], [10, 10]]], "D61"),
+        ([[[1, 2], [3, 4]]], "D65"),
+        ([[[1, 2], [3, "4"], [5, 6]]], "D60"),
+    ],
+    ids=["outside", "thin points", "thin flat", "far", "nan", "two points", "text"],
+)
+def test_what_is_wrong_with_a_polygon_is_found_in_every_form(value: Any, code: str, coco_case: Case) -> None:
+    coco_case.data["annotations"][4]["segmentation"] = value
+    checked = check.check_file(coco_case.write(), check.Options())
+    assert [finding.positions.tolist() for finding in checked.found if finding.code == code] == [[4]]
+    assert len(repair.repair(checked, meaning.Target()).view.annotations) == 11
