@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import official_yolact
-from official_yolact.training import errors
+from official_yolact.cli import failures
+from official_yolact.cli import streams
 
 COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config", "doctor")
 """Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
 
-_DEBUG = "YOLACT_DEBUG"
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")
 
 
@@ -29,30 +29,44 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments after the program's name; None takes those of the process.
 
     Returns:
-      Exit code: 0 done; 1 findings of a check; 2 usage, unusable input, or a training that
-      cannot go on; 130 interrupted.
+      Exit code: 0 done; 1 findings of a check; 2 usage, unusable input, a training that cannot go
+      on, or a fault of this program; 130 interrupted. Closed or full standard streams change none.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    with streams.lenient():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     _quiet_tensorflow()
-    parser = build_parser()
     try:
-        args = parser.parse_args(argv)
+        _refuse_nul(words)
+        args = build_parser().parse_args(words)
     except SystemExit as stop:  # argparse ends the process for --help and for bad usage
         return stop.code if isinstance(stop.code, int) else 2
+    except ValueError as error:
+        return _fail(error, words)
     try:
         with _log_to_stderr():
             return int(args.run(args))
     except KeyboardInterrupt:
         print("yolact: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone; say nothing, also when Python flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        if os.environ.get(_DEBUG) or not _is_expected(error):
-            raise
-        print(f"yolact: error: {_message(error)}", file=sys.stderr)
-        return 2
+        return _fail(error, words)
+
+
+def _fail(error: Exception, words: Sequence[str]) -> int:
+    if os.environ.get(failures.DEBUG):
+        raise error
+    print(f"yolact: error: {failures.describe(error, words)}", file=sys.stderr)
+    return 2
+
+
+def _refuse_nul(words: Sequence[str]) -> None:
+    for word in words:
+        if "\0" in word:
+            raise ValueError(f"argument {word!r}: holds the character NUL, which no name of a file has")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -126,19 +140,3 @@ def _log_to_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
-
-
-def _is_expected(error: Exception) -> bool:
-    """Tell errors that state a fault of input or of a training from faults of the program."""
-    if isinstance(error, ValueError | KeyError | OSError | errors.TrainingError):
-        return True
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__

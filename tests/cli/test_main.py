@@ -112,12 +112,18 @@ def test_errors_of_tensorflow_are_one_line_too(run_as, capsys, monkeypatch):
     assert capsys.readouterr().err == "yolact: error: shard is damaged\n"
 
 
-def test_faults_of_the_program_keep_their_traceback(run_as):
-    def run(args):
-        raise ZeroDivisionError
+def test_faults_of_the_program_are_said_to_be_such_and_where(run_as, capsys, monkeypatch):
+    monkeypatch.delenv("YOLACT_DEBUG", raising=False)
 
-    with pytest.raises(ZeroDivisionError):
-        run_as(run)
+    def run(args):
+        raise ZeroDivisionError("division by zero")
+
+    assert run_as(run) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "in `yolact config check x`: a fault of this program" in err
+    assert "ZeroDivisionError: division by zero (official_yolact/cli/main.py:" in err
+    assert "YOLACT_DEBUG=1" in err
 
 
 def test_a_variable_shows_every_traceback(run_as, monkeypatch):
