@@ -23,6 +23,8 @@ from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import rasterize
 
 MIN_SIZE = 48
+MAX_SIZE = 4096
+MAX_IMAGES = 1_000_000
 
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 92
@@ -73,9 +75,14 @@ def write_shapes(
       ValueError: an argument is out of range.
       OSError: a file cannot be written.
     """
-    for name, value, least in (("train", num_train, 1), ("val", num_val, 1), ("size", size, MIN_SIZE)):
-        if value < least:
-            raise ValueError(f"{name} is {value}: at least {least}")
+    limits = (
+        ("train", num_train, 1, MAX_IMAGES),
+        ("val", num_val, 1, MAX_IMAGES),
+        ("size", size, MIN_SIZE, MAX_SIZE),
+    )
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}: at least {least}, at most {most:,}")
     if seed < 0:
         raise ValueError(f"seed is {seed}: at least 0")
     counts = dict(zip(_SPLITS, (num_train, num_val), strict=True))

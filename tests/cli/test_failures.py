@@ -136,3 +136,10 @@ def test_no_standard_stream_changes_a_verdict(files, name, code):
         assert "Exception ignored" not in told
         if kind == "full output" and code != 2:
             assert "standard output: No space left on device: not all results were printed" in told
+
+
+@pytest.mark.parametrize("option", ["--size", "--train", "--val"])
+def test_a_data_set_of_shapes_without_end_is_refused(tmp_path, capsys, option):
+    assert main.main(["data", "shapes", "--output", str(tmp_path / "o"), option, "1000000000"]) == 2
+    assert f"{option[2:]} is 1000000000: at least" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
