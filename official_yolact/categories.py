@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from official_yolact import files
 
 FILE_NAME = "categories.json"
 
@@ -71,12 +72,9 @@ class Categories:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where}: not a list of categories: {error}") from error
 
-    def save(self, path: str) -> None:
-        """Write what `to_json` gives."""
-        temporary = f"{path}.tmp"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(self.to_json())
-        os.replace(temporary, path)
+    def save(self, path: str, *, force: bool = False) -> None:
+        """Write what `to_json` gives; `force` replaces a file that this program did not write."""
+        files.write(path, self.to_json(), force=force)
 
     def to_json(self) -> str:
         """Write the list, in class order, as {"categories": [{"id", "name"}, ...]}."""

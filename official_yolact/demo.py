@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import time
 from collections.abc import Callable
 
-import cv2
-
+from official_yolact import files
 from official_yolact.configs import loading
 from official_yolact.data import convert
 from official_yolact.data import shapes
@@ -32,6 +30,7 @@ def run_demo(
     num_val: int = 250,
     num_pictures: int = 12,
     overrides: tuple[str, ...] = (),
+    force: bool = False,
 ) -> dict[str, float]:
     """Make the shapes data set, convert it, train on it, evaluate, and draw predictions.
 
@@ -42,14 +41,17 @@ def run_demo(
       num_val: held-out images, on which the numbers are.
       num_pictures: held-out images that are drawn.
       overrides: `key=value` terms on top of the demo's configuration.
+      force: replace files that this program did not write.
 
     Returns:
       Every number of the evaluation; `metrics.json` holds them too.
     """
     started = time.monotonic()
     data, records, model_dir = (os.path.join(output, name) for name in ("shapes", "records", "model"))
+    numbers = os.path.join(output, "metrics.json")
+    files.check(numbers, force=force)
     say(f"making {num_train} training and {num_val} held-out images of shapes in {data}")
-    shapes.write_shapes(data, num_train, num_val)
+    shapes.write_shapes(data, num_train, num_val, force=force)
     for split in ("train", "val"):
         source = os.path.join(data, f"instances_{split}.json")
         convert.convert_coco(source, os.path.join(data, split), records, split)
@@ -62,15 +64,18 @@ def run_demo(
     logs = training.run(params, "train_and_post_eval", model_dir)
     metrics = {name: float(value) for name, value in logs.items() if name.startswith(("box_", "mask_"))}
     say(table.format_table(metrics))
-    draw_predictions(model_dir, os.path.join(data, "val"), os.path.join(output, "pictures"), num_pictures)
+    draw_predictions(
+        model_dir, os.path.join(data, "val"), os.path.join(output, "pictures"), num_pictures, force
+    )
     metrics["seconds"] = round(time.monotonic() - started, 1)
-    with open(os.path.join(output, "metrics.json"), "w", encoding="utf-8") as file:
-        json.dump(metrics, file, indent=1)
+    files.write_json(numbers, metrics, indent=1, force=force)
     say(f"pictures: {output}/pictures; numbers: {output}/metrics.json ({metrics['seconds']:.0f} s in all)")
     return metrics
 
 
-def draw_predictions(model_dir: str, images_dir: str, output: str, count: int) -> list[str]:
+def draw_predictions(
+    model_dir: str, images_dir: str, output: str, count: int, force: bool = False
+) -> list[str]:
     """Draw what a model finds on the first images of a folder, one by one and side by side.
 
     Args:
@@ -78,17 +83,18 @@ def draw_predictions(model_dir: str, images_dir: str, output: str, count: int) -
       images_dir: folder of JPEG files.
       output: folder for `NAME.png` and `all.png`.
       count: images to draw, at most.
+      force: replace files that this program did not write.
 
     Returns:
       The pictures' paths, without `all.png`.
     """
-    os.makedirs(output, exist_ok=True)
     predictor = serving.load(model_dir)
     drawn, paths = [], []
     for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
         name = os.path.splitext(os.path.basename(path))[0]
         paths.append(os.path.join(output, f"{name}.png"))
         drawn.append(predictor(path).draw(zoom=4))
-        cv2.imwrite(paths[-1], drawn[-1][:, :, ::-1])
-    cv2.imwrite(os.path.join(output, "all.png"), visualization.tile(drawn, columns=4)[:, :, ::-1])
+        files.write(paths[-1], visualization.encode_png(drawn[-1]), force=force)
+    sheet = visualization.encode_png(visualization.tile(drawn, columns=4))
+    files.write(os.path.join(output, "all.png"), sheet, force=force)
     return paths

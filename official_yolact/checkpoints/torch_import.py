@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from official.core import train_utils
 from official_yolact import categories as categories_lib
+from official_yolact import files
 from official_yolact.checkpoints import account
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import recognition
@@ -50,6 +51,9 @@ def import_torch(
     name: str | None = None,
     categories: categories_lib.Categories | None = None,
     skip: Sequence[str] = (),
+    *,
+    inputs: Sequence[str | None] = (),
+    force: bool = False,
 ) -> account.ImportAccount:
     """Write a model directory, or a backbone to start from, with the weights of a PyTorch file.
 
@@ -61,6 +65,8 @@ def import_torch(
       name: the model, by our name or the original's; None: it is recognised.
       categories: of a detector with classes of its own, in the order in which it was trained.
       skip: beginnings of keys that are to be left out.
+      inputs: files that are never replaced.
+      force: replace files that this program did not write.
 
     Returns:
       The account.
@@ -71,6 +77,8 @@ def import_torch(
         finite; a variable has no tensor. Nothing is written then.
     """
     _check_output(output)
+    for file in (model_dir.PARAMS_FILE, categories_lib.FILE_NAME, model_dir.IMPORT_FILE):
+        files.check(os.path.join(output, file), inputs=inputs, force=force)
     opened = torch_file.open_torch_file(path)
     tensors, skipped = _drop_junk(_name_as_original(opened.tensors), skip)
     recognized = recognition.recognize(path, tensors, name)
@@ -88,12 +96,19 @@ def import_torch(
     os.makedirs(output, exist_ok=True)
     checkpoint = restore.save_model(model, output, modules)
     if categories is not None and modules == "all":
-        categories.save(os.path.join(output, categories_lib.FILE_NAME))
-        train_utils.serialize_config(params, output)
+        categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
+        files.write(os.path.join(output, model_dir.PARAMS_FILE), _serialize(params), force=force)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
-    with open(os.path.join(output, model_dir.IMPORT_FILE), "w", encoding="utf-8") as file:
-        json.dump(done.to_json(), file, indent=1)
+    files.write_json(os.path.join(output, model_dir.IMPORT_FILE), done.to_json(), indent=1, force=force)
     return done
+
+
+def _serialize(params: Any) -> bytes:
+    """Give the content of `params.yaml` as Model Garden writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        train_utils.serialize_config(params, folder)
+        with open(os.path.join(folder, model_dir.PARAMS_FILE), "rb") as file:
+            return file.read()
 
 
 def _make_account(

@@ -7,6 +7,8 @@ import contextlib
 import json
 import sys
 
+from official_yolact.cli import output_options
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
@@ -16,6 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Make a data set of shapes, convert it, train on it, measure COCO AP, draw predictions.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="directory for everything it makes")
+    output_options.add_force(parser)
     parser.add_argument("--train", type=int, default=2000, metavar="N", help="training images (%(default)s)")
     parser.add_argument("--val", type=int, default=250, metavar="N", help="held-out images (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
@@ -35,7 +38,12 @@ def run(args: argparse.Namespace) -> int:
     # Orbit prints its progress to standard output, which is for results.
     with contextlib.redirect_stdout(sys.stderr):
         metrics = demo.run_demo(
-            args.output, _say, num_train=args.train, num_val=args.val, overrides=tuple(args.overrides)
+            args.output,
+            _say,
+            num_train=args.train,
+            num_val=args.val,
+            overrides=tuple(args.overrides),
+            force=args.force,
         )
     if args.json:
         print(json.dumps(metrics))

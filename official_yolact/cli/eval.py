@@ -7,7 +7,9 @@ import json
 import os
 from typing import Any
 
+from official_yolact import files
 from official_yolact.cli import detection_options
+from official_yolact.cli import output_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
     )
+    output_options.add_force(parser)
     parser.add_argument(
         "--batch-size",
         type=detection_options.positive,
@@ -61,9 +64,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     _check_usage(args)
+    for path in _list_outputs(args) if args.output else ():
+        files.check(path, inputs=_list_inputs(args), force=args.force)
     metrics, boxes, masks = _measure_file(args) if args.detections else _measure_model(args)
     if args.output:
-        _write(args.output, metrics, boxes, masks)
+        _write(args, metrics, boxes, masks)
     if metrics is not None:
         from official_yolact.evaluation import table
 
@@ -138,15 +143,27 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
     return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
 
 
-def _write(output: str, metrics: dict[str, float] | None, boxes: list[Any], masks: list[Any]) -> None:
+def _write(
+    args: argparse.Namespace, metrics: dict[str, float] | None, boxes: list[Any], masks: list[Any]
+) -> None:
     """Write the files; a results file without boxes or without masks gives none of them."""
     from official_yolact.evaluation import results
 
-    os.makedirs(output, exist_ok=True)
+    paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}
     if boxes or not masks:
-        results.write_results(os.path.join(output, results.BOX_FILE_NAME), boxes)
+        results.write_results(paths[0], boxes, **rule)
     if masks or not boxes:
-        results.write_results(os.path.join(output, results.MASK_FILE_NAME), masks)
+        results.write_results(paths[1], masks, **rule)
     if metrics is not None:
-        with open(os.path.join(output, "metrics.json"), "w", encoding="utf-8") as file:
-            json.dump(metrics, file, indent=1)
+        files.write_json(paths[2], metrics, indent=1, **rule)
+
+
+def _list_outputs(args: argparse.Namespace) -> list[str]:
+    from official_yolact.evaluation import results
+
+    names = (results.BOX_FILE_NAME, results.MASK_FILE_NAME, "metrics.json")
+    return [os.path.join(args.output, name) for name in names]
+
+
+def _list_inputs(args: argparse.Namespace) -> list[str | None]:
+    return [args.annotations, args.detections, args.image_list]

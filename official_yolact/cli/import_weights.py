@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from official_yolact.cli import output_options
+
 if TYPE_CHECKING:
     from official_yolact import categories as categories_lib
     from official_yolact.checkpoints import account
@@ -29,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("file", help="the weights, .pth (or .pt) or .npz")
     parser.add_argument("--output", required=True, metavar="DIR", help="directory to write")
+    output_options.add_force(parser)
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -88,7 +91,14 @@ def _import_torch(args: argparse.Namespace) -> account.ImportAccount:
 
     categories = _read_classes(args.classes) if args.classes else None
     return torch_import.import_torch(
-        args.file, args.output, factory.build_model, args.model, categories, args.skip
+        args.file,
+        args.output,
+        factory.build_model,
+        args.model,
+        categories,
+        args.skip,
+        inputs=[args.file, args.classes],
+        force=args.force,
     )
 
 

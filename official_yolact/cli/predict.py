@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from official_yolact.cli import detection_options
+from official_yolact.cli import output_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sources", nargs="+", metavar="SOURCE", help="picture, folder of pictures, or 'pattern*'"
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write to")
+    output_options.add_force(parser)
     parser.add_argument(
         "--score-threshold",
         type=detection_options.fraction,
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         args.score_threshold,
         args.max_detections or predictor.MAX_DETECTIONS,
         progress.Progress("pictures"),
+        force=args.force,
     )
     for message in done.skipped:
         print(f"yolact: skipped: {message}", file=sys.stderr)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Iterable
 from typing import Any
+
+from official_yolact import files
 
 VERSION = 1
 TEMPORARY_SUFFIX = ".incomplete"
@@ -123,23 +124,7 @@ def write_file(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
     Raises:
       OSError: names the file; nothing is left of it.
     """
-    temporary, size, digest = f"{path}{TEMPORARY_SUFFIX}", 0, hashlib.sha256()
-    try:
-        with open(temporary, "wb") as file:
-            for block in blocks:
-                file.write(block)
-                digest.update(block)
-                size += len(block)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
-            raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path) from error
-        raise
-    return size, digest.hexdigest()
+    return files.store(path, blocks)
 
 
 def measure(path: str) -> tuple[int, str]:

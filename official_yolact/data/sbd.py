@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import os
 import re
 import struct
@@ -20,8 +21,8 @@ import PIL.Image
 from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
+from official_yolact import files
 from official_yolact.data import coco_json
-from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import mat_files
 from official_yolact.data import rasterize
 
@@ -45,7 +46,12 @@ class Summary:
 
 
 def write_coco(
-    folder: str, list_file: str, output: str, progress: Callable[[int, int], None] | None = None
+    folder: str,
+    list_file: str,
+    output: str,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    force: bool = False,
 ) -> Summary:
     """Write a COCO instances file of the images that a list names.
 
@@ -57,6 +63,7 @@ def write_coco(
       list_file: text file with an id on each line.
       output: JSON file; appears when it is complete. Its folder is made.
       progress: is called with the images done and their total.
+      force: replace a file at `output` that this program did not write.
 
     Returns:
       What was written. An instance without pixels is left out and counted.
@@ -75,6 +82,7 @@ def write_coco(
                 f"{os.path.join(folder, name)}: no such folder: name the folder of the unpacked archive"
                 " that has inst and img in it (benchmark_RELEASE/dataset)"
             )
+    files.check(output, inputs=[list_file], force=force)
     names = _read_list(list_file)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -89,9 +97,13 @@ def write_coco(
     if not annotations:
         raise ValueError(f"{list_file}: none of its {len(names)} images has an object")
     categories = [{**category, "supercategory": "object"} for category in categories_lib.PASCAL.to_coco()]
-    os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
     content = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
-    manifest_lib.write_json(output, content)
+    read = (
+        os.path.join(folder, *path)
+        for name in names
+        for path in (("inst", f"{name}.mat"), ("img", f"{name}.jpg"))
+    )
+    files.write_json(output, content, inputs=itertools.chain([list_file], read), force=force)
     return Summary(len(images), len(annotations), dict(skipped))
 
 

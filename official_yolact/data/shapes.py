@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from official_yolact import files
 from official_yolact.data import drawing
-from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import rasterize
 
 MIN_SIZE = 48
@@ -58,6 +58,7 @@ def write_shapes(
     seed: int = 0,
     *,
     workers: int | None = None,
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write `instances_train.json`, `instances_val.json`, `train/*.jpg` and `val/*.jpg`.
@@ -69,10 +70,11 @@ def write_shapes(
       size: side of the images in pixels.
       seed: equal arguments give equal bytes.
       workers: processes; None: one for each core. Does not change the result.
+      force: replace files that this program did not write.
       progress: is called with the images done and their total.
 
     Raises:
-      ValueError: an argument is out of range.
+      ValueError: an argument is out of range, or a file would be lost (found before anything is written).
       OSError: a file cannot be written.
     """
     limits = (
@@ -87,17 +89,17 @@ def write_shapes(
         raise ValueError(f"seed is {seed}: at least 0")
     counts = dict(zip(_SPLITS, (num_train, num_val), strict=True))
     jobs = [(split, index) for split in _SPLITS for index in range(1, counts[split] + 1)]
-    for split in _SPLITS:
-        os.makedirs(os.path.join(output_dir, split), exist_ok=True)
-    draw = functools.partial(_write_image, output_dir, size, seed)
+    paths = {split: os.path.join(output_dir, f"instances_{split}.json") for split in _SPLITS}
+    for path in (*paths.values(), *(_image_path(output_dir, *job) for job in jobs)):
+        files.check(path, force=force, root=output_dir)
+    draw = functools.partial(_write_image, output_dir, size, seed, force)
     listed: dict[str, list[list[dict[str, Any]]]] = {split: [] for split in _SPLITS}
     for done, ((split, _), entries) in enumerate(zip(jobs, _map(draw, jobs, workers), strict=True), 1):
         listed[split].append(entries)
         if progress:
             progress(done, len(jobs))
-    for split in _SPLITS:
-        path = os.path.join(output_dir, f"instances_{split}.json")
-        manifest_lib.write_json(path, _to_coco(listed[split], size))
+    for split, path in paths.items():
+        files.write_json(path, _to_coco(listed[split], size), force=force, root=output_dir)
 
 
 def draw_image(size: int, rng: drawing.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
@@ -167,13 +169,18 @@ def _count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _write_image(output_dir: str, size: int, seed: int, job: tuple[str, int]) -> list[dict[str, Any]]:
+def _write_image(
+    output_dir: str, size: int, seed: int, force: bool, job: tuple[str, int]
+) -> list[dict[str, Any]]:
     split, index = job
     picture, annotations = draw_image(size, np.random.default_rng([seed, _SPLITS.index(split), index]))
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    with open(os.path.join(output_dir, split, _file_name(index)), "wb") as file:
-        file.write(jpeg.tobytes())
+    files.write(_image_path(output_dir, split, index), jpeg.tobytes(), force=force, root=output_dir)
     return annotations
+
+
+def _image_path(output_dir: str, split: str, index: int) -> str:
+    return os.path.join(output_dir, split, _file_name(index))
 
 
 def _file_name(index: int) -> str:

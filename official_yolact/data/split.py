@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from official_yolact import files
 from official_yolact.data import coco_json
 from official_yolact.data import image_files
-from official_yolact.data import manifest
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FIELD_PREFIX = "field:"
@@ -102,6 +102,7 @@ def split_coco(
     images_dir: str | None = None,
     seed: int = 0,
     stratify: bool = True,
+    force: bool = False,
 ) -> Summary:
     """Write `instances_NAME.json` for each part.
 
@@ -117,6 +118,7 @@ def split_coco(
       images_dir: where byte-identical images are found, which then stay together.
       seed: of the order in which equals are dealt.
       stratify: give each part its share of every class, too, rarest class first.
+      force: replace files that this program did not write.
 
     Returns:
       What was written.
@@ -125,6 +127,9 @@ def split_coco(
       OSError: a file cannot be read or written.
       ValueError: names the file, the record, the field, its value and the cure.
     """
+    paths = {name: os.path.join(output_dir, f"instances_{name}.json") for name in fractions}
+    for path in paths.values():
+        files.check(path, inputs=[annotations], force=force, root=output_dir)
     source = coco_json.read(annotations)
     with open(annotations, "rb") as file:
         content = json.load(file)
@@ -137,11 +142,7 @@ def split_coco(
             " ask for fewer parts or smaller groups"
         )
     dealt = _deal(groups, fractions, seed, stratify)
-    os.makedirs(output_dir, exist_ok=True)
-    parts = [
-        _write_part(name, os.path.join(output_dir, f"instances_{name}.json"), source, content, places)
-        for name, places in dealt.items()
-    ]
+    parts = [_write_part(name, paths[name], source, content, places, force) for name, places in dealt.items()]
     written = sum(part.annotations for part in parts) + source.orphans
     assert sum(part.images for part in parts) == len(source.images)
     assert written == len(content["annotations"])
@@ -294,7 +295,12 @@ class _Dealer:
 
 
 def _write_part(
-    name: str, path: str, source: coco_json.CocoJson, content: Mapping[str, Any], places: Sequence[int]
+    name: str,
+    path: str,
+    source: coco_json.CocoJson,
+    content: Mapping[str, Any],
+    places: Sequence[int],
+    force: bool,
 ) -> Part:
     ids = {source.images[at].id for at in places}
     chosen = [
@@ -308,7 +314,9 @@ def _write_part(
     )
     rest = {key: value for key, value in content.items() if key not in ("images", "annotations")}
     images = [content["images"][at] for at in places]
-    manifest.write_json(path, {**rest, "images": images, "annotations": chosen})
+    files.write_json(
+        path, {**rest, "images": images, "annotations": chosen}, inputs=[source.path], force=force
+    )
     names = dict(zip(source.categories.ids, source.categories.names, strict=True))
     per_class = {label: counts[category_id] for category_id, label in names.items()}
     absent = [

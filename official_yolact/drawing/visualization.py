@@ -85,6 +85,21 @@ def draw_instances(
     return _draw_labels(canvas, boxes, texts, colors, style)
 
 
+def encode_png(picture: Picture) -> bytes:
+    """Encode a uint8 RGB picture as PNG.
+
+    Raises:
+      ValueError: it has no pixels, or too many in a row.
+    """
+    try:
+        done, code = cv2.imencode(".png", picture[..., ::-1])
+    except cv2.error as error:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be encoded as PNG: {error}") from error
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be encoded as PNG")
+    return bytes(code)
+
+
 def tile(images: Sequence[Picture], columns: int, gap: int = 8) -> Picture:
     """Lay pictures out on a sheet, row by row, centred in cells of the largest size.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
+from collections.abc import Iterable
 from typing import Any
 
+from official_yolact import files
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.evaluation import segmentation
 
@@ -65,12 +65,11 @@ def select(results: list[Result], field: str) -> list[Result]:
     return [{k: v for k, v in result.items() if k != other} for result in results if field in result]
 
 
-def write_results(path: str, results: list[Result]) -> None:
-    """Write a results file, whole or not at all."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(results, file)
-    os.replace(temporary, path)
+def write_results(
+    path: str, results: list[Result], *, inputs: Iterable[str | None] = (), force: bool = False
+) -> None:
+    """Write a results file, whole or not at all; `inputs` and `force` as of `files.check`."""
+    files.write_json(path, results, inputs=inputs, force=force)
 
 
 def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> Result:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from official_yolact import files
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import results
 from official_yolact.serving import images as image_files
@@ -43,6 +44,8 @@ def predict_files(
     score_threshold: float = predictor_lib.SCORE_THRESHOLD,
     max_detections: int = predictor_lib.MAX_DETECTIONS,
     progress: Progress | None = None,
+    *,
+    force: bool = False,
 ) -> Predicted:
     """Write each picture with its detections, and `predictions.json` with those of all.
 
@@ -56,14 +59,18 @@ def predict_files(
       score_threshold: detections below it are left out.
       max_detections: kept in a picture.
       progress: called after each picture.
+      force: replace files that this program did not write; never `paths`.
 
     Raises:
-      OSError: the folder cannot be written.
-      ValueError: a picture would be overwritten, or none could be read.
+      OSError: a file cannot be written; names it.
+      ValueError: a file would be lost (found before anything is written), or none could be read.
     """
     targets = [os.path.join(output, name) for name in sources.name_outputs(paths)]
-    _refuse_overwriting(paths, targets)
-    os.makedirs(output, exist_ok=True)
+    listing = os.path.join(output, PREDICTIONS_FILE)
+    for target in [*targets, listing]:
+        if files.find_input(target, paths):
+            raise ValueError(f"{target}: would overwrite the picture itself: choose another --output folder")
+        files.check(target, force=force)
     entries: list[dict[str, Any]] = []
     skipped: list[str] = []
     for index, (path, target) in enumerate(zip(paths, targets, strict=True), start=1):
@@ -73,7 +80,7 @@ def predict_files(
             skipped.append(str(error))
         else:
             found = predictor(image, score_threshold, max_detections)
-            found.save(target)
+            found.save(target, inputs=paths, force=force)
             entries += [
                 {**entry, "file_name": path, "category_name": name}
                 for entry, name in zip(found.to_coco(index), found.names, strict=True)
@@ -85,7 +92,7 @@ def predict_files(
         raise ValueError(
             f"no picture could be read: {skipped[0]}{others}" if skipped else "no pictures are given"
         )
-    results.write_results(os.path.join(output, PREDICTIONS_FILE), entries)
+    results.write_results(listing, entries, inputs=paths, force=force)
     return Predicted(len(paths) - len(skipped), len(entries), skipped)
 
 
@@ -120,10 +127,3 @@ def collect_detections(
         )
         if progress:
             progress(start + len(part), len(listed))
-
-
-def _refuse_overwriting(paths: Sequence[str], targets: Sequence[str]) -> None:
-    originals = {os.path.realpath(path) for path in paths}
-    for target in targets:
-        if os.path.realpath(target) in originals:
-            raise ValueError(f"{target}: would overwrite the picture itself: choose another --output folder")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from official_yolact import files
 from official_yolact.drawing import visualization
 from official_yolact.evaluation import segmentation
 
@@ -52,15 +55,31 @@ class Detections:
             self.image, self.boxes, self.classes, self.names, self.mask_scores, self.masks, zoom
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture with its instances; the ending of the name decides the format."""
-        name = os.fspath(path)
-        try:
-            Image.fromarray(self.draw()).save(name, quality=92)
-        except ValueError as error:
-            raise ValueError(
-                f"{name}: cannot be written as a picture: name it .jpg or .png ({error})"
-            ) from None
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        inputs: Iterable[str | None] = (),
+        force: bool = False,
+    ) -> None:
+        """Write the picture with its instances.
+
+        Args:
+          path: the ending of the name decides the format.
+          inputs: files that are never replaced.
+          force: replace a file that this program did not write.
+
+        Raises:
+          OSError: it cannot be written; names the file, and nothing is left of it.
+          ValueError: the ending is none of a picture, or something would be lost at `path`.
+        """
+        name, buffer = os.fspath(path), io.BytesIO()
+        kind = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
+        if kind not in Image.SAVE:
+            raise ValueError(f"{name}: cannot be written as a picture: name it .jpg or .png")
+        files.check(name, inputs=inputs, force=force)
+        Image.fromarray(self.draw()).save(buffer, kind, quality=92)
+        files.write(name, buffer.getvalue(), inputs=inputs, force=force)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation.

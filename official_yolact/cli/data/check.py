@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections.abc import Iterator
 from typing import Any
 
+from official_yolact import files
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -45,6 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--html", metavar="FILE", help="write a page with pictures of examples")
     parser.add_argument("--fix", action="store_true", help="write repaired annotations to --output")
     parser.add_argument("-o", "--output", metavar="FILE.json", help="where --fix writes")
+    output_options.add_force(parser)
     parser.add_argument(
         "--leave", default="", metavar="CODES", help="codes that --fix leaves as they are: D03,D07"
     )
@@ -61,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fix != bool(args.output):
         raise ValueError("--fix and --output belong together: name the file to write")
     repair.parse_codes(args.leave)
-    if args.output:
-        repair.refuse_inputs(args.output, [args.annotations, args.against])
+    _check_outputs(args)
     options = check.Options(
         images_dir=args.images,
         against=args.against,
@@ -86,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     if args.html:
         from official_yolact.data.checking import page
 
-        page.write(args.html, checked, rows, args.images)
+        page.write(args.html, checked, rows, args.images, inputs=_list_inputs(args), force=args.force)
     if args.fix:
         rows, result["fixed"] = _fix(args, checked, options.target)
     if args.json:
@@ -100,11 +104,29 @@ def _fix(args: argparse.Namespace, checked: Any, target: Any) -> tuple[list[dict
     from official_yolact.data.checking import report
 
     repaired = repair.repair(checked, target, repair.parse_codes(args.leave))
-    repair.write(args.output, repaired.view.content)
+    repair.write(args.output, repaired.view.content, inputs=_list_inputs(args), force=args.force)
     left = report.to_rows(repaired.found, repaired.view)
     _show(repair.format_summary(repaired, args.output, left), args.json)
     done = {"repaired": repaired.counts, "removed": repaired.removed, "findings": left}
     return left, {"output": args.output, **done}
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse outputs that would destroy something, before the images are read."""
+    outputs = [path for path in (args.html, args.output) if path]
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise ValueError(f"{args.html}: is named for --html and for --output: name two files")
+    for path in outputs:
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise FileNotFoundError(f"{path}: there is no such folder: make it, or name another file")
+        files.check(path, inputs=_list_inputs(args), force=args.force)
+
+
+def _list_inputs(args: argparse.Namespace) -> Iterator[str | None]:
+    """Give what is read: the annotations, and every picture below the folders of images."""
+    yield from (args.annotations, args.against)
+    yield from files.list_pictures(args.images)
+    yield from files.list_pictures(args.against_images)
 
 
 def _show(text: str, as_json: bool) -> None:

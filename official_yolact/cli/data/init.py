@@ -7,6 +7,8 @@ import json
 import os
 from typing import Any
 
+from official_yolact import files
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 _GPUS = "/proc/driver/nvidia/gpus"
@@ -40,7 +42,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--init-checkpoint", default="", metavar="DIR", help="weights to start from: a model or a backbone"
     )
-    parser.add_argument("--force", action="store_true", help="replace FILE.yaml if it exists")
+    output_options.add_force(parser)
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -72,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     )
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
-    with open(args.output, "w", encoding="utf-8") as file:
-        file.write(recipe_text.format_recipe(recipe, commands))
+    text = recipe_text.format_recipe(recipe, commands)
+    files.write(args.output, text, inputs=[args.train, args.val], force=args.force)
     shared = {image.file_name for image in train.images} & {image.file_name for image in val.images}
     if shared and val_images == args.images:
         progress.say(
@@ -93,8 +95,7 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise NotADirectoryError(f"{folder}: no such image folder")
     if not args.output.endswith((".yaml", ".yml")):
         raise ValueError(f"output is {args.output!r}: give it the ending .yaml")
-    if os.path.exists(args.output) and not args.force:
-        raise ValueError(f"{args.output} exists: name another file, or replace it with --force")
+    files.check(args.output, inputs=[args.train, args.val], force=args.force)
 
 
 def _find_experiment(name: str | None) -> tuple[str | None, Any]:

@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         images_dir=args.images,
         classes_file=args.classes,
+        force=args.force,
         progress=progress.Progress("files"),
     )
     return reading.report(args, summary, started)

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         args.masks,
         args.output,
         classes_file=args.classes,
+        force=args.force,
         class_name=args.name,
         image_suffix=args.image_suffix,
         mask_suffix=args.mask_suffix,

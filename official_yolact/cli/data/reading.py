@@ -9,6 +9,7 @@ import shlex
 import time
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -20,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
       classes: what the class list is for, and what happens without it.
     """
     parser.add_argument("--output", required=True, metavar="FILE.json", help="COCO file to write")
+    output_options.add_force(parser)
     parser.add_argument(
         "--classes", metavar="FILE", help=f"names, text with one on each line or YAML: {classes}"
     )

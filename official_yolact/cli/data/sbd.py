@@ -9,6 +9,7 @@ import os
 import time
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -29,6 +30,7 @@ def add_parser(commands: Any) -> None:
     which.add_argument("--split", metavar="NAME", help="the list FOLDER/NAME.txt: train or val")
     which.add_argument("--list", metavar="FILE", help="another list: an id such as 2008_000002 on each line")
     parser.add_argument("--output", required=True, metavar="FILE.json", help="file to write")
+    output_options.add_force(parser)
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -39,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.monotonic()
     list_file = args.list or os.path.join(args.folder, f"{args.split}.txt")
-    summary = sbd.write_coco(args.folder, list_file, args.output, progress.Progress("images"))
+    summary = sbd.write_coco(
+        args.folder, list_file, args.output, progress.Progress("images"), force=args.force
+    )
     seconds = time.monotonic() - started
     progress.say(f"{summary.images} images, {summary.instances} instances in {args.output} ({seconds:.1f} s)")
     for reason, count in summary.skipped.items():

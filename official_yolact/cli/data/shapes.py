@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -19,6 +20,7 @@ def add_parser(commands: Any) -> None:
         " train/*.jpg and val/*.jpg. Equal options give equal files.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
+    output_options.add_force(parser)
     parser.add_argument("--train", type=int, default=2000, metavar="N", help="training images (%(default)s)")
     parser.add_argument("--val", type=int, default=250, metavar="N", help="validation images (%(default)s)")
     parser.add_argument(
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         args.size,
         args.seed,
         workers=args.workers,
+        force=args.force,
         progress=progress.Progress("images"),
     )
     seconds = time.monotonic() - started

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 _SHEET_SIDE = 640
@@ -30,6 +31,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides of the config")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
+    output_options.add_force(parser)
     parser.add_argument("--count", type=int, default=16, metavar="N", help="images (%(default)s)")
     parser.add_argument("--images", metavar="DIR", help="folder of the images that annotations name")
     parser.add_argument(
@@ -54,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.config} holds annotations: name the folder of their images with --images")
     if not stored and (args.images or args.ids):
         raise ValueError(f"--images and --ids go with ANNOTATIONS.json; {args.config} is a configuration")
-    pictures = _draw_stored(args) if stored else _draw_batch(args)
-    return _write(pictures, args)
+    pictures, inputs = _draw_stored(args) if stored else (_draw_batch(args), [])
+    return _write(pictures, [args.config, *inputs], args)
 
 
-def _draw_stored(args: argparse.Namespace) -> list[Any]:
+def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    """Draw annotated photos; give the pictures, and the photos that the annotations name."""
     from official_yolact.data import coco_json
     from official_yolact.serving import stored
 
@@ -81,7 +84,7 @@ def _draw_stored(args: argparse.Namespace) -> list[Any]:
         progress.say(f"and {len(problems) - _MAX_PROBLEMS} more")
     if not pictures:
         raise ValueError(f"{args.config}: none of the images could be drawn; `yolact data check` says why")
-    return pictures
+    return pictures, [os.path.join(args.images, image.file_name) for image in source.images]
 
 
 def _choose_images(images: Sequence[Any], ids: str | None, count: int) -> list[Any]:
@@ -115,18 +118,18 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
     return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
 
 
-def _write(pictures: list[Any], args: argparse.Namespace) -> int:
-    import cv2
-
+def _write(pictures: list[Any], inputs: list[str], args: argparse.Namespace) -> int:
+    from official_yolact import files
     from official_yolact.drawing import visualization
 
-    os.makedirs(args.output, exist_ok=True)
     paths = [os.path.join(args.output, f"{number:03d}.png") for number in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        cv2.imwrite(path, picture[..., ::-1])
     small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
-    cv2.imwrite(paths[-1], visualization.tile(small, columns=4)[..., ::-1])
+    sheet = visualization.tile(small, columns=4)
+    for path in paths:
+        files.check(path, inputs=inputs, force=args.force)
+    for path, picture in zip(paths, [*pictures, sheet], strict=True):
+        files.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     if args.json:
         print(json.dumps({"pictures": paths[:-1], "sheet": paths[-1]}))

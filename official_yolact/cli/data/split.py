@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -20,6 +21,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
+    output_options.add_force(parser)
     parser.add_argument(
         "--fractions",
         default="train=0.8,val=0.2",
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         images_dir=args.images,
         seed=args.seed,
         stratify=args.stratify,
+        force=args.force,
     )
     for part in summary.parts:
         progress.say(f"{part.path}: {part.images} images, {part.annotations} annotations")

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         root=args.root,
         classes_file=args.classes,
+        force=args.force,
         boxes=args.boxes,
         progress=progress.Progress("images"),
     )

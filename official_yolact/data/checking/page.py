@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageOps
 
+from official_yolact import files
 from official_yolact.data import image_files
 from official_yolact.data.checking import check
 from official_yolact.data.checking import codes
@@ -33,7 +35,15 @@ figure{display:inline-block;margin:.3em .6em .3em 0}figcaption{font-size:.8em;co
 code{background:#f2f2f2}dl{margin:.3em 0}dt{float:left;clear:left;width:8em;color:#555}dd{margin-left:8em}"""
 
 
-def write(path: str, checked: check.Checked, rows: list[dict[str, Any]], images_dir: str | None) -> None:
+def write(
+    path: str,
+    checked: check.Checked,
+    rows: list[dict[str, Any]],
+    images_dir: str | None,
+    *,
+    inputs: Iterable[str | None] = (),
+    force: bool = False,
+) -> None:
     """Write the page.
 
     Args:
@@ -41,6 +51,8 @@ def write(path: str, checked: check.Checked, rows: list[dict[str, Any]], images_
       checked: what was found.
       rows: of `report.to_rows`.
       images_dir: folder of the images, None: a page without pictures.
+      inputs: as of `files.check`.
+      force: as of `files.check`.
     """
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{_text(checked.view.path)}</title>"
@@ -54,10 +66,8 @@ def write(path: str, checked: check.Checked, rows: list[dict[str, Any]], images_
         if painter is not None:
             parts += painter.draw_examples(finding)
         parts.append("</section>")
-    temporary = f"{path}.incomplete"
-    with open(temporary, "w", encoding="utf-8", errors="xmlcharrefreplace") as file:
-        file.write("\n".join([*parts, "</html>"]))
-    os.replace(temporary, path)
+    page = "\n".join([*parts, "</html>"]).encode(errors="xmlcharrefreplace")
+    files.write(path, page, inputs=inputs, force=force)
 
 
 def _format_row(row: dict[str, Any]) -> str:

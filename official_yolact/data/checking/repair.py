@@ -7,15 +7,13 @@ repair may uncover or cause another finding.
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
-import json
-import os
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from official_yolact import files
 from official_yolact.data.checking import check
 from official_yolact.data.checking import checks
 from official_yolact.data.checking import codes
@@ -96,30 +94,11 @@ def parse_codes(text: str) -> tuple[str, ...]:
     return listed
 
 
-def refuse_inputs(output: str, inputs: Iterable[str | None]) -> None:
-    """Refuse to write over what is read.
-
-    Raises:
-      ValueError: the output is one of the inputs.
-    """
-    for path in filter(None, inputs):
-        if os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path):
-            raise ValueError(f"{output}: is the file that is read: name another for --output")
-
-
-def write(path: str, content: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    temporary = f"{path}.incomplete"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
+def write(
+    path: str, content: dict[str, Any], *, inputs: Iterable[str | None] = (), force: bool = False
+) -> None:
+    """Write JSON, whole or not at all; `inputs` and `force` as of `files.check`."""
+    files.write_json(path, content, inputs=inputs, force=force)
 
 
 def format_summary(repaired: Repaired, path: str, left: list[dict[str, Any]]) -> str:

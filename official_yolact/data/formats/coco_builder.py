@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import manifest as manifest_lib
+from official_yolact import files
 from official_yolact.data import rasterize
 from official_yolact.data.formats import summary as summary_lib
 
@@ -20,11 +20,13 @@ class CocoBuilder:
 
     Attributes:
       skipped: what was left out, by reason.
+      read: files that were read, beside the images.
     """
 
     def __init__(self) -> None:
         """Start without images."""
         self.skipped: collections.Counter[str] = collections.Counter()
+        self.read: list[str | None] = []
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 
@@ -51,35 +53,42 @@ class CocoBuilder:
         for annotation in self._annotations:
             annotation["category_id"] = ids[annotation["category_id"]]
 
-    def write(self, output: str, names: dict[int, str], images_dir: str) -> summary_lib.Summary:
+    def write(
+        self, output: str, names: dict[int, str], images_dir: str, force: bool = False
+    ) -> summary_lib.Summary:
         """Write the file.
 
         Args:
           output: JSON file; appears when it is complete. Its folder is made.
           names: of the classes, by category id.
           images_dir: folder that the file names are relative to.
+          force: replace a file that this program did not write.
 
         Returns:
           What was written.
 
         Raises:
           OSError: the file cannot be written.
-          ValueError: there is no instance.
+          ValueError: there is no instance, or something would be lost at `output`.
         """
         if not self._annotations:
             left_out = f"; left out: {dict(self.skipped)}" if self.skipped else ""
             raise ValueError(
                 f"{images_dir}: none of its {len(self._images)} images has an object with a mask{left_out}"
             )
-        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
         categories = [
             {"id": number, "name": names[number], "supercategory": "object"} for number in sorted(names)
         ]
         content = {"info": {}, "images": self._images, "annotations": self._annotations}
-        manifest_lib.write_json(output, {**content, "categories": categories})
+        files.write_json(
+            output, {**content, "categories": categories}, inputs=self._list_inputs(images_dir), force=force
+        )
         return summary_lib.Summary(
             len(self._images), len(self._annotations), len(names), images_dir, dict(self.skipped)
         )
+
+    def _list_inputs(self, images_dir: str) -> list[str | None]:
+        return [*self.read, *(os.path.join(images_dir, image["file_name"]) for image in self._images)]
 
     def _add(self, category_id: int, mask: rasterize.Mask, segmentation: Any, is_crowd: int) -> None:
         area = int(mask.sum())

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from official_yolact import files
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
@@ -63,6 +64,7 @@ def write_coco(
     *,
     images_dir: str | None = None,
     classes_file: str | None = None,
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
     """Write a COCO instances file of a folder of labelme files.
@@ -75,6 +77,7 @@ def write_coco(
       output: JSON file; appears when it is complete.
       images_dir: folder that holds every image; file names are relative to it. None: `folder`.
       classes_file: text or YAML with the class names, so that every split has the same ids.
+      force: replace a file at `output` that this program did not write.
       progress: is called with the files done and their total.
 
     Returns:
@@ -85,7 +88,9 @@ def write_coco(
       ValueError: names the file, the shape, the field, its value and the cure.
     """
     images_dir = images_dir or folder
+    files.check(output, force=force)
     builder = coco_builder.CocoBuilder()
+    builder.read.append(classes_file)
     names = class_lists.read(classes_file, 1) if classes_file else {}
     id_of = {name: number for number, name in names.items()}
     owner: dict[str, str] = {}
@@ -94,6 +99,7 @@ def write_coco(
         file = _read_file(os.path.join(folder, path), images_dir)
         if file:
             _claim(file, owner)
+            builder.read.append(os.path.join(folder, path))
             builder.add_image(file.image, file.height, file.width)
             _add_instances(builder, file, id_of, classes_file)
         else:

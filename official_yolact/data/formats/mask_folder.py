@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from official_yolact import files
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
@@ -53,6 +54,7 @@ def write_coco(
     class_name: str = "object",
     image_suffix: str = "",
     mask_suffix: str = "",
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
     """Write a COCO instances file of images and the PNGs of their masks.
@@ -68,6 +70,7 @@ def write_coco(
       class_name: of the one class.
       image_suffix: end of the images' names that the masks' do not have, `_leftImg8bit`.
       mask_suffix: end of the label maps' names that the images' do not have, `_gtFine_instanceIds`.
+      force: replace a file at `output` that this program did not write.
       progress: is called with the images done and their total.
 
     Returns:
@@ -81,13 +84,16 @@ def write_coco(
     if 0 in names:
         raise ValueError(f"{classes_file}: class 0 is {names[0]!r}, but the value 0 is the background")
     images = _index_images(images_dir, image_suffix)
+    files.check(output, force=force)
     builder = coco_builder.CocoBuilder()
+    builder.read += [classes_file, *(os.path.join(images_dir, path) for path in images.values())]
     masks = _match_masks(masks_dir, mask_suffix, images, builder)
     for done, (key, image) in enumerate(images.items(), start=1):
         if key in masks:
-            files = [os.path.join(masks_dir, path) for path in masks[key]]
+            paths = [os.path.join(masks_dir, path) for path in masks[key]]
+            builder.read += paths
             is_label_map = [_form(path, key, mask_suffix) for path in masks[key]] == ["label map"]
-            item = _Image(image, os.path.join(images_dir, image), files, is_label_map)
+            item = _Image(image, os.path.join(images_dir, image), paths, is_label_map)
             _add_image(builder, item, names, classes_file)
         else:
             builder.skipped["image_without_masks"] += 1

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from official_yolact import files
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
@@ -52,6 +53,7 @@ def write_coco(
     root: str | None = None,
     classes_file: str | None = None,
     boxes: str = "skip",
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
     """Write a COCO instances file of one split of a YOLO segmentation data set.
@@ -67,6 +69,7 @@ def write_coco(
       root: folder that the paths in data.yaml are relative to. None: what it says itself.
       classes_file: text or YAML with the class names. None: data.yaml or classes.txt.
       boxes: one of `BOXES`.
+      force: replace a file at `output` that this program did not write.
       progress: is called with the images done and their total.
 
     Returns:
@@ -79,7 +82,13 @@ def write_coco(
     if boxes not in BOXES:
         raise ValueError(f"boxes is {boxes!r}: one of {', '.join(BOXES)}")
     layout = _find_layout(source, split, root, classes_file)
+    files.check(output, force=force)
     builder = coco_builder.CocoBuilder()
+    builder.read += [
+        classes_file,
+        source,
+        *(os.path.join(source, name) for name in (*_YAML_NAMES, *_CLASS_FILES)),
+    ]
     found = 0
     for done, name in enumerate(layout.images, start=1):
         _, (height, width) = image_headers.read_sizes(os.path.join(layout.root, name))
@@ -88,6 +97,7 @@ def write_coco(
         if os.path.isfile(labels):
             image_headers.refuse_outside(labels, layout.root)
             found += 1
+            builder.read.append(labels)
             _add_labels(builder, labels, height, width, layout, boxes)
         if progress:
             progress(done, len(layout.images))

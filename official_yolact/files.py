@@ -1,0 +1,304 @@
+"""The one rule for what is written: nothing that is there is lost, and a file is whole or absent.
+
+A file that this program wrote has its sha256 in the extended attribute `user.official_yolact`; where a
+file system has none, `.yolact-written` beside it has a line with sha256 and name. Both are compared with
+what is there: a file that another program wrote, replaced or changed since is not taken for our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import mimetypes
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
+
+ATTRIBUTE = "user.official_yolact"
+"""Extended attribute of a file: the sha256 with which it was written."""
+
+LEDGER = ".yolact-written"
+"""Name of the list of what was written into a folder, where files have no extended attributes."""
+
+_INCOMPLETE = ".incomplete"
+_BLOCK = 1 << 20
+_NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
+_known: dict[str, tuple[int, set[bytes]]] = {}
+"""Per list: how far it was read, and its lines."""
+
+
+def check(
+    path: str, *, inputs: Iterable[str | None] = (), force: bool = False, root: str | None = None
+) -> None:
+    """Refuse a place where something would be lost, before work is spent on it.
+
+    Args:
+      path: the file that is to be written.
+      inputs: files that are read; they are looked at only if `path` exists.
+      force: replace a file that this program did not write, and a link (not what it points to).
+      root: the output folder, which links below it must not lead out of. None: the file's folder.
+
+    Raises:
+      ValueError: the place is taken; names it and the cure.
+    """
+    folder = os.path.realpath(os.path.dirname(path) or ".")
+    held = folder if root is None else os.path.realpath(root)
+    if os.path.commonpath([held, folder]) != held:
+        raise ValueError(f"{path}: a link in this path leads out of {root}, to {folder}: remove the link")
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    other = find_input(path, inputs)
+    if other:
+        also = "" if other == path else f" ({other})"
+        raise ValueError(f"{path}: is the file that is read{also}: name another file to write")
+    if stat.S_ISLNK(status.st_mode):
+        if not force:
+            raise ValueError(
+                f"{path}: is a link to {os.readlink(path)}: name another file, or replace the link itself"
+                " with --force"
+            )
+    elif not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise ValueError(f"{path}: is {kind}: name another file to write")
+    elif not force and not (status.st_mode & stat.S_IWUSR and _is_ours(path)):
+        raise ValueError(
+            f"{path} exists, and is not as this program wrote it: name another file, or replace it with"
+            " --force"
+        )
+
+
+def write(
+    path: str,
+    content: bytes | str,
+    *,
+    inputs: Iterable[str | None] = (),
+    force: bool = False,
+    root: str | None = None,
+) -> None:
+    """Write a file where nothing is lost by it, whole or not at all; its folder is made.
+
+    Args:
+      path: of the file.
+      content: its bytes, or its text, which is written as UTF-8.
+      inputs: as for `check`.
+      force: as for `check`.
+      root: as for `check`.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+      ValueError: the place is taken; names it and the cure.
+    """
+    check(path, inputs=inputs, force=force, root=root)
+    with named(path):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    digest = hashlib.sha256(data).hexdigest()
+    with named(path), _temporary(path) as (file, temporary):
+        file.write(data)
+        noted = _mark(file, digest)
+        _finish(file)
+        with contextlib.nullcontext() if noted else _noted(path, digest):
+            os.replace(temporary, path)
+
+
+def write_json(
+    path: str,
+    content: Any,
+    *,
+    indent: int | None = None,
+    inputs: Iterable[str | None] = (),
+    force: bool = False,
+    root: str | None = None,
+) -> None:
+    """Write JSON as `write` writes text.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+      ValueError: the place is taken, or a number is not finite; names the file.
+    """
+    try:
+        text = json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: is not written: {error}") from error
+    write(path, text, inputs=inputs, force=force, root=root)
+
+
+def store(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
+    """Write a file of the program's own, whole or not at all, over what is there.
+
+    Args:
+      path: of the file; what is there is not looked at.
+      blocks: the content, in parts.
+
+    Returns:
+      Its size in bytes and its sha256.
+
+    Raises:
+      OSError: names the file; nothing is left of it.
+    """
+    size, digest = 0, hashlib.sha256()
+    with named(path), _temporary(path) as (file, temporary):
+        for block in blocks:
+            file.write(block)
+            digest.update(block)
+            size += len(block)
+        _finish(file)
+        os.replace(temporary, path)
+    return size, digest.hexdigest()
+
+
+def find_input(path: str, inputs: Iterable[str | None]) -> str | None:
+    """Find the input that is the same file, by whatever name or link; None: none is."""
+    places = {_place(status) for status in (_status(path, os.lstat), _status(path, os.stat)) if status}
+    for other in filter(None, inputs) if places else ():
+        status = _status(other, os.stat)
+        if status and _place(status) in places:
+            return other
+    return None
+
+
+@contextlib.contextmanager
+def named(path: str) -> Iterator[None]:
+    """Let every failure of the system name the file that was to be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path) from error
+
+
+def list_pictures(folder: str | None) -> Iterator[str]:
+    """Give the pictures below a folder, by the endings of their names; none of None."""
+    for place, _, names in os.walk(folder) if folder is not None else ():
+        for name in names:
+            if (mimetypes.guess_type(name)[0] or "").startswith("image/"):
+                yield os.path.join(place, name)
+
+
+@contextlib.contextmanager
+def _temporary(path: str) -> Iterator[tuple[IO[bytes], str]]:
+    """Open a file beside the one that is to be written; it is gone at the end, whatever happens."""
+    name = f".yolact-{os.getpid()}-{secrets.token_hex(4)}{_INCOMPLETE}"
+    temporary = os.path.join(os.path.dirname(path), name)
+    try:
+        with open(temporary, "xb") as file:
+            yield file, temporary
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+
+
+def _finish(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _mark(file: IO[bytes], digest: str) -> bool:
+    """Note the sha256 at the file itself; False: its file system cannot."""
+    if not hasattr(os, "setxattr"):
+        return False
+    try:
+        os.setxattr(file.fileno(), ATTRIBUTE, digest.encode())
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            return False
+        raise
+    return True
+
+
+def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:
+    try:
+        return look(path)
+    except (OSError, ValueError):  # an input that cannot be found is the reader's to report
+        return None
+
+
+def _place(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_ours(path: str) -> bool:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    found = digest.hexdigest()
+    if hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError):
+            return os.getxattr(path, ATTRIBUTE) == found.encode()
+    return _line(path, found) in _read_ledger(_ledger(path))
+
+
+def _ledger(path: str) -> str:
+    return os.path.join(os.path.realpath(os.path.dirname(path) or "."), LEDGER)
+
+
+def _line(path: str, digest: str) -> bytes:
+    name = os.fsencode(os.path.basename(path)).replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+    return digest.encode() + b"  " + name
+
+
+def _read_ledger(ledger: str) -> set[bytes]:
+    """Give the lines of a list; what was read before is not read again."""
+    try:
+        descriptor = os.open(ledger, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return set()
+    with open(descriptor, "rb") as file:
+        end, lines = _known.get(ledger, (0, set[bytes]()))
+        if os.fstat(descriptor).st_size < end:
+            end, lines = 0, set()
+        file.seek(end)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    lines = lines | set(whole.splitlines()) if whole else lines
+    _known[ledger] = end + len(whole), lines
+    return lines
+
+
+@contextlib.contextmanager
+def _noted(path: str, digest: str) -> Iterator[None]:
+    """Note what is about to be written: a file that this program wrote is never taken for another's."""
+    ledger, line = _ledger(path), _line(path, digest)
+    if line in _read_ledger(ledger):
+        yield
+        return
+    with named(path):
+        descriptor = os.open(ledger, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            with named(path):
+                _append(file, line, size)
+            yield
+        except BaseException:
+            _known.pop(ledger, None)
+            with contextlib.suppress(OSError):
+                _take_back(file, ledger, size, line)
+            raise
+
+
+def _append(file: io.FileIO, line: bytes, size: int) -> None:
+    """Append a line in one call, so that processes do not mix theirs; a torn last line is ended first."""
+    torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+    entry = (b"\n" if torn else b"") + line + b"\n"
+    if file.write(entry) != len(entry):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _take_back(file: io.FileIO, ledger: str, size: int, line: bytes) -> None:
+    """Remove the note of a file that was not written; another process's notes behind it are kept."""
+    if os.fstat(file.fileno()).st_size > size + len(line) + 2:
+        return
+    if size:
+        os.ftruncate(file.fileno(), size)
+    else:
+        os.remove(ledger)

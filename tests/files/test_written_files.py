@@ -1,0 +1,188 @@
+"""The rule of `official_yolact.files`: nothing is lost, a file is whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from official_yolact import files
+
+
+@pytest.fixture(params=["attributes", "a list"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How it is kept what the program wrote: at the files, or in a list beside them."""
+    if request.param == "a list":
+        for name in ("setxattr", "getxattr"):
+            monkeypatch.delattr(os, name, raising=False)
+    return str(request.param)
+
+
+def names_in(folder: pathlib.Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != files.LEDGER)
+
+
+def test_what_the_program_wrote_it_replaces_and_nothing_else(kept: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    files.write(str(path), "one")
+    files.write(str(path), "two")
+    files.write(str(path), "two")
+    assert path.read_text() == "two"
+    assert (path.parent / files.LEDGER).exists() == (kept == "a list")
+    path.write_text("edited")
+    with pytest.raises(ValueError, match=r"a\.json exists, .* --force"):
+        files.write(str(path), "three")
+    assert path.read_text() == "edited"
+    files.write(str(path), "three", force=True)
+    assert path.read_text() == "three"
+    assert names_in(path.parent) == ["a.json"]
+
+
+def test_a_file_of_another_program_is_refused(kept: str, tmp_path: pathlib.Path) -> None:
+    files.write(str(tmp_path / "ours"), "ours")
+    other = tmp_path / "other"
+    other.write_text("ours")
+    with pytest.raises(ValueError, match="other exists"):
+        files.write(str(other), "new")
+    assert other.read_text() == "ours"
+
+
+def test_a_write_protected_file_is_refused(kept: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a"
+    files.write(str(path), "one")
+    path.chmod(0o444)
+    with pytest.raises(ValueError, match="a exists"):
+        files.write(str(path), "two")
+
+
+@pytest.mark.parametrize("make", [os.link, os.symlink], ids=["hard link", "link"])
+@pytest.mark.parametrize("force", [False, True], ids=["", "forced"])
+def test_an_input_is_never_written(make: object, force: bool, tmp_path: pathlib.Path) -> None:
+    source, alias = tmp_path / "source", tmp_path / "alias"
+    files.write(str(source), "source")
+    assert callable(make)
+    make(source, alias)
+    for output, given in ((source, source), (alias, source), (source, alias)):
+        with pytest.raises(ValueError, match="is the file that is read"):
+            files.write(str(output), "new", inputs=[None, "missing", str(given)], force=force)
+    assert source.read_text() == "source"
+
+
+def test_a_link_is_not_followed(tmp_path: pathlib.Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    files.write(str(target), "target")
+    link.symlink_to(target)
+    with pytest.raises(ValueError, match=r"link: is a link to .*target.* --force"):
+        files.write(str(link), "new")
+    files.write(str(link), "new", force=True)
+    assert (target.read_text(), link.read_text(), link.is_symlink()) == ("target", "new", False)
+
+
+def test_a_dangling_link_is_not_followed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="is a link"):
+        files.write(str(tmp_path / "link"), "new")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_below_the_output_folder_does_not_lead_out_of_it(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "train").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="leads out of"):
+        files.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"), force=True)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_output_folder_itself_may_be_a_link(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    files.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"))
+    assert (tmp_path / "disk" / "train" / "a").read_text() == "new"
+
+
+def test_a_folder_and_a_special_file_are_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(ValueError, match=f"{name}: is "):
+            files.write(str(tmp_path / name), "new", force=True)
+    with pytest.raises(OSError, match="cannot be written"):
+        files.write(str(tmp_path / "pipe" / "a"), "new")
+    assert names_in(tmp_path) == ["folder", "pipe"]
+
+
+@pytest.mark.parametrize("function", ["open", "fsync", "replace"])
+def test_a_failure_names_the_file_and_leaves_nothing(
+    kept: str, function: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    files.write(str(path), "old")
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("builtins.open" if function == "open" else f"os.{function}", fail)
+    with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
+        files.store(str(path), [b"new"])
+    if function != "open":
+        with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
+            files.write(str(path), "new")
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["a.json"]
+
+
+def test_a_source_that_fails_in_the_middle_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"half"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.store(str(tmp_path / "a"), blocks())
+    assert not names_in(tmp_path)
+
+
+def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "setxattr", raising=False)
+    monkeypatch.delattr(os, "getxattr", raising=False)
+    files.write(str(tmp_path / "a"), "a")
+    before = (tmp_path / files.LEDGER).read_bytes()
+
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="cannot be written"):
+        files.write(str(tmp_path / "b"), "b")
+    assert (tmp_path / files.LEDGER).read_bytes() == before
+    with pytest.raises(OSError, match="cannot be written"):
+        files.write(str(tmp_path / "new" / "b"), "b")
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_torn_note_spoils_no_other(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "setxattr", raising=False)
+    monkeypatch.delattr(os, "getxattr", raising=False)
+    (tmp_path / files.LEDGER).write_bytes(b"0123")
+    for _ in range(2):
+        files.write(str(tmp_path / "a\nb"), "a")
+    assert (tmp_path / files.LEDGER).read_bytes().startswith(b"0123\n")
+
+
+def test_numbers_that_json_has_not_are_refused_by_name(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.json: is not written"):
+        files.write_json(str(tmp_path / "a.json"), [float("nan")])
+    assert not names_in(tmp_path)
+
+
+def test_pictures_are_found_by_their_endings(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.jpg", "b.json", "deep/c.PNG", "deep/d.html"):
+        (tmp_path / name).touch()
+    found = files.list_pictures(str(tmp_path))
+    assert sorted(os.path.relpath(path, tmp_path) for path in found) == ["a.jpg", "deep/c.PNG"]
+    assert not list(files.list_pictures(None))
