@@ -113,7 +113,7 @@ def write_coco(
     if not names:
         names = dict(enumerate(sorted(id_of), start=1))
         builder.renumber({id_of[name]: number for number, name in names.items()})
-    return builder.write(output, names, images_dir)
+    return builder.write(output, names, images_dir, force)
 
 
 def _claim(file: _File, owner: dict[str, str]) -> None:

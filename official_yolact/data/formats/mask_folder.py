@@ -104,7 +104,7 @@ def write_coco(
             f"{masks_dir}: no mask of one of the {len(images)} images in {images_dir}: the masks of a.jpg"
             " are a.png, a_*.png or a/*.png; endings are named with --image-suffix and --mask-suffix"
         )
-    return builder.write(output, names, images_dir)
+    return builder.write(output, names, images_dir, force)
 
 
 def _index_images(images_dir: str, suffix: str) -> dict[str, str]:

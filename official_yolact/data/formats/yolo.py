@@ -106,7 +106,9 @@ def write_coco(
             f"{os.path.join(layout.root, label_path(layout.images[0]))}: no such file, nor labels of another"
             f" of the {len(layout.images)} images: labels are expected in a folder `labels` beside `images`"
         )
-    return builder.write(output, {number + 1: name for number, name in layout.names.items()}, layout.root)
+    return builder.write(
+        output, {number + 1: name for number, name in layout.names.items()}, layout.root, force
+    )
 
 
 def label_path(image: str) -> str:
