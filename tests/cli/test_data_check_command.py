@@ -84,7 +84,7 @@ def test_a_repair_keeps_what_it_does_not_repair_and_can_be_told_what_to_leave(
 ) -> None:
     clean = nine_squares / "clean.json"
     before = (nine_squares / "a.json").read_bytes()
-    assert _check(nine_squares, "--fix", "-o", str(clean)) == 0
+    assert _check(nine_squares, "--fix", "--yes", "-o", str(clean)) == 0
     assert "repaired D05: 1" in capsys.readouterr().out
     assert (nine_squares / "a.json").read_bytes() == before
     fixed, source = json.loads(clean.read_text()), json.loads(before)
@@ -105,7 +105,7 @@ def test_a_repair_keeps_what_it_does_not_repair_and_can_be_told_what_to_leave(
         (["-o", "clean.json"], "--fix and --output belong together"),
         (["--fix", "-o", "a.json"], "is the file that is read"),
         (["--fix", "-o", "link.json"], "is the file that is read"),
-        (["--fix", "-o", "none/clean.json"], "none/clean.json"),
+        (["--fix", "--yes", "-o", "none/clean.json"], "none/clean.json"),
         (["--fix", "-o", "clean.json", "--leave", "D99"], "there is no code 'D99'"),
         (["--images", "none"], "none: no such image folder"),
         (["--against", "none.json"], "none.json"),
@@ -142,7 +142,19 @@ def test_checking_drawing_and_repairing_load_no_tensorflow(nine_squares: pathlib
         "code = main.main(sys.argv[1:]); assert not {'tensorflow', 'tf_keras', 'keras'} & set(sys.modules);"
         "sys.exit(10 + code)"
     )
-    words = ["data", "check", "a.json", "--images", "images", "--html", "r.html", "--fix", "-o", "c.json"]
+    words = [
+        "data",
+        "check",
+        "a.json",
+        "--images",
+        "images",
+        "--html",
+        "r.html",
+        "--fix",
+        "--yes",
+        "-o",
+        "c.json",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", program, *words, "--against", "a.json"],
         cwd=nine_squares,

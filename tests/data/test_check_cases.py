@@ -239,7 +239,9 @@ def test_each_case_is_found_with_file_id_and_field(row: Row, coco_case: Case, co
     row.spoil(coco_case)
     clean = coco_case.folder / "clean.json"
     page = coco_case.folder / "page.html"
-    exit_code, printed, errors = coco_case.check("--fix", "--output", str(clean), "--html", str(page))
+    exit_code, printed, errors = coco_case.check(
+        "--fix", "--yes", "--output", str(clean), "--html", str(page)
+    )
     assert f"{row.code} " in page.read_text(encoding="utf-8")
     finding = codes_of(printed)[row.code]
     assert printed["severities"]["error"] + printed["severities"]["warning"] > 0 or row.exit_code == 0

@@ -233,7 +233,7 @@ def test_each_dialect_has_its_outcome_and_its_repair(row: Row, coco_case: Case, 
     assert set(found) - ALLOWED == row.codes, errors
     assert code == row.exit_code
     before = (coco_case.folder / "a.json").read_bytes()
-    code, printed, errors = coco_case.check(*options, "--fix", "--output", str(clean))
+    code, printed, errors = coco_case.check(*options, "--fix", "--yes", "--output", str(clean))
     assert (coco_case.folder / "a.json").read_bytes() == before
     if not row.fixed:
         assert code in (1, 2)

@@ -85,6 +85,7 @@ def test_random_files_end_no_process_by_a_signal_or_a_traceback(
         coco_case.data = random_coco.draw_file(random.Random(7000 + 1000 * seed + part))
         options = [
             "--fix",
+            "--yes",
             "-o",
             str(coco_case.folder / "c.json"),
             "--html",

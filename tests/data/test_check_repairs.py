@@ -122,3 +122,39 @@ def test_what_is_wrong_with_a_polygon_is_found_in_every_form(value: Any, code: s
     checked = check.check_file(coco_case.write(), check.Options())
     assert [finding.positions.tolist() for finding in checked.found if finding.code == code] == [[4]]
     assert len(repair.repair(checked, meaning.Target()).view.annotations) == 11
+
+
+def _run_fix(case: Case, *options: str) -> tuple[int, dict[str, Any], str]:
+    return case.check("--fix", "-o", str(case.folder / "clean.json"), *options)
+
+
+def test_a_repair_that_removes_much_needs_consent_and_says_the_likelier_cure_first(coco_case: Case) -> None:
+    coco_case.data["images"][1]["file_name"] = "gone.jpg"
+    code, printed, errors = _run_fix(coco_case)
+    assert (code, printed) == (2, {})
+    assert "would remove 1 of 3 images and 4 of 12 objects" in errors
+    assert errors.index("is --images the folder of these photos?") < errors.index("--yes")
+    assert not (coco_case.folder / "clean.json").exists()
+    code, printed, errors = _run_fix(coco_case, "--yes")
+    assert code == 0
+    assert printed["fixed"]["account"] == {
+        "images": {"in": 3, "kept": 2, "removed": {"D40": 1}, "joined": 0},
+        "annotations": {"in": 12, "kept": 8, "removed": {"D40": 4}, "joined": 0},
+        "categories": {"in": 2, "kept": 2, "removed": {}, "joined": 0},
+    }
+    assert "objects: 12 = 8 kept + 4 removed (4 D40 image file not found)" in errors
+
+
+def test_entries_that_are_joined_count_as_no_loss(coco_case: Case) -> None:
+    coco_case.data["images"][1]["file_name"] = "1.jpg"
+    code, printed, _ = _run_fix(coco_case)
+    assert code == 0
+    assert printed["fixed"]["account"]["images"] == {"in": 3, "kept": 2, "removed": {"D22": 1}, "joined": 1}
+
+
+def test_what_is_no_object_stays_where_its_code_is_left(coco_case: Case) -> None:
+    coco_case.data["annotations"].insert(1, None)
+    del coco_case.data["annotations"][0]["iscrowd"]
+    checked = check.check_file(coco_case.write(), check.Options())
+    assert repair.repair(checked, meaning.Target(), ("D31",)).view.content["annotations"][1] is None
+    assert None not in repair.repair(checked, meaning.Target()).view.content["annotations"]

@@ -52,7 +52,7 @@ def test_a_repaired_set_converts_without_any_policy(
     _spoil_much(coco_case)
     random.Random(seed).shuffle(coco_case.data["annotations"])
     clean, records = str(coco_case.folder / "clean.json"), str(coco_case.folder / "records")
-    code, printed, errors = coco_case.check("--fix", "-o", clean)
+    code, printed, errors = coco_case.check("--fix", "--yes", "-o", clean)
     assert code == 0, errors
     with open(clean, encoding="utf-8") as file:
         fixed = json.load(file)

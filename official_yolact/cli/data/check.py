@@ -53,6 +53,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--leave", default="", metavar="CODES", help="codes that --fix leaves as they are: D03,D07"
     )
+    parser.add_argument(
+        "--yes", action="store_true", help="let --fix remove more than a tenth of the images or objects"
+    )
     parser.set_defaults(run=run)
 
 
@@ -104,10 +107,14 @@ def _fix(args: argparse.Namespace, checked: Any, target: Any) -> tuple[list[dict
     from official_yolact.data.checking import report
 
     repaired = repair.repair(checked, target, repair.parse_codes(args.leave))
+    if not args.yes:
+        repaired.account.refuse_large_loss()
     repair.write(args.output, repaired.view.content, inputs=_list_inputs(args), force=args.force)
     left = report.to_rows(repaired.found, repaired.view)
     _show(repair.format_summary(repaired, args.output, left), args.json)
-    done = {"repaired": repaired.counts, "removed": repaired.removed, "findings": left}
+    account = repaired.account.to_json()
+    removed = {name: sum(section["removed"].values()) for name, section in account.items()}
+    done = {"repaired": repaired.counts, "removed": removed, "account": account, "findings": left}
     return left, {"output": args.output, **done}
 
 

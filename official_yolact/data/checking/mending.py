@@ -35,12 +35,15 @@ class Mender:
     Attributes:
       view: the content that was checked.
       other_ids: category id to that of the other split.
+      protected: names of classes that had objects before the first round.
       joined: section to ids that are given up, with the ids that take their place.
+      merged: section to positions of entries that another, which is kept, stands for.
     """
 
-    def __init__(self, view: view_lib.View, other_ids: dict[int, int]) -> None:
-        """Take the content and the ids of the other split."""
-        self.view, self.other_ids = view, other_ids
+    def __init__(self, view: view_lib.View, other_ids: dict[int, int], protected: set[str]) -> None:
+        """Take the content, the ids of the other split and the names that must stay."""
+        self.view, self.other_ids, self.protected = view, other_ids, protected
+        self.merged: dict[str, set[int]] = {section: set() for section in view_lib.SECTIONS}
         self.joined: dict[str, dict[int, int]] = {"images": {}, "categories": {}}
         self.files = _normal_names(view)
         self._used: set[int] | None = None
@@ -88,6 +91,11 @@ class Mender:
         if len(self.same_id[section][own]) > 1 or len(self.same_id[section][other]) > 1:
             return entry
         self.joined[section][own] = other
+        return self.merge(section, at)
+
+    def merge(self, section: str, at: int) -> Entry | None:
+        """Give an entry up that another stands for."""
+        self.merged[section].add(at)
         return None
 
     def new_annotation_id(self) -> int:
@@ -112,6 +120,19 @@ class Mender:
 
 def _remove(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> None:
     return None
+
+
+def _remove_root(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Remove a root; a class that only lost its objects stays, in a group of its own."""
+    name = mender.view.names[at]
+    return {**entry, "supercategory": name} if name in mender.protected else None
+
+
+def _remove_too_large(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Remove an image of too many pixels, unless only its stated size was wrong and has been mended."""
+    facts = mender.view.facts
+    own = facts is not None and facts[at].state == file_facts.FOUND and facts[at].upright
+    return entry if own and (entry.get("height"), entry.get("width")) == own else None
 
 
 def _renumber(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -166,13 +187,13 @@ def _tell_images_apart(mender: Mender, finding: findings.Finding, at: int, entry
     sharing = mender.same_id["images"][int(mender.view.image_ids.values[at])]
     if len({mender.files[other] for other in sharing}) > 1:
         return None
-    return entry if sharing[0] == at else None
+    return entry if sharing[0] == at else mender.merge("images", at)
 
 
 def _tell_categories_apart(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     sharing = mender.same_id["categories"][int(mender.view.category_ids.values[at])]
     same = len({mender.view.names[other] for other in sharing}) == 1
-    return None if same and sharing[0] != at else entry
+    return mender.merge("categories", at) if same and sharing[0] != at else entry
 
 
 def _take_other_id(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -189,7 +210,9 @@ def _take_file_size(mender: Mender, finding: findings.Finding, at: int, entry: E
     if facts is None or facts[at].state != file_facts.FOUND or min(facts[at].upright) < 1:
         return _forget_size(entry) if finding.code == "D51" and facts is None else entry
     height, width = facts[at].upright
-    if finding.code == "D04" and not mender.is_evident(at, height, width):
+    stated = mender.view.sides[0][at]
+    agree = (np.isnan(stated) | (stated == (height, width))).all()
+    if not agree and not mender.is_evident(at, height, width):
         return entry
     return {**entry, "height": height, "width": width}
 
@@ -308,7 +331,7 @@ MENDS: dict[str, Mend] = {
     "D04": _take_file_size,
     "D05": _remove,
     "D07": _no_crowd,
-    "D18": _remove,
+    "D18": _remove_root,
     "D20": _tell_images_apart,
     "D21": _tell_categories_apart,
     "D22": _join_images,
@@ -327,7 +350,7 @@ MENDS: dict[str, Mend] = {
     "D42": _remove,
     "D43": _remove,
     "D44": _remove,
-    "D47": _remove,
+    "D47": _remove_too_large,
     "D50": _take_file_size,
     "D51": _take_file_size,
     "D52": _remove,

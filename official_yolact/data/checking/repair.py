@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from official_yolact import files
+from official_yolact.data.checking import account as account_lib
 from official_yolact.data.checking import check
 from official_yolact.data.checking import checks
 from official_yolact.data.checking import codes
+from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import meaning
 from official_yolact.data.checking import mending
@@ -34,13 +37,13 @@ class Repaired:
       view: its content.
       found: what remains.
       counts: code to number of repaired entries.
-      removed: section to number of entries that are gone.
+      account: what became of every entry.
     """
 
     view: view_lib.View
     found: list[findings.Finding]
     counts: dict[str, int]
-    removed: dict[str, int]
+    account: account_lib.Account
 
 
 def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] = ()) -> Repaired:
@@ -59,16 +62,18 @@ def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] 
     """
     view, found = checked.view, checked.found
     before = {section: len(view.content[section]) for section in view_lib.SECTIONS}
+    account = account_lib.Account(view)
+    protected = meaning.names_with_objects(view)
     counts: collections.Counter[str] = collections.Counter()
     allowed = set(codes.CODES) - set(leave)
     for _ in range(_MAX_ROUNDS):
-        repaired = _repair_round(view, found, checked.other, allowed)
+        repaired = _repair_round(view, found, checked.other, allowed, protected, account)
         if not repaired[1]:
             break
         view = repaired[0]
         counts.update(repaired[1])
         found = checks.run_all(view, target, checked.other)
-    after = {section: len(view.entries(section)) for section in view_lib.SECTIONS}
+    after = {section: len(view.content[section]) for section in view_lib.SECTIONS}
     if not (after["images"] and after["annotations"] and after["categories"]):
         raise ValueError(
             f"{view.path}: the repair would leave {after['images']} images,"
@@ -77,8 +82,7 @@ def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] 
             f" {before['categories']}: nothing is written;"
             " check the images' folder, or leave codes with --leave"
         )
-    removed = {section: before[section] - after[section] for section in view_lib.SECTIONS}
-    return Repaired(view, found, dict(sorted(counts.items())), removed)
+    return Repaired(view, found, dict(sorted(counts.items())), account)
 
 
 def parse_codes(text: str) -> tuple[str, ...]:
@@ -107,7 +111,7 @@ def format_summary(repaired: Repaired, path: str, left: list[dict[str, Any]]) ->
     lines += [
         f"  repaired {code}: {count}  {codes.CODES[code].title}" for code, count in repaired.counts.items()
     ]
-    lines += [f"  removed: {count} {section}" for section, count in repaired.removed.items() if count]
+    lines += repaired.account.format()
     rest = [row for row in left if row["severity"] != codes.INFO]
     lines += [f"  left: {row['code']} {row['count']}  {row['title']}: {row['cure']}" for row in rest]
     if not rest:
@@ -116,19 +120,26 @@ def format_summary(repaired: Repaired, path: str, left: list[dict[str, Any]]) ->
 
 
 def _repair_round(
-    view: view_lib.View, found: list[findings.Finding], other: view_lib.View | None, allowed: set[str]
+    view: view_lib.View,
+    found: list[findings.Finding],
+    other: view_lib.View | None,
+    allowed: set[str],
+    protected: set[str],
+    account: account_lib.Account,
 ) -> tuple[view_lib.View, collections.Counter[str]]:
     """Apply each repair once; an entry that becomes None is removed."""
     counts: collections.Counter[str] = collections.Counter()
     entries: dict[str, list[Any]] = {name: list(view.entries(name)) for name in view_lib.SECTIONS}
-    mender = mending.Mender(view, splits.other_ids(view, other) if other is not None else {})
+    mender = mending.Mender(view, splits.other_ids(view, other) if other is not None else {}, protected)
     resized: set[int] = set()
+    gone: dict[str, dict[int, str]] = {name: {} for name in view_lib.SECTIONS}
     for finding in found:
         mend = mending.MENDS.get(finding.code)
         if finding.code not in allowed:
             continue
         if finding.code == "D31":
             counts["D31"] += finding.count
+            account.drop_foreign(finding.section)
         elif mend is not None:
             section = entries[finding.section]
             for at in finding.positions.tolist():
@@ -141,6 +152,8 @@ def _repair_round(
                 counts[finding.code] += section[at] is not old and (
                     finding.code == "D23" or section[at] != old
                 )
+                if section[at] is None:
+                    gone[finding.section][at] = finding.code
                 if finding.section == "images" and _is_resized(old, section[at]):
                     resized.add(at)
     joined = {
@@ -156,9 +169,28 @@ def _repair_round(
         facts = [dataclasses.replace(fact, rule="") for fact in facts] if "D41" in counts else facts
     content = {
         **view.content,
-        **{name: [entry for entry in listed if entry is not None] for name, listed in entries.items()},
+        **{name: _put(view.content[name], listed, "D31" in allowed) for name, listed in entries.items()},
     }
-    return view_lib.View(view.path, content, facts, view.unlisted), +counts
+    account.remove(view, gone, mender.merged)
+    return view_lib.View(view.path, content, facts, _list_unlisted(view, facts, gone["images"])), +counts
+
+
+def _put(listed: list[Any], entries: list[Any], objects_only: bool) -> list[Any]:
+    """Give a section with its repaired entries, and what is no object where that is to be left."""
+    if objects_only:
+        return [entry for entry in entries if entry is not None]
+    new = iter(entries)
+    pairs = [(old, next(new)) if isinstance(old, dict) else (old, old) for old in listed]
+    return [entry for old, entry in pairs if entry is not None or old is None]
+
+
+def _list_unlisted(
+    view: view_lib.View, facts: list[file_facts.FileFacts] | None, gone: dict[int, str]
+) -> list[str]:
+    """List the photos that no image names any more, besides those that none named."""
+    left = {os.path.normpath(fact.name) for fact in facts or [] if fact.name}
+    names = [view.facts[at].name for at in gone] if view.facts is not None else []
+    return sorted({*view.unlisted, *(os.path.normpath(name) for name in names if name)} - left)
 
 
 def _is_geometry(finding: findings.Finding) -> bool:
