@@ -167,7 +167,10 @@ class _Conversion:
             image = self._index.images[position]
             try:
                 path = image_files.locate(image, self._images_dir, f"{self._index.path}: image {image.id}")
-                status = os.stat(path)
+                try:
+                    status = os.stat(path)
+                except OSError as error:
+                    raise image_files.BadImageError("image_missing", f"{path}: {error.strerror}") from error
                 state = f"{path} {status.st_size} {status.st_mtime_ns}"
             except image_files.BadImageError as error:
                 if self._options.bad_images == "error":

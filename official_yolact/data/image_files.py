@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import struct
 
 import numpy as np
 import PIL.Image
@@ -13,17 +12,14 @@ import PIL.ImageOps
 
 from official_yolact.data import coco_json
 from official_yolact.data import jpeg_warnings
+from official_yolact.images import formats
+from official_yolact.images import reading
 
-MAX_PIXELS = 50_000_000
-"""Larger images are refused before they are decoded: a few kilobytes can claim gigabytes."""
+MAX_PIXELS = formats.MAX_PIXELS
 
 JPEG_QUALITY = 95
 
-_ORIENTATION_TAG = 0x0112
 _KEPT_FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
-
-
-_READ_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA")
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA", "1")
 _PNG_DEPTH_AT = 24
 
@@ -114,11 +110,9 @@ def read(
       BadImageError: the file is no readable image, is damaged or too large, or its size is not the
         stated one.
     """
-    with open(path, "rb") as file:
-        data = file.read()
-    picture = _decode(data, path, where, max_pixels)
+    data, picture = _decode(path, where, max_pixels)
     stored = (picture.height, picture.width)
-    orientation = _find_orientation(picture)
+    orientation = reading.find_orientation(picture)
     turn = orientation in range(2, 9)
     upright = stored[::-1] if orientation in range(5, 9) else stored
     stated = (height or upright[0], width or upright[1])
@@ -140,57 +134,36 @@ def read(
     try:
         upright_picture = PIL.ImageOps.exif_transpose(picture) if turn else picture
         return _encode(upright_picture, name or "png", changes)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error) as error:
+    except Exception as error:  # as decoders, whatever the format meets
         raise BadImageError(
             "image_unreadable",
             f"{where}: {path} cannot be converted ({error}): save it as JPEG or PNG with 8 bits a channel",
         ) from error
 
 
-def _decode(data: bytes, path: str, where: str, max_pixels: int) -> PIL.Image.Image:
-    reason, fault = "image_unreadable", ""
+def _decode(path: str, where: str, max_pixels: int) -> tuple[bytes, PIL.Image.Image]:
+    reason = "image_unreadable"
     try:
-        picture = PIL.Image.open(io.BytesIO(data), formats=_READ_FORMATS)
-        if picture.width * picture.height > max_pixels:
-            reason = "image_too_large"
-            raise ValueError(f"{picture.width}x{picture.height} pixels are more than {max_pixels}")
-        picture.load()
-        if picture.format in ("JPEG", "MPO"):
-            reason, fault = "image_damaged", jpeg_warnings.find(data)
+        data = reading.read_bytes(path)
+        picture = reading.decode(data, max_pixels)
+        fault = jpeg_warnings.find(data) if picture.format in formats.JPEGS else ""
         if fault:
+            reason = "image_damaged"
             raise ValueError(fault)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        struct.error,
-        PIL.Image.DecompressionBombError,
-    ) as error:
-        text = "empty file" if not data else str(error).replace("\n", " ")
-        if isinstance(error, PIL.UnidentifiedImageError):
-            accepted = ", ".join(_READ_FORMATS)
-            text = (
-                text
-                if not data
-                else f"no known image format, which are {accepted}; it begins with {data[:8]!r}"
-            )
+    except FileNotFoundError as error:
+        raise BadImageError(
+            "image_missing", f"{where}: there is no file {path}: check the image folder and the name"
+        ) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, reading.PictureError) and error.state == reading.TOO_LARGE:
+            reason = "image_too_large"
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadImageError(
             reason,
             f"{where}: {path} cannot be read as an image ({text}): replace the file, remove the image, or"
             " choose --bad-images skip",
         ) from error
-    return picture
-
-
-def _find_orientation(picture: PIL.Image.Image) -> int:
-    """Give the EXIF orientation; 1, upright, where the EXIF data are damaged."""
-    try:
-        found = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, struct.error):
-        return 1
-    return found if isinstance(found, int) else 1
+    return data, picture
 
 
 def _is_deep_png(name: str, data: bytes) -> bool:

@@ -11,13 +11,11 @@ import dataclasses
 import itertools
 import os
 import re
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
@@ -25,6 +23,7 @@ from official_yolact import files
 from official_yolact.data import coco_json
 from official_yolact.data import mat_files
 from official_yolact.data import rasterize
+from official_yolact.images import reading
 
 _ID = re.compile(r"[0-9]{4}_[0-9]{6}")
 _VOID = 255
@@ -204,8 +203,6 @@ def _image_size(path: str) -> tuple[int, int]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such image: unpack the archive again")
     try:
-        with PIL.Image.open(path) as picture:
-            width, height = picture.size
-    except (OSError, ValueError, SyntaxError, struct.error, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as an image: unpack the archive again") from error
-    return height, width
+        return reading.read_header(path).stored
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as an image ({error}): unpack the archive again") from error

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
 
 from official_yolact.data import anchor_clusters
@@ -15,6 +14,7 @@ from official_yolact.data import anchor_grid
 from official_yolact.data import coco_json
 from official_yolact.data import image_files
 from official_yolact.data import rasterize
+from official_yolact.images import reading
 
 SMALL_AREA = 32.0**2
 LARGE_AREA = 96.0**2
@@ -24,9 +24,6 @@ MIN_SIDE = 4.0
 """Training drops boxes that are not wider or not higher than so many input pixels."""
 
 QUANTILES = (0, 10, 50, 90, 100)
-
-_ROTATED = range(5, 9)
-_ORIENTATION_TAG = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,14 +256,11 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
 def _read_header(path: str, where: str) -> tuple[int, int]:
     """Read the upright (height, width) of an image file, without its pixels."""
     try:
-        with PIL.Image.open(path) as picture:
-            turned = picture.getexif().get(_ORIENTATION_TAG, 1) in _ROTATED
-            size = (picture.height, picture.width)
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        return reading.read_header(path).upright
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"{where}: {path} cannot be read as an image ({error}): replace the file or remove the image"
         ) from error
-    return size[::-1] if turned else size
 
 
 def _box_of_mask(annotation: coco_json.Annotation, height: int, width: int, path: str) -> coco_json.Box:

@@ -1,21 +1,19 @@
-"""Pictures from outside: any file that Pillow reads, upright, RGB, within a size limit."""
+"""Pictures from outside: files of the accepted formats, upright, RGB, within a size limit."""
 
 from __future__ import annotations
 
-import io
 import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL import UnidentifiedImageError
 
+from official_yolact.images import formats
+from official_yolact.images import reading
 from official_yolact.ops import preprocess
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
-_ORIENTATION_TAG = 0x0112
 
 
 def read_image(
@@ -43,42 +41,56 @@ def read_image(
     if isinstance(source, bytes):
         return _decode(source, f"{len(source)} bytes", size)
     name = os.fspath(source)
-    if os.path.isdir(name):
-        raise IsADirectoryError(f"{name}: is a folder, not a picture")
-    if not os.path.exists(name):
-        raise FileNotFoundError(f"{name}: no such picture")
-    with open(name, "rb") as file:
-        return _decode(file.read(), name, size)
+    try:
+        encoded = reading.read_bytes(name)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{name}: no such picture") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: not a picture that can be read: {error}") from error
+    return _decode(encoded, name, size)
 
 
 def _check_array(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"image array is {image.dtype} {list(image.shape)}: expected uint8 RGB [H, W, 3]")
+    if image.shape[0] * image.shape[1] > formats.MAX_PIXELS:
+        raise ValueError(
+            f"image array is {list(image.shape)}: make it smaller,"
+            f" at most {formats.MAX_PIXELS} pixels are taken"
+        )
     return image
 
 
 def _decode(encoded: bytes, name: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    orientation, kind = _check_header(encoded, name)
     try:
-        if kind in ("JPEG", "MPO", "PNG"):
-            image = np.asarray(preprocess.decode_image(encoded), np.uint8)
-        else:
-            image = _decode_by_pillow(encoded)
+        picture = reading.open_picture(encoded)
+        reading.check_size(picture, encoded)
+    except reading.PictureError as error:
+        raise ValueError(f"{name}: not a picture that can be read: {error}") from error
+    try:
+        if picture.format not in formats.JPEGS:
+            reading.load(picture)
+        # Of a PNG, Pillow decodes all pixels to find EXIF behind them: only after the checks.
+        orientation = reading.find_orientation(picture)
+        image = _give_pixels(encoded, picture)
     except Exception as error:  # decoders raise errors of many kinds for damaged files
-        raise ValueError(f"{name}: damaged {kind} file: {_first_line(error)}") from error
+        raise ValueError(f"{name}: damaged {picture.format} file: {_first_line(error)}") from error
     upright = image.shape[1::-1] if orientation >= 5 else image.shape[:2]
     if orientation == 1 or (size is not None and size != upright and size == image.shape[:2]):
         return image
     return _turn_upright(image, orientation)
 
 
-def _decode_by_pillow(encoded: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(encoded)) as picture:
-        if picture.mode.startswith("I"):
-            # `convert` would saturate 16 bits; TensorFlow takes the high byte.
-            gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-            return np.repeat(gray[..., np.newaxis], 3, axis=2)
-        return np.asarray(picture.convert("RGB"), np.uint8)
+def _give_pixels(encoded: bytes, picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.format in (*formats.JPEGS, "PNG"):
+        return np.asarray(preprocess.decode_image(encoded), np.uint8)
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels: save it with 8 bits a channel")
+    if picture.mode.startswith("I"):
+        # `convert` would saturate 16 bits; TensorFlow takes the high byte.
+        gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(gray[..., np.newaxis], 3, axis=2)
+    return np.asarray(picture.convert("RGB"), np.uint8)
 
 
 def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -90,24 +102,6 @@ def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
-
-
-def _check_header(encoded: bytes, name: str) -> tuple[int, str]:
-    """Check the size that the header states; read the EXIF orientation (1 upright, to 8) and the format."""
-    try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            width, height = picture.size
-            if width * height > preprocess.MAX_PIXELS:
-                raise ValueError(
-                    f"{width} x {height} pixels are more than {preprocess.MAX_PIXELS:,}: make it smaller"
-                )
-            # Of a PNG, Pillow decodes all pixels to find EXIF behind them: only after the check.
-            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
-            return (orientation if orientation in range(1, 9) else 1), str(picture.format)
-    except UnidentifiedImageError:
-        raise ValueError(f"{name}: not a picture: give a JPEG, PNG or other common file") from None
-    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{name}: not a picture that can be read: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -113,7 +113,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_it_is_decoded()
         + chunk(b"IDAT", zlib.compress(b"\0" * 100))
         + chunk(b"IEND", b"")
     )
-    with pytest.raises(ValueError, match="8000 x 7000 pixels are more than 50,000,000"):
+    with pytest.raises(ValueError, match="8000x7000 pixels are more than 50000000"):
         images.read_image(bomb)
 
 

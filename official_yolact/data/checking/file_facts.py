@@ -6,9 +6,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import io
 import os
-import struct
 import urllib.parse
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,19 +16,18 @@ import PIL.Image
 
 from official_yolact.data import image_files
 from official_yolact.data import jpeg_warnings
-
-MAX_FILE_BYTES = 1_000_000_000
+from official_yolact.images import formats
+from official_yolact.images import reading
 
 FOUND = "found"
 MISSING = "missing"
 OUTSIDE = "outside"
-UNREADABLE = "unreadable"
-TRUNCATED = "truncated"
-TOO_LARGE = "too_large"
+UNREADABLE = reading.UNREADABLE
+TRUNCATED = reading.TRUNCATED
+TOO_LARGE = reading.TOO_LARGE
 
 Progress = Callable[[int, int], None]
 
-_ORIENTATION_TAG = 0x0112
 _KEPT = {"JPEG", "MPO", "PNG"}
 _KEPT_MODES = {"L", "LA", "RGB", "RGBA", "1"}
 _PNG_DEPTH_AT = 24
@@ -236,10 +233,9 @@ def inspect(
 def _look(path: str, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int) -> FileFacts:
     """Read a file and describe it."""
     try:
-        if os.path.getsize(path) > MAX_FILE_BYTES:
-            return dataclasses.replace(facts, state=TOO_LARGE, reason=f"more than {MAX_FILE_BYTES} bytes")
-        with open(path, "rb") as file:
-            data = file.read()
+        data = reading.read_bytes(path)
+    except reading.PictureError as error:
+        return dataclasses.replace(facts, state=error.state, reason=str(error))
     except OSError as error:
         return dataclasses.replace(facts, state=UNREADABLE, reason=error.strerror or str(error))
     facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
@@ -249,20 +245,15 @@ def _look(path: str, facts: FileFacts, decode: bool, hashes: bool, max_pixels: i
 def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int) -> FileFacts:
     """Tell from the header what a file is before it is decoded."""
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            facts = _describe(picture, facts, decode, hashes, max_pixels)
-    except PIL.Image.DecompressionBombError:
-        return dataclasses.replace(facts, state=TOO_LARGE, reason="its header claims a decompression bomb")
-    except PIL.UnidentifiedImageError:
-        reason = f"no known image format; it begins with {data[:8]!r}" if data else "empty file"
-        return dataclasses.replace(facts, state=UNREADABLE, reason=reason)
-    except Exception as error:  # Pillow's plug-ins raise whatever their format meets
-        return dataclasses.replace(facts, state=UNREADABLE, reason=_one_line(error))
+        with reading.open_picture(data) as picture:
+            facts = _describe(picture, data, facts, decode, hashes, max_pixels)
+    except reading.PictureError as error:
+        return dataclasses.replace(facts, state=error.state, reason=str(error))
     deep = facts.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
     damage = ""
     if facts.state == FOUND and facts.mode == "F":
         damage = "floating-point pixels: save it with 8 bits a channel"
-    elif facts.state == FOUND and decode and facts.format in ("JPEG", "MPO"):
+    elif facts.state == FOUND and decode and facts.format in formats.JPEGS:
         damage = jpeg_warnings.find(data)
     return dataclasses.replace(
         facts, is_deep=deep, state=UNREADABLE if damage else facts.state, reason=damage or facts.reason
@@ -270,24 +261,19 @@ def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels:
 
 
 def _describe(
-    picture: PIL.Image.Image, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int
+    picture: PIL.Image.Image, data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int
 ) -> FileFacts:
     facts = dataclasses.replace(
         facts, format=picture.format or "", mode=picture.mode, stored=(picture.height, picture.width)
     )
-    if picture.width * picture.height > max_pixels:
-        reason = f"{picture.width}x{picture.height} pixels are more than {max_pixels}"
-        return dataclasses.replace(facts, state=TOO_LARGE, reason=reason)
     try:
+        reading.check_size(picture, data, max_pixels)
         if decode:
-            picture.load()
-        orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        cut = "truncated" in str(error) or isinstance(error, EOFError)
-        return dataclasses.replace(facts, state=TRUNCATED if cut else UNREADABLE, reason=_one_line(error))
-    known = orientation if isinstance(orientation, int) and orientation in range(1, 9) else 1
+            reading.load(picture)
+    except reading.PictureError as error:
+        return dataclasses.replace(facts, state=error.state, reason=str(error))
     dhash = make_dhash(picture) if decode and hashes else None
-    return dataclasses.replace(facts, orientation=known, dhash=dhash)
+    return dataclasses.replace(facts, orientation=reading.find_orientation(picture), dhash=dhash)
 
 
 def make_dhash(picture: PIL.Image.Image) -> int | None:
@@ -302,7 +288,3 @@ def make_dhash(picture: PIL.Image.Image) -> int | None:
         return None
     bits = np.packbits(grey[:, 1:] > grey[:, :-1])
     return int.from_bytes(bits.tobytes(), "big")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

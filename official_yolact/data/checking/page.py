@@ -23,6 +23,7 @@ from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
+from official_yolact.images import reading
 
 PICTURES_EACH = 3
 _SIDE = 320
@@ -116,7 +117,9 @@ class _Painter:
         if facts.stored[0] * facts.stored[1] > image_files.MAX_PIXELS:
             return None
         try:
-            with PIL.Image.open(os.path.join(self._images_dir, facts.name)) as opened:
+            data = reading.read_bytes(os.path.join(self._images_dir, facts.name))
+            with reading.open_picture(data) as opened:
+                reading.check_size(opened, data)
                 opened.draft("RGB", (_SIDE, _SIDE))
                 stated = tuple(self._view.drawn_sides[image])
                 turned = facts.orientation != 1 and stated == facts.upright

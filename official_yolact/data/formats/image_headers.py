@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import struct
 import warnings
 from collections.abc import Iterator
 
 import PIL.Image
 
-from official_yolact.data import image_files
+from official_yolact.images import reading
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-_ORIENTATION_TAG = 0x0112
-_ON_THEIR_SIDE = range(5, 9)
-
-FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, PIL.Image.DecompressionBombError)
-"""What Pillow raises on a damaged file."""
+FAULTS = (OSError, ValueError)
+"""What a damaged file, or one that may not be read, raises."""
 
 
 def read_sizes(path: str) -> tuple[Size, Size]:
@@ -42,21 +38,12 @@ def read_sizes(path: str) -> tuple[Size, Size]:
         with warnings.catch_warnings():
             # Large images are refused below.
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(path)
-        with picture:
-            stored = picture.height, picture.width
-            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+            header = reading.read_header(path)
     except FAULTS as error:
-        reason = str(error).replace("\n", " ")
         raise ValueError(
-            f"{path}: cannot be read as an image ({reason}): replace the file or remove it"
+            f"{path}: cannot be read as an image ({error}): replace the file or remove it"
         ) from error
-    if stored[0] * stored[1] > image_files.MAX_PIXELS:
-        raise ValueError(
-            f"{path}: {stored[0]}x{stored[1]} pixels (height x width) are more than"
-            f" {image_files.MAX_PIXELS}: make the image smaller"
-        )
-    return stored, stored[::-1] if orientation in _ON_THEIR_SIDE else stored
+    return header.stored, header.upright
 
 
 def find_files(folder: str, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:

@@ -7,9 +7,9 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 
-from official_yolact.data import image_files
+from official_yolact.images import formats
+from official_yolact.images import reading
 
 _SINGLE = ("1", "L", "P", "I;16", "I;16B", "I")
 _COLOURED = ("LA", "RGB", "RGBA")
@@ -27,13 +27,16 @@ def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> n
 
     Raises:
       OSError: it cannot be read.
-      ValueError: it has another size or colours. Pillow raises others of `image_headers.FAULTS`.
+      ValueError: it has another size or colours. A damaged one is a `PictureError`.
     """
-    with PIL.Image.open(file, formats=["PNG"]) as picture:
+    data = file.read() if hasattr(file, "read") else reading.read_bytes(os.fspath(file))
+    with reading.open_picture(data, ("PNG",)) as picture:
         size = picture.height, picture.width
-        if size not in sizes or size[0] * size[1] > image_files.MAX_PIXELS:
+        if size not in sizes or size[0] * size[1] > formats.MAX_PIXELS:
             wanted = " or ".join(f"{height}x{width}" for height, width in sizes)
             raise ValueError(f"it has {size[0]}x{size[1]} pixels (height x width), expected are {wanted}")
+        reading.check_size(picture, data)
+        reading.load(picture)
         if picture.mode in _SINGLE:
             values = np.asarray(picture)
             return values.astype(np.uint8) if picture.mode == "1" else values

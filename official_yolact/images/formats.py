@@ -1,0 +1,16 @@
+"""Which formats of pictures are read, and what one may hold: for every command and the API."""
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA")
+"""Pillow's names. No other decoder ever runs: some start other programs. MPO comes as a JPEG."""
+
+JPEGS = ("JPEG", "MPO")
+"""What Pillow calls a JPEG."""
+
+MAX_PIXELS = 50_000_000
+"""Larger pictures are refused before they are decoded: a few kilobytes can claim gigabytes."""
+
+MAX_FILE_BYTES = 1_000_000_000
+"""Larger files are not read."""
+
+MAX_SCAN_PIXELS = 20 * MAX_PIXELS
+"""Pixels times scans of a JPEG. Each scan passes all pixels again; usual progressive files have about 10."""

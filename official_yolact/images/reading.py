@@ -1,0 +1,259 @@
+"""The guarded opener of pictures: no special file, no foreign decoder, no size without data."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import re
+import stat
+from typing import IO
+
+import PIL.Image
+
+from official_yolact.images import formats
+
+UNREADABLE = "unreadable"
+TRUNCATED = "truncated"
+TOO_LARGE = "too_large"
+
+_ORIENTATION_TAG = 0x0112
+_TILE_TAGS = (322, 323)
+_MOST_OF_DEFLATE = 1032
+"""Source: zlib's technical notes, the highest ratio of compression."""
+_SLACK = 1 << 16
+# A block of 64 pixels takes at least a bit; at most 4 blocks share one by sampling.
+_MOST_OF_HUFFMAN = 8 * 64 * 4
+_HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_NO_LENGTH = (0x01, 0xD8)
+_SCAN, _END = 0xDA, 0xD9
+
+
+class PictureError(ValueError):
+    """A file that is no usable picture; the message says why, without the file's name.
+
+    Attributes:
+      state: `unreadable`, `truncated` or `too_large`.
+    """
+
+    def __init__(self, state: str, message: str) -> None:
+        """Take the state and the message."""
+        super().__init__(message)
+        self.state = state
+
+    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (self.state, str(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a picture's header says.
+
+    Attributes:
+      stored: (height, width) in pixels as stored.
+      orientation: EXIF's, 1 to 8; 1 is upright.
+    """
+
+    stored: tuple[int, int]
+    orientation: int
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(height, width) after turning by the orientation."""
+        return self.stored[::-1] if self.orientation >= 5 else self.stored
+
+
+def open_file(path: str) -> IO[bytes]:
+    """Open a file for reading, if it is one: a pipe would wait for ever, a device never end.
+
+    Args:
+      path: the file, or a link to it.
+
+    Raises:
+      OSError: it does not exist, may not be read, or is a folder, pipe, socket or device; named.
+      PictureError: it is too large.
+    """
+    _check_status(os.stat(path), path)
+    # What has become a pipe since does not make the opening wait.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  given back open
+    try:
+        _check_status(os.fstat(file.fileno()), path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a whole file: as `open_file`."""
+    with open_file(path) as file:
+        return file.read(formats.MAX_FILE_BYTES)
+
+
+def open_picture(source: bytes | IO[bytes], accepted: tuple[str, ...] = formats.FORMATS) -> PIL.Image.Image:
+    """Open a picture without decoding it or judging its size.
+
+    Args:
+      source: all bytes of a file, or an open one.
+      accepted: formats.
+
+    Raises:
+      PictureError: it is none, or its header is damaged.
+    """
+    try:
+        return PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=accepted)
+    except PIL.UnidentifiedImageError:
+        raise PictureError(UNREADABLE, _describe_unknown(source, accepted)) from None
+    except PIL.Image.DecompressionBombError as error:
+        raise PictureError(TOO_LARGE, _one_line(error)) from error
+    except Exception as error:  # Pillow's plug-ins raise whatever their format meets
+        raise PictureError(UNREADABLE, _one_line(error)) from error
+
+
+def check_size(
+    picture: PIL.Image.Image, data: bytes | None = None, max_pixels: int = formats.MAX_PIXELS
+) -> None:
+    """Refuse a picture that would take too much memory or time to decode.
+
+    Args:
+      picture: as `open_picture` gives it.
+      data: all bytes of its file; without them only the size is judged.
+      max_pixels: larger ones are refused.
+
+    Raises:
+      PictureError: too large, more scans than any use has, or a size that the data cannot fill.
+    """
+    width, height = picture.size
+    pixels = width * height
+    if pixels > max_pixels:
+        raise PictureError(TOO_LARGE, f"{width}x{height} pixels are more than {max_pixels}")
+    _check_tiles(picture)
+    if data is None:
+        return
+    claim = f"its header claims {width}x{height} pixels, which {len(data)} bytes cannot hold"
+    if picture.format == "PNG" and pixels // 8 > _MOST_OF_DEFLATE * len(data) + _SLACK:
+        raise PictureError(TRUNCATED, claim)
+    if picture.format in formats.JPEGS:
+        scans, is_huffman = _survey_jpeg(data)
+        if is_huffman and pixels > _MOST_OF_HUFFMAN * len(data) + _SLACK:
+            raise PictureError(TRUNCATED, claim)
+        if scans > 1 and scans * pixels > formats.MAX_SCAN_PIXELS:
+            raise PictureError(
+                UNREADABLE,
+                f"its {width}x{height} pixels come in {scans} scans, and scans times pixels are more than"
+                f" {formats.MAX_SCAN_PIXELS}: save it anew",
+            )
+
+
+def load(picture: PIL.Image.Image) -> None:
+    """Decode the pixels.
+
+    Raises:
+      PictureError: the data are damaged or cut off.
+    """
+    try:
+        picture.load()
+    except Exception as error:  # decoders raise errors of many kinds for damaged files
+        cut = "truncated" in str(error) or isinstance(error, EOFError)
+        raise PictureError(TRUNCATED if cut else UNREADABLE, _one_line(error)) from error
+
+
+def find_orientation(picture: PIL.Image.Image) -> int:
+    """Give the EXIF orientation, 1 to 8; 1, upright, where the EXIF data are damaged."""
+    try:
+        found = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # as in `load`
+        return 1
+    return found if isinstance(found, int) and found in range(1, 9) else 1
+
+
+def decode(data: bytes, max_pixels: int = formats.MAX_PIXELS) -> PIL.Image.Image:
+    """Open, judge and decode a picture.
+
+    Args:
+      data: all bytes of a file.
+      max_pixels: larger ones are refused.
+
+    Returns:
+      The picture, decoded.
+
+    Raises:
+      PictureError: it cannot be used.
+    """
+    picture = open_picture(data)
+    check_size(picture, data, max_pixels)
+    load(picture)
+    return picture
+
+
+def read_header(path: str) -> Header:
+    """Read the size of a picture; its pixels are not decoded.
+
+    Args:
+      path: the file.
+
+    Raises:
+      OSError: it cannot be opened.
+      PictureError: it is no picture, or too large.
+    """
+    with open_file(path) as file:
+        picture = open_picture(file)
+        with picture:
+            check_size(picture)
+            return Header((picture.height, picture.width), find_orientation(picture))
+
+
+def _check_status(status: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path}: is a folder, not a picture")
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path}: is a pipe, socket or device, not a file")
+    if status.st_size > formats.MAX_FILE_BYTES:
+        raise PictureError(TOO_LARGE, f"more than {formats.MAX_FILE_BYTES} bytes")
+
+
+def _describe_unknown(source: bytes | IO[bytes], accepted: tuple[str, ...]) -> str:
+    if isinstance(source, bytes):
+        first = source[:8]
+    else:
+        source.seek(0)
+        first = source.read(8)
+    if not first:
+        return "empty file"
+    return f"no known image format, which are {', '.join(accepted)}; it begins with {first!r}"
+
+
+def _check_tiles(picture: PIL.Image.Image) -> None:
+    """Refuse a TIFF whose tiles are larger than any picture: one is decoded as a whole."""
+    tags = getattr(picture, "tag_v2", None)
+    if tags is None:
+        return
+    try:
+        width, height = (int(tags.get(tag, 1)) for tag in _TILE_TAGS)
+    except (TypeError, ValueError) as error:
+        raise PictureError(UNREADABLE, f"the size of its tiles is no number: {_one_line(error)}") from error
+    if width * height > formats.MAX_PIXELS:
+        raise PictureError(
+            TOO_LARGE, f"its tiles of {width}x{height} pixels are more than {formats.MAX_PIXELS}"
+        )
+
+
+def _survey_jpeg(data: bytes) -> tuple[int, bool]:
+    """Count the scans of a JPEG by its markers; tell whether its codes are Huffman's."""
+    scans, is_huffman, position = 0, False, 2
+    while (found := _MARKER.search(data, position)) is not None:
+        marker, position = data[found.end() - 1], found.end()
+        if marker == _END:
+            break
+        if marker in _NO_LENGTH:
+            continue
+        scans += marker == _SCAN
+        is_huffman |= marker in _HUFFMAN_FRAMES
+        position += int.from_bytes(data[position : position + 2], "big")
+    return scans, is_huffman
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
