@@ -271,5 +271,5 @@ def test_a_header_that_claims_a_huge_mask_is_refused_before_it_is_decoded(
     with pytest.raises(ValueError, match="a.png: cannot be used as a mask .it has 8000x8000 pixels"):
         read(images, masks)
     PIL.Image.new("L", (8000, 8000)).save(images / "a.jpg")
-    with pytest.raises(ValueError, match="a.jpg: 8000x8000 pixels .* are more than 50000000"):
+    with pytest.raises(ValueError, match="a.jpg: .*8000x8000 pixels are more than 50000000"):
         read(images, masks)
