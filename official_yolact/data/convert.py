@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from official_yolact import categories as categories_lib
+from official_yolact import files
 from official_yolact.data import coco_index
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
@@ -77,6 +78,10 @@ def convert_coco(
     """
     options = options or convert_options.ConvertOptions()
     _check(annotations, images_dir, split, num_shards, workers)
+    for name in (f"instances-{split}.json", manifest_lib.file_name(split)):
+        path = os.path.join(output_dir, name)
+        if files.find_input(path, [annotations]):
+            raise ValueError(f"{path}: is the file that is read: name another folder with --output")
     conversion = _Conversion(annotations, images_dir, output_dir, split, num_shards, options)
     folder = work_folder.path_of(output_dir, split)
     os.makedirs(output_dir, exist_ok=True)

