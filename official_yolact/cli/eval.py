@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from typing import Any
 
 from official_yolact import files
@@ -128,7 +129,9 @@ def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, l
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories)
-    batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
+    skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
+    for message in skipped:
+        print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
     metrics = evaluator.evaluate() if args.annotations else None
     return metrics, evaluator.box_results, evaluator.mask_results
 

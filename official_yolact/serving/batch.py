@@ -101,7 +101,7 @@ def collect_detections(
     listed: Sequence[sources.ListedImage],
     evaluator: coco_evaluator.CocoEvaluator,
     progress: Progress | None = None,
-) -> None:
+) -> list[str]:
     """Hand all detections of pictures to an evaluator.
 
     Args:
@@ -110,13 +110,23 @@ def collect_detections(
       evaluator: takes them, in this order.
       progress: called after each batch.
 
+    Returns:
+      One message for each picture that could not be read, naming it; it has no detections.
+
     Raises:
-      OSError: a picture cannot be opened.
-      ValueError: a picture cannot be read, or has another size than its annotations state.
+      ValueError: no picture could be read, or one has another size than its annotations state.
     """
+    skipped: list[str] = []
     for start in range(0, len(listed), predictor.batch_size):
-        part = listed[start : start + predictor.batch_size]
-        images = [image_files.read_image(one.path, one.size) for one in part]
+        part, images = [], []
+        for one in listed[start : start + predictor.batch_size]:
+            try:
+                images.append(image_files.read_image(one.path, one.size))
+                part.append(one)
+            except (OSError, ValueError) as error:
+                skipped.append(str(error))
+        if not part:
+            continue
         rows = next(predictor.detect(images))
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         evaluator.update(
@@ -126,4 +136,7 @@ def collect_detections(
             arrays,
         )
         if progress:
-            progress(start + len(part), len(listed))
+            progress(min(start + predictor.batch_size, len(listed)), len(listed))
+    if listed and len(skipped) == len(listed):
+        raise ValueError(f"no picture could be read: {skipped[0]}")
+    return skipped

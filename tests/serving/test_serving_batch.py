@@ -84,3 +84,12 @@ def test_every_detection_reaches_the_evaluator(network, fake, photos, batch_size
     np.testing.assert_allclose(scores, [0.982, 0.2, 0.0, 0.0] * 3, atol=1e-3)
     height, width = evaluator.mask_results[4]["segmentation"]["size"]
     assert (height, width) == (100, 40)
+
+
+def test_one_bad_picture_does_not_end_an_evaluation(fake, photos):
+    pathlib.Path(photos[1]).write_bytes(b"garbage")
+    listed = [sources.ListedImage(10 + index, path) for index, path in enumerate(photos)]
+    evaluator = coco_evaluator.CocoEvaluator("", fake.categories)
+    (skipped,) = batch.collect_detections(fake, listed, evaluator)
+    assert photos[1] in skipped
+    assert {r["image_id"] for r in evaluator.box_results} == {10, 12}
