@@ -146,6 +146,7 @@ SPOILINGS: dict[str, Spoil] = {
     "image twice": again("images"),
     "file twice": again("images", id=50),
     "file twice of two sizes": image(file_name="1.jpg", height=50, width=50),
+    "file twice, the first too small": lambda data: (image(0, height=20, width=20)(data), image(file_name="1.jpg")(data)),
     "image without id": lose("images", "id", 1),
     "image without size": lose("images", "height", 1),
     "image of a size of text": image(height="high"),
