@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import re
 import sys
 import types
 
@@ -34,6 +35,17 @@ def _shared_exists() -> bool:
 def shared() -> pathlib.Path:
     """The folder of real photos, ground truth and recorded outputs; only for tests marked `shared`."""
     return _shared_folder()
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Make ids of words: the bytes of a parameter may differ between two workers, its name does not."""
+    if isinstance(val, (bytes, bytearray)) or getattr(val, "__name__", "") == "<lambda>":
+        return argname
+    if not isinstance(val, str):
+        return None
+    if not val:
+        return "empty"
+    return re.sub(r"[^ -\[\]-~]+", "_", val)[:80]
 
 
 def _has_gpu() -> bool:

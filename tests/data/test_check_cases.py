@@ -234,7 +234,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace("é", "e"))
 def test_each_case_is_found_with_file_id_and_field(row: Row, coco_case: Case, codes_of: Any) -> None:
     row.spoil(coco_case)
     clean = coco_case.folder / "clean.json"

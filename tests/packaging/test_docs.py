@@ -143,7 +143,7 @@ def test_the_readme_lists_every_recipe_and_experiment() -> None:
     assert [name for name in names if f"`{name}`" not in readme] == []
 
 
-@pytest.mark.parametrize(("document", "text"), CONFIGS, ids=lambda value: value[:30])
+@pytest.mark.parametrize(("document", "text"), CONFIGS, ids=lambda value: " ".join(value[:30].split()))
 def test_every_configuration_in_the_documents_loads(document: str, text: str, tmp_path: pathlib.Path) -> None:
     import official_yolact.registry_imports  # noqa: F401  fills the registries
     from official_yolact.configs import loading
