@@ -58,6 +58,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="keep at most so many in an image; COCO AP counts the best 100",
     )
+    parser.add_argument(
+        "--integer-boxes",
+        action="store_true",
+        help="cut boxes to whole pixels as the original's results have them: box AP as it was published",
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
     parser.set_defaults(run=run)
 
@@ -112,7 +117,7 @@ def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any]
     from official_yolact.evaluation import results
 
     truth = groundtruth.load_groundtruth(args.annotations)
-    found = results.load_results(args.detections, truth)
+    found = results.load_results(args.detections, truth, args.integer_boxes)
     return (
         metrics.compute_metrics(truth, found),
         results.select(found, "bbox"),
@@ -128,7 +133,7 @@ def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, l
 
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
-    evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories)
+    evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
     skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)

@@ -29,12 +29,15 @@ class CocoEvaluator:
     that the file does not list count not at all.
     """
 
-    def __init__(self, annotation_file: str, categories: categories_lib.Categories) -> None:
+    def __init__(
+        self, annotation_file: str, categories: categories_lib.Categories, integer_boxes: bool = False
+    ) -> None:
         """Read the ground truth.
 
         Args:
           annotation_file: COCO instance annotations; empty: only collect results (test-dev).
           categories: what the detector's classes mean.
+          integer_boxes: cut boxes to whole pixels as the original does (`results.cut_box`).
 
         Raises:
           OSError: the file cannot be read.
@@ -49,6 +52,7 @@ class CocoEvaluator:
         if self.groundtruth and self.groundtruth.has_masks:
             # A malformed one is reported now, not after hours of detecting.
             _ = self.groundtruth.mask_annotations
+        self._integer_boxes = integer_boxes
         self.reset()
 
     def reset(self) -> None:
@@ -160,7 +164,11 @@ class CocoEvaluator:
             category_id = self._category_ids[int(detections["detection_classes"][row])]
             head = {"image_id": image_id, "category_id": category_id}
             top, left, bottom, right = (float(side) for side in detections["detection_boxes"][row])
-            box = [left, top, right - left, bottom - top]
+            box: list[float] | None = [left, top, right - left, bottom - top]
+            if self._integer_boxes:
+                box = results_lib.cut_box([left, top, right - left, bottom - top])
+            if box is None:
+                continue
             self.box_results.append(
                 {**head, "bbox": box, "score": float(detections["detection_scores"][row])}
             )

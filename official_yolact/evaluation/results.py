@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from official_yolact import files
@@ -19,7 +19,30 @@ Result = dict[str, Any]
 _logger = logging.getLogger(__name__)
 
 
-def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Result]:
+def cut_box(box: Sequence[float]) -> list[float] | None:
+    """Cut the corners of a box to whole pixels, as the original's results files have them.
+
+    Args:
+      box: x, y, width, height in pixels of the image.
+
+    Returns:
+      The same with left and top cut at 0, all sides whole, or None where nothing is left of its area:
+      the original writes neither box nor mask of such a detection.
+
+    Source: the original cuts left, top, right and bottom toward zero before it writes or measures them.
+    """
+    left, top, width, height = box
+    # x + width of a file may miss the whole number that it stands for by the error of one addition.
+    right, bottom = (int(round(end, 9)) for end in (left + width, top + height))
+    left, top = max(0, int(left)), max(0, int(top))
+    if right <= left or bottom <= top:
+        return None
+    return [float(left), float(top), float(right - left), float(bottom - top)]
+
+
+def load_results(
+    path: str, groundtruth: groundtruth_lib.GroundTruth, integer_boxes: bool = False
+) -> list[Result]:
     """Read a COCO results file and check it against the annotations.
 
     Detections of categories that the annotation file does not have are left out and counted in the
@@ -28,6 +51,7 @@ def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Re
     Args:
       path: the JSON file; ids may be strings.
       groundtruth: what it is to be measured against.
+      integer_boxes: cut boxes as `cut_box` does, and leave out detections of which nothing is left.
 
     Returns:
       Its detections in their order; segmentations are compressed encodings of the image's size.
@@ -56,7 +80,7 @@ def load_results(path: str, groundtruth: groundtruth_lib.GroundTruth) -> list[Re
         )
     for field in ("bbox", "segmentation"):
         _check_field_everywhere(field, results, path)
-    return known
+    return _cut_all(known) if integer_boxes else known
 
 
 def select(results: list[Result], field: str) -> list[Result]:
@@ -70,6 +94,12 @@ def write_results(
 ) -> None:
     """Write a results file, whole or not at all; `inputs` and `force` as of `files.check`."""
     files.write_json(path, results, inputs=inputs, force=force)
+
+
+def _cut_all(results: list[Result]) -> list[Result]:
+    """Cut each box; results without boxes stay as they are."""
+    cut = [{**one, "bbox": cut_box(one["bbox"])} if "bbox" in one else one for one in results]
+    return [one for one in cut if one.get("bbox", ()) is not None]
 
 
 def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> Result:

@@ -140,3 +140,18 @@ def test_options_change_what_is_found(tiny_model_dir, photos, tmp_path, options,
     arguments = [tiny_model_dir, "--images", photos, "--image-list", listed, "--output", output]
     assert main.main(["eval", *map(str, arguments), *options]) == 0
     assert len(json.loads((output / "mask_detections.json").read_text())) == most
+
+
+def test_boxes_are_cut_to_whole_pixels_on_request(detections, annotations, tmp_path, capsys):
+    found = json.loads(detections.read_text())
+    found[0]["bbox"] = [5.9, 5.9, 20.0, 20.0]
+    found[1]["bbox"] = [10.3, 30.9, 24.9, 25.0]
+    detections.write_text(json.dumps(found))
+    arguments = ["eval", "--detections", str(detections), "--annotations", str(annotations), "--json"]
+    assert main.main(arguments) == 0
+    uncut = last_line(capsys.readouterr().out)["box_AP"]
+    output = tmp_path / "cut"
+    assert main.main([*arguments, "--integer-boxes", "--output", str(output)]) == 0
+    assert uncut < last_line(capsys.readouterr().out)["box_AP"] == pytest.approx(1.0)
+    written = json.loads((output / "bbox_detections.json").read_text())
+    assert [one["bbox"] for one in written] == [[5, 5, 20, 20], [10, 30, 25, 25]]

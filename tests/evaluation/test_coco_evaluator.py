@@ -184,3 +184,12 @@ def test_many_pixels_are_encoded_in_parts_to_the_same(content, write, examples, 
     parts = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     update(parts, examples)
     assert parts.mask_results == whole.mask_results
+
+
+def test_boxes_are_cut_to_whole_pixels_where_asked_and_masks_go_with_what_vanishes(content, write, examples):
+    examples[0]["detection_boxes"][0] = [2.9, 2.2, 12.9, 12.1]
+    examples[0]["detection_boxes"][1] = [4.0, 20.2, 12.0, 20.9]
+    evaluator = coco_evaluator.CocoEvaluator(write(content), CATEGORIES, integer_boxes=True)
+    update(evaluator, examples)
+    assert [one["bbox"] for one in evaluator.box_results] == [[2, 2, 10, 10], [6, 6, 10, 10]]
+    assert [one["image_id"] for one in evaluator.mask_results] == [7, 8]

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from official_yolact.evaluation import groundtruth
@@ -75,3 +76,27 @@ def test_one_kind_is_selected(truth, perfect, write):
     assert {tuple(r) for r in results.select(found, "bbox")} == {("image_id", "category_id", "score", "bbox")}
     assert all("bbox" not in r for r in results.select(found, "segmentation"))
     assert results.select(results.select(found, "bbox"), "segmentation") == []
+
+
+def test_boxes_are_cut_as_the_original_cuts_their_corners():
+    random = np.random.default_rng(3)
+    corners = np.float32(np.sort(random.uniform(0, 60, (500, 2, 2)), axis=1))
+    corners[::3] = corners[::3] // 20 + random.uniform(0, 1, corners[::3].shape).round(1)
+    corners.sort(axis=1)
+    whole = corners.astype(np.int64)
+    expected = [[*first, *(last - first)] if np.prod(last - first) > 0 else None for first, last in whole]
+    sides = [[*first, *(last - first)] for first, last in np.float64(corners)]
+    assert [results.cut_box(box) for box in sides] == expected
+    assert None in expected
+    # 10.1 + 9.9 is 20 only after rounding, and 0.7 + 0.1 stays below 1.
+    assert results.cut_box([10.1, 0.7, 9.9, 1.3]) == [10, 0, 10, 2]
+    assert results.cut_box([-3.0, -0.5, 5.0, 1.4]) is None
+
+
+def test_a_file_is_read_with_boxes_cut_and_without_what_vanishes(truth, perfect, write):
+    perfect[0]["bbox"] = [2.9, 2.2, 9.9, 10.7]
+    perfect[1]["bbox"] = [20.2, 4.0, 0.7, 8.0]
+    found = results.load_results(write(perfect, "results.json"), truth, integer_boxes=True)
+    assert [one["bbox"] for one in found] == [[2, 2, 10, 10], [5, 5, 12, 12]]
+    plain = results.load_results(write(perfect, "results.json"), truth)
+    assert [one["bbox"] for one in plain][:2] == [perfect[0]["bbox"], perfect[1]["bbox"]]
