@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from official_yolact import image_folders
 from official_yolact.data import coco_json
 from official_yolact.data import jpeg_warnings
 from official_yolact.images import formats
@@ -57,7 +58,7 @@ class EncodedImage:
 
 
 def locate(image: coco_json.Image, images_dir: str, where: str) -> str:
-    """Find an image's file inside the image folder.
+    """Find an image's file inside the image folder, by the rule of `image_folders`.
 
     Args:
       image: names the file, relative to the folder.
@@ -70,21 +71,21 @@ def locate(image: coco_json.Image, images_dir: str, where: str) -> str:
     Raises:
       BadImageError: the name leads out of the folder, or there is no such file.
     """
-    path = os.path.join(images_dir, image.file_name)
-    root = os.path.realpath(images_dir)
-    if os.path.isabs(image.file_name) or os.path.commonpath([root, os.path.realpath(path)]) != root:
+    match = image_folders.open_folder(images_dir).find(image.file_name)
+    if match.name:
+        return os.path.join(images_dir, match.name)
+    if match.is_outside:
         raise BadImageError(
             "image_outside_folder",
             f"{where}: file_name is {image.file_name!r}, which leads out of {images_dir}:"
             " name files relative to the image folder",
         )
-    if not os.path.isfile(path):
-        raise BadImageError(
-            "image_missing",
-            f"{where}: file_name is {image.file_name!r}, but there is no file {path}:"
-            " check the image folder and the name",
-        )
-    return path
+    more = f" ({match.reason})" if match.reason else ""
+    raise BadImageError(
+        "image_missing",
+        f"{where}: file_name is {image.file_name!r}, but there is no file"
+        f" {os.path.join(images_dir, image.file_name)}{more}: check the image folder and the name",
+    )
 
 
 def read(

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from official_yolact import image_folders
 from official_yolact.images import formats
 from official_yolact.images import reading
 from official_yolact.ops import preprocess
 
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+EXTENSIONS = image_folders.EXTENSIONS
 
 
 def read_image(

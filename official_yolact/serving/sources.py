@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from official_yolact import image_folders
 from official_yolact.evaluation import groundtruth as groundtruth_lib
-from official_yolact.serving import images as image_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +83,20 @@ def list_annotated(images: dict[int, dict[str, Any]], folder: str, path: str) ->
     ]
     missing = [one for one in listed if not os.path.isfile(one.path)]
     if missing:
+        names = [str(image["file_name"]) for image in images.values()]
+        gone = {one.image_id for one in missing}
+        hint = image_folders.suggest(
+            folder,
+            names,
+            [
+                ("", "") if image_id in gone else (name, "")
+                for image_id, name in zip(images, names, strict=True)
+            ],
+        )
         others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise FileNotFoundError(
             f"{missing[0].path}: no such file, but {path} lists it as image {missing[0].image_id}{others}: "
-            "name the folder that the file names are relative to"
+            + (hint or "name the folder that the file names are relative to")
         )
     return listed
 
@@ -106,9 +116,9 @@ def load_image_list(path: str) -> dict[int, dict[str, Any]]:
 
 def _expand(source: str) -> list[str]:
     if os.path.isdir(source):
-        names = sorted(name for name in os.listdir(source) if name.lower().endswith(image_files.EXTENSIONS))
+        names = sorted(name for name in os.listdir(source) if name.lower().endswith(image_folders.EXTENSIONS))
         if not names:
-            raise ValueError(f"{source}: holds no picture ({', '.join(image_files.EXTENSIONS)})")
+            raise ValueError(f"{source}: holds no picture ({', '.join(image_folders.EXTENSIONS)})")
         return [os.path.join(source, name) for name in names]
     if os.path.lexists(source):
         return [source]
@@ -124,14 +134,15 @@ def _locate(image_id: int, image: dict[str, Any], folder: str, path: str) -> str
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise ValueError(f"{path}: image {image_id} has file_name {name!r}: expected the name of a file")
-    located = os.path.join(folder, name)
-    root = os.path.realpath(folder)
-    if os.path.isabs(name) or os.path.commonpath([root, os.path.realpath(located)]) != root:
+    match = image_folders.open_folder(folder).find(name)
+    if match.is_outside:
         raise ValueError(
             f"{path}: image {image_id} has file_name {name!r}, which leads out of {folder}: "
             "name files relative to the folder of images"
         )
-    return located
+    if match.reason:
+        raise ValueError(f"{path}: image {image_id} has file_name {name!r}, which {match.reason}")
+    return os.path.join(folder, match.name or name)
 
 
 def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
+from official_yolact import image_folders
 from official_yolact.data.checking import checks
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
@@ -87,7 +87,7 @@ def _look(
     view = view_lib.View(path, content)
     if images_dir is None:
         return view
-    folder = file_facts.ImageFolder(images_dir)
+    folder = image_folders.ImageFolder(images_dir)
     facts = file_facts.inspect(
         view.file_names,
         folder,
@@ -96,5 +96,6 @@ def _look(
         workers=options.workers,
         progress=progress,
     )
-    unlisted = folder.unlisted({os.path.normpath(fact.name) for fact in facts if fact.name})
-    return view_lib.View(path, content, facts, unlisted)
+    unlisted = folder.list_unnamed({fact.name for fact in facts if fact.name})
+    hint = image_folders.suggest(images_dir, view.file_names, [(f.name, f.rule) for f in facts])
+    return view_lib.View(path, content, facts, unlisted, hint)

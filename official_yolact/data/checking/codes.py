@@ -77,7 +77,7 @@ _ROWS = (
     ("D37", WARNING, "ids that are text", "COCO's ids are integers: evaluation needs them", "--fix numbers them"),
     # Files.
     ("D40", ERROR, "image file not found", "the image is lost", "correct --images or file_name; --fix removes them"),
-    ("D41", WARNING, "image file found under another name only", "conversion finds the exact name only", "--fix writes the name that was found"),
+    ("D41", WARNING, "image file found under another name only", "other tools find the exact name only", "--fix writes the name that was found"),
     ("D42", ERROR, "file_name leads out of the image folder", "any file could get into the data set", "copy the image into the folder; --fix removes them"),
     ("D43", ERROR, "image cannot be read or is damaged", "the image is lost, or teaches false pixels", "replace the file; --fix removes them"),
     ("D44", ERROR, "image is cut off", "part of it would be grey", "copy the file again; --fix removes them"),

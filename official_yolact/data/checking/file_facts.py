@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
 import hashlib
 import os
-import urllib.parse
 import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
 
+from official_yolact import image_folders
 from official_yolact.data import image_files
 from official_yolact.data import jpeg_warnings
 from official_yolact.images import formats
@@ -31,10 +30,10 @@ Progress = Callable[[int, int], None]
 _KEPT = {"JPEG", "MPO", "PNG"}
 _KEPT_MODES = {"L", "LA", "RGB", "RGBA", "1"}
 _PNG_DEPTH_AT = 24
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _FORMAT_OF_SUFFIX = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP",
-    ".tif": "TIFF", ".tiff": "TIFF",
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG",
+    ".png": "PNG", ".bmp": "BMP", ".gif": "GIF",
+    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF",
 }  # fmt: skip
 _MIN_CONTRAST = 4.0
 _DHASH_SIDE = 8
@@ -91,106 +90,17 @@ class FileFacts:
         return bool(self.format) and not kept
 
 
-class ImageFolder:
-    """Finds names inside one folder, exactly or by rules."""
-
-    def __init__(self, folder: str) -> None:
-        """Take an existing folder.
-
-        Raises:
-          NotADirectoryError: there is none.
-        """
-        if not os.path.isdir(folder):
-            raise NotADirectoryError(f"{folder}: no such image folder")
-        self.folder = folder
-        self._root = os.path.realpath(folder)
-
-    def locate(self, name: str) -> FileFacts:
-        """Find a name.
-
-        Args:
-          name: as the JSON has it.
-
-        Returns:
-          State `found` with name and rule, `missing` or `outside`.
-        """
-        if "\0" in name or not name:
-            return FileFacts(MISSING, reason="not a file name")
-        try:
-            outside = self._leads_out(name)
-            if not outside and os.path.isfile(os.path.join(self.folder, name)):
-                return FileFacts(FOUND, name)
-            for rule, candidate in _candidates(name):
-                if not self._leads_out(candidate) and os.path.isfile(os.path.join(self.folder, candidate)):
-                    return FileFacts(FOUND, candidate, rule)
-            folded = self._by_folded_name
-            for rule, candidate in (("", name), *_candidates(name)):
-                real = folded.get(_fold(candidate))
-                if real is not None and not self._leads_out(real):
-                    return FileFacts(FOUND, real, f"{rule} and case" if rule else "case")
-        except (OSError, ValueError) as error:  # a name that no file system takes
-            return FileFacts(MISSING, reason=str(error))
-        return FileFacts(OUTSIDE if outside else MISSING)
-
-    def unlisted(self, names: set[str]) -> list[str]:
-        """List photos of the folder that are not among `names`."""
-        return sorted(
-            name
-            for name in self._all_names
-            if name not in names and os.path.splitext(name)[1].lower() in _IMAGE_SUFFIXES
-        )
-
-    def _leads_out(self, name: str) -> bool:
-        real = os.path.realpath(os.path.join(self.folder, name))
-        return os.path.isabs(name) or os.path.commonpath([self._root, real]) != self._root
-
-    @functools.cached_property
-    def _all_names(self) -> list[str]:
-        found = []
-        for parent, folders, files in os.walk(self.folder):
-            folders.sort()
-            relative = os.path.relpath(parent, self.folder)
-            found += [file if relative == "." else os.path.join(relative, file) for file in sorted(files)]
-        return found
-
-    @functools.cached_property
-    def _by_folded_name(self) -> dict[str, str | None]:
-        """Lower-case name to name, None where several fold to it."""
-        result: dict[str, str | None] = {}
-        for name in self._all_names:
-            folded = _fold(name)
-            result[folded] = None if folded in result else name
-        return result
-
-
-def _fold(name: str) -> str:
-    return os.path.normpath(name).casefold()
-
-
-def _candidates(name: str) -> list[tuple[str, str]]:
-    """List other names to try, each with the rule that made it."""
-    found: list[tuple[str, str]] = []
-    for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
-        plain = start.partition("?d=")[2] or start
-        slashed = plain.replace("\\", "/")
-        rules = [rule] if rule and start != name else []
-        rules += ["query"] if plain != start else []
-        rules += ["backslashes"] if slashed != plain else []
-        if rules:
-            found.append((", ".join(rules), slashed))
-        parts = [part for part in slashed.split("/") if part not in ("", ".")]
-        for first in range(1, len(parts)):
-            tail = "/".join(parts[first:])
-            how = "basename" if first == len(parts) - 1 else "without the leading folders"
-            found.append((", ".join([*rules, how]), tail))
-        if len(parts) == 1 and parts[0] != slashed:
-            found.append((", ".join([*rules, "basename"]), parts[0]))
-    return [(rule, candidate) for rule, candidate in found if candidate and candidate != name]
+def locate(folder: image_folders.ImageFolder, name: str) -> FileFacts:
+    """Find a name; gives state `found` with name and rule, `missing` or `outside`."""
+    match = folder.find(name)
+    if match.name:
+        return FileFacts(FOUND, match.name, match.rule)
+    return FileFacts(OUTSIDE if match.is_outside else MISSING, reason=match.reason)
 
 
 def inspect(
     names: Sequence[str],
-    folder: ImageFolder,
+    folder: image_folders.ImageFolder,
     *,
     decode: bool = True,
     hashes: bool = False,
@@ -214,7 +124,7 @@ def inspect(
     """
 
     def look(name: str) -> FileFacts:
-        located = folder.locate(name)
+        located = locate(folder, name)
         if located.state != FOUND:
             return located
         return _look(os.path.join(folder.folder, located.name), located, decode, hashes, max_pixels)

@@ -57,11 +57,12 @@ def check_files(view: view_lib.View) -> Findings:
     for state, code in _CODE_OF_STATE.items():
         marked = named & _mark(facts, functools.partial(_has_state, state=state)) if facts else named & False
         reasons = tuple(facts[at].reason for at in np.flatnonzero(marked)[:5])
-        yield from _noted(code, marked, "file_name", reasons)
+        yield from _noted(code, marked, "file_name", reasons, view.hint if code == "D40" else "")
     rules = sorted({f.rule for f in facts if f.rule})
     by_rule = _mark(facts, lambda f: bool(f.rule)) if facts else named & False
     found = tuple(f"{facts[at].name} by {facts[at].rule}" for at in np.flatnonzero(by_rule)[:5])
-    yield from _noted("D41", by_rule, "file_name", found, "rules: " + "; ".join(rules) if rules else "")
+    detail = "; ".join(filter(None, ["rules: " + "; ".join(rules), view.hint]))
+    yield from _noted("D41", by_rule, "file_name", found, detail)
 
 
 def check_formats(view: view_lib.View) -> Findings:

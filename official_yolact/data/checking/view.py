@@ -46,6 +46,7 @@ class View:
       foreign: section to positions, in the file, of what is no object.
       facts: of the files of the images, None where files are not looked at.
       unlisted: photos of the folder that no image names.
+      hint: which folder was meant, where another one fits better.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class View:
         content: dict[str, Any],
         facts: list[file_facts.FileFacts] | None = None,
         unlisted: list[str] | None = None,
+        hint: str = "",
     ) -> None:
         """Take what `load` returned, and facts for each entry of `images` that is an object."""
         self.path, self.content = path, content
-        self.facts, self.unlisted = facts, unlisted or []
+        self.facts, self.unlisted, self.hint = facts, unlisted or [], hint
         self.foreign: dict[str, list[int]] = {}
         for section in SECTIONS:
             listed = content.get(section)

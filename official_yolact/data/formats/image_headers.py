@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import PIL.Image
 
+from official_yolact import image_folders
 from official_yolact.images import reading
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = image_folders.EXTENSIONS
 
 FAULTS = (OSError, ValueError)
 """What a damaged file, or one that may not be read, raises."""

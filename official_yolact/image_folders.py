@@ -1,0 +1,255 @@
+"""The one rule that finds the file which an annotation file means in a folder of images.
+
+An exact name comes first. Otherwise, in this order, the name without URL-encoding, backslashes and leading
+folders; in another Unicode form or case; with another suffix of JPEG; in a folder below. A name that fits
+several files is not guessed, and no rule leads out of the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import unicodedata
+import urllib.parse
+from collections.abc import Iterable, Sequence
+
+EXTENSIONS = (
+    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Suffixes of picture files, in lower case: what every command takes for a picture in a folder."""
+
+JPEG_EXTENSIONS = (".jfif", ".jpe", ".jpeg", ".jpg")
+"""Suffixes that mean the same format."""
+
+IN_A_FOLDER_BELOW = "in a folder below"
+"""The rule that finds a photo deeper than its name says."""
+
+_MOST = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """What the rule says of one name.
+
+    Attributes:
+      name: of the file relative to the folder, with /; empty where nothing was found.
+      rule: how it was found: empty for the exact name.
+      reason: why nothing was found, where there is more to say than that.
+      is_outside: whether the name leads out of the folder.
+    """
+
+    name: str = ""
+    rule: str = ""
+    reason: str = ""
+    is_outside: bool = False
+
+
+class ImageFolder:
+    """Finds names inside one folder, exactly or by rules."""
+
+    def __init__(self, folder: str) -> None:
+        """Take an existing folder.
+
+        Raises:
+          NotADirectoryError: there is none.
+        """
+        if not os.path.isdir(folder):
+            raise NotADirectoryError(f"{folder}: no such image folder")
+        self.folder = folder
+        self._root = os.path.realpath(folder)
+
+    def find(self, name: str) -> Match:
+        """Find a name.
+
+        Args:
+          name: as the annotation file has it.
+
+        Returns:
+          The match; its `name` is empty where there is none, or more than one.
+        """
+        if "\0" in name or not name:
+            return Match(reason="not a file name")
+        try:
+            is_outside = self._leads_out(name)
+            if not is_outside and os.path.isfile(os.path.join(self.folder, name)):
+                return Match(name)
+            candidates = list_candidates(name)
+            for rule, candidate in candidates:
+                if self._is_file(candidate):
+                    return Match(candidate, rule)
+            found = self._find_alike([("", name), *candidates])
+        except (OSError, ValueError) as error:  # a name that no file system takes
+            return Match(reason=str(error))
+        return found or Match(is_outside=is_outside)
+
+    def list_unnamed(self, names: Iterable[str]) -> list[str]:
+        """List pictures of the folder that are not among `names`, sorted."""
+        named = {os.path.normpath(name) for name in names}
+        return [name for name in self._all_names if name not in named and is_picture(name)]
+
+    def _find_alike(self, candidates: Sequence[tuple[str, str]]) -> Match | None:
+        for rule, candidate in candidates:
+            for made in self._match_loosely(rule, candidate):
+                return made
+        plain = [
+            (rule, name) for rule, name in candidates if "folders" not in rule and "basename" not in rule
+        ]
+        for rule, candidate in plain:
+            tail = fold(candidate)
+            below = [
+                name
+                for name in self._by_base.get(os.path.basename(tail), [])
+                if fold(name).endswith(f"/{tail}")
+            ]
+            if below:
+                return self._choose(below, _join(rule, IN_A_FOLDER_BELOW))
+        return None
+
+    def _match_loosely(self, rule: str, candidate: str) -> Iterable[Match]:
+        folded = fold(candidate)
+        alike = [name for name in self._by_base.get(os.path.basename(folded), []) if fold(name) == folded]
+        if alike:
+            same_form = unicodedata.normalize("NFC", os.path.normpath(candidate))
+            is_form = all(unicodedata.normalize("NFC", name) == same_form for name in alike)
+            yield self._choose(alike, _join(rule, "Unicode form" if is_form else "case"))
+            return
+        stem, suffix = os.path.splitext(folded)
+        if suffix in JPEG_EXTENSIONS:
+            others = [stem + other for other in JPEG_EXTENSIONS if other != suffix]
+            alike = [n for o in others for n in self._by_base.get(os.path.basename(o), []) if fold(n) == o]
+            if alike:
+                yield self._choose(alike, _join(rule, "suffix"))
+
+    def _choose(self, names: list[str], rule: str) -> Match:
+        inside = [name for name in names if not self._leads_out(name)]
+        if len(inside) == 1:
+            return Match(inside[0], rule)
+        if not inside:
+            return Match(is_outside=True)
+        more = f" and {len(inside) - 2} more" if len(inside) > 2 else ""
+        return Match(reason=f"fits {inside[0]} and {inside[1]}{more} ({rule}): give the exact name")
+
+    def _is_file(self, name: str) -> bool:
+        return not self._leads_out(name) and os.path.isfile(os.path.join(self.folder, name))
+
+    def _leads_out(self, name: str) -> bool:
+        real = os.path.realpath(os.path.join(self.folder, name))
+        return os.path.isabs(name) or os.path.commonpath([self._root, real]) != self._root
+
+    @functools.cached_property
+    def _all_names(self) -> list[str]:
+        found = []
+        for parent, folders, files in os.walk(self.folder):
+            folders.sort()
+            relative = os.path.relpath(parent, self.folder).replace(os.sep, "/")
+            found += [file if relative == "." else f"{relative}/{file}" for file in files]
+        return sorted(found)
+
+    @functools.cached_property
+    def _by_base(self) -> dict[str, list[str]]:
+        """Map each folded last part of a name to the names; those that are no text are left out."""
+        result: dict[str, list[str]] = {}
+        for name in self._all_names:
+            if not any("\ud800" <= letter <= "\udfff" for letter in name):
+                result.setdefault(os.path.basename(fold(name)), []).append(name)
+        return result
+
+
+def open_folder(folder: str) -> ImageFolder:
+    """Give the folder's `ImageFolder`; the same one as long as nothing was put into it or taken out.
+
+    Raises:
+      OSError: there is no such folder.
+    """
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f"{folder}: no such image folder")
+    return _open_folder(folder, os.stat(folder).st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _open_folder(folder: str, _changed: int) -> ImageFolder:
+    return ImageFolder(folder)
+
+
+def is_picture(name: str) -> bool:
+    """Tell by its suffix whether a file is a picture."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def fold(name: str) -> str:
+    """Give what names have in common that differ in Unicode form and case only."""
+    composed = unicodedata.normalize("NFC", os.path.normpath(name)).casefold()
+    return unicodedata.normalize("NFC", composed)
+
+
+def suggest(folder: str, names: Sequence[str], found: Sequence[tuple[str, str]]) -> str:
+    """Say which folder was meant, where another one holds nearly all names as they are.
+
+    Args:
+      folder: that was given.
+      names: of the annotation file.
+      found: for each name, that of its file and the rule that found it; empty where there is none.
+
+    Returns:
+      Such as `407 of 407 are in photos/train: give that`; empty where nothing is to be said.
+    """
+    wrong = [name for name, (file, rule) in zip(names, found, strict=True) if name and (not file or rule)]
+    if not wrong or len(wrong) < _MOST * len(names):
+        return ""
+    best, most = "", 0
+    for other in _neighbours(folder):
+        count = sum(_holds(other, name) for name in wrong)
+        if count > most:
+            best, most = other, count
+    return f"{most} of {len(names)} are in {best}: give that" if most >= _MOST * len(names) else ""
+
+
+def _neighbours(folder: str) -> list[str]:
+    """List folders below, the one above, and those beside a folder."""
+    above = os.path.dirname(os.path.normpath(folder)) or (os.pardir if folder == os.curdir else os.curdir)
+    below = _list_folders(folder)
+    deeper = [other for one in below for other in _list_folders(one)]
+    beside = [other for other in _list_folders(above) if os.path.normpath(other) != os.path.normpath(folder)]
+    return [*below, *deeper, above, *beside]
+
+
+def _list_folders(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+    return [os.path.normpath(os.path.join(folder, name)) for name in names if not name.startswith(".")]
+
+
+def _holds(folder: str, name: str) -> bool:
+    try:
+        return not os.path.isabs(name) and ".." not in name and os.path.isfile(os.path.join(folder, name))
+    except ValueError:
+        return False
+
+
+def _join(rule: str, other: str) -> str:
+    return f"{rule} and {other}" if rule else other
+
+
+def list_candidates(name: str) -> list[tuple[str, str]]:
+    """List other names to try, each with the rule that made it."""
+    found: list[tuple[str, str]] = []
+    for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
+        plain = start.partition("?d=")[2] or start
+        slashed = plain.replace("\\", "/")
+        rules = [rule] if rule and start != name else []
+        rules += ["query"] if plain != start else []
+        rules += ["backslashes"] if slashed != plain else []
+        if rules:
+            found.append((", ".join(rules), slashed))
+        parts = [part for part in slashed.split("/") if part not in ("", ".")]
+        for first in range(1, len(parts)):
+            tail = "/".join(parts[first:])
+            how = "basename" if first == len(parts) - 1 else "without the leading folders"
+            found.append((", ".join([*rules, how]), tail))
+        if len(parts) == 1 and parts[0] != slashed:
+            found.append((", ".join([*rules, "basename"]), parts[0]))
+    return [(rule, candidate) for rule, candidate in found if candidate and candidate != name]
