@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 
 FILE_NAME = "categories.json"
 
@@ -25,12 +26,14 @@ class Categories:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse lists of unequal length and ids that occur twice."""
+        """Refuse lists of unequal length, ids that occur twice and names that cannot be shown."""
         if len(self.ids) != len(self.names):
             raise ValueError(f"{len(self.ids)} category ids, but {len(self.names)} names")
         if len(set(self.ids)) != len(self.ids):
             twice = sorted({i for i in self.ids if self.ids.count(i) > 1})
             raise ValueError(f"category ids {twice} occur more than once: give each its own id")
+        for i, name in zip(self.ids, self.names, strict=True):
+            json_text.refuse_control(name, f"category {i}: name")
 
     @classmethod
     def from_coco(cls, categories: Iterable[Mapping[str, Any]]) -> Categories:
@@ -49,11 +52,11 @@ class Categories:
           OSError: no such file.
           ValueError: the file does not hold a list of categories.
         """
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return cls.parse(file.read(), path)
 
     @classmethod
-    def parse(cls, text: str, where: str) -> Categories:
+    def parse(cls, text: str | bytes, where: str) -> Categories:
         """Take what `to_json` made.
 
         Args:
@@ -63,13 +66,14 @@ class Categories:
         Raises:
           ValueError: the text is not a list of categories.
         """
+        content = json_text.parse(text, where)
         try:
-            listed = json.loads(text)["categories"]
+            listed = content["categories"]
             return cls(
                 tuple(int(category["id"]) for category in listed),
                 tuple(str(category["name"]) for category in listed),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{where}: not a list of categories: {error}") from error
 
     def save(self, path: str, *, force: bool = False) -> None:
@@ -101,13 +105,13 @@ def read_classes(path: str) -> Categories:
       OSError: the file cannot be read.
       ValueError: it holds no names, or a COCO file without usable categories.
     """
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+    with open(path, "rb") as file:
+        text = json_text.decode(file.read(), path)
     if text.lstrip().startswith(("{", "[")):
+        listed = json_text.parse(text, path)
         try:
-            listed = json.loads(text)
             return Categories.from_coco(listed["categories"] if isinstance(listed, dict) else listed)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path}: not a COCO file with categories: {error}") from error
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not names:

@@ -11,6 +11,7 @@ from typing import Any
 from absl import logging
 
 import official_yolact
+from official_yolact import json_text
 from official_yolact.checkpoints import files
 
 ENDING = ".json"
@@ -58,7 +59,7 @@ def read(prefix: str) -> Sidecar | None:
     """
     path = prefix + ENDING
     try:
-        content = json.loads(files.read_text(path))
+        content = json_text.parse(files.read_text(path), path)
         if content.pop(_SUM) != _sum(content):
             raise ValueError("its sha256 is not its content's")
         content["files"] = {name: (int(size), str(sha)) for name, (size, sha) in content["files"].items()}

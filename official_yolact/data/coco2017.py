@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from official_yolact import json_text
 from official_yolact.data import archives
 from official_yolact.data import downloads
 from official_yolact.data import manifest as manifest_lib
@@ -213,11 +213,10 @@ def _record(folder: str, archive: Archive, url: str, size: int, found: str) -> N
     path = os.path.join(folder, SUMS_FILE)
     content = {}
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            try:
-                content = json.load(file)
-            except ValueError:
-                content = {}
+        try:
+            content = json_text.load(path)
+        except ValueError:
+            content = {}
     content[archive.name] = {"url": url, "bytes": size, "sha256": found}
     manifest_lib.write_json(path, content, indent=1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import json
 import re
 import reprlib
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
+from official_yolact import json_text
 
 MAX_ID = 2**63 - 1
 
@@ -154,10 +154,7 @@ def shorten(value: Any) -> str:
 def _load(path: str) -> tuple[Mapping[str, Any], str]:
     with open(path, "rb") as file:
         data = file.read()
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+    content = json_text.parse(data, path, finite=False)
     if not isinstance(content, dict):
         raise ValueError(
             f"{path}: a {type(content).__name__}, not an object with images, annotations, categories"
@@ -185,6 +182,7 @@ def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories
         where = f"{path}: categories[{at}]"
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
             raise ValueError(f"{where} is {shorten(entry)}: give it an id and a name")
+        json_text.refuse_control(entry["name"], f"{where}: name")
         listed.append({"id": parse_int(where, "id", entry.get("id")), "name": entry["name"]})
     refuse_twice(path, "categories", [category["id"] for category in listed])
     return categories_lib.Categories.from_coco(listed)
@@ -202,7 +200,7 @@ def parse_image(path: str, at: int, entry: Any) -> Image:
     image_id = parse_int(where, "id", entry.get("id"))
     where = f"{path}: image {image_id}"
     file_name = entry.get("file_name")
-    if not isinstance(file_name, str) or not file_name or "\0" in file_name:
+    if not isinstance(file_name, str) or not file_name or json_text.has_control(file_name):
         raise ValueError(f"{where}: file_name is {shorten(file_name)}: give the name of the image file")
     sides = []
     for field in ("height", "width"):

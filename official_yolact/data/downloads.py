@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import http.client
 import io
-import json
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from official_yolact import json_text
 from official_yolact.data import manifest as manifest_lib
 
 _Result = TypeVar("_Result")
@@ -241,8 +241,7 @@ def _start_anew(file: io.FileIO, state_path: str) -> None:
 
 def _load_state(path: str) -> _State | None:
     try:
-        with open(path, encoding="utf-8") as file:
-            state = _State(**json.load(file))
+        state = _State(**json_text.load(path))
     except (OSError, ValueError, TypeError):
         return None
     return state if isinstance(state.size, int) and isinstance(state.validator, (str, type(None))) else None

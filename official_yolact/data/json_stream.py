@@ -10,9 +10,11 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from official_yolact import json_text
+
 _CHUNK_BYTES = 1 << 18
 _SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_DECODER = json_text.DECODER
 _LONGEST_TOKEN = 32
 
 Entry = tuple[str, Any, int, int]
@@ -35,9 +37,10 @@ class ListReader:
         self._span = (0, 0)
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._digest = hashlib.sha256()
-        self._ended = False
+        self._ended, self._bytes_seen = False, False
         self.lengths: dict[str, int] = {}
         self.others: dict[str, Any] = {}
+        self._keys_seen: set[str] = set()
 
     @property
     def sha256(self) -> str:
@@ -72,10 +75,14 @@ class ListReader:
         if not isinstance(key, str) or self._peek() != ":":
             raise self._fail("a key and ':' expected")
         self._at += 1
+        if key in self._keys_seen:
+            raise ValueError(
+                f"{self._path}: {json_text.shorten(key)} occurs twice, again near byte"
+                f" {self._byte_at(max(self._at, self._marked))}: join the two or keep one"
+            )
+        self._keys_seen.add(key)
         if key not in self._keys:
             self._read_value()
-        elif key in self.lengths or key in self.others:
-            raise ValueError(f"{self._path}: {key} occurs twice: join the lists")
         elif self._peek() != "[":
             self.others[key] = self._read_value()
         else:
@@ -121,7 +128,9 @@ class ListReader:
                 cut = error.msg.startswith("Unterminated") or error.pos > len(self._text) - _LONGEST_TOKEN
                 if not cut or not self._more():
                     raise self._fail(error.msg) from error
-            except (ValueError, RecursionError) as error:
+            except RecursionError as error:
+                raise self._fail(f"nested more than {json_text.MAX_DEPTH} deep") from error
+            except ValueError as error:
                 raise self._fail(str(error)) from error
             else:
                 # A number at the end of the text may go on.
@@ -129,6 +138,7 @@ class ListReader:
                     break
             self._chunk *= 2
         start = self._byte_at(self._at)
+        json_text.check_value(self._text, self._at, end, f"{self._path}: near byte {start}")
         self._at = end
         self._span = (start, self._byte_at(end) - start)
         self._forget()
@@ -151,6 +161,9 @@ class ListReader:
         if self._ended:
             return False
         data = self._file.read(self._chunk)
+        if not self._bytes_seen:
+            json_text.refuse_utf16(data, self._path)
+        self._bytes_seen = True
         self._digest.update(data)
         self._ended = not data
         try:

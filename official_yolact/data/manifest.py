@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 
 VERSION = 1
 TEMPORARY_SUFFIX = ".incomplete"
+_JSON_TYPES: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,15 +87,25 @@ class Manifest:
           OSError: no such file.
           ValueError: the file is no manifest.
         """
-        with open(path, encoding="utf-8") as file:
-            try:
-                content = json.load(file)
-                content["shards"] = [Shard(**shard) for shard in content["shards"]]
-                return cls(**content)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{path}: not a manifest of a conversion ({error}): convert again"
-                ) from error
+        content = json_text.load(path)
+        try:
+            _check_types(cls, content)
+            for shard in content["shards"]:
+                _check_types(Shard, shard)
+            return cls(**{**content, "shards": [Shard(**shard) for shard in content["shards"]]})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not a manifest of a conversion ({error}): convert again") from error
+
+
+def _check_types(kind: type[Any], content: Any) -> None:
+    """Refuse what has another kind of value in a field than the one that is written there."""
+    if not isinstance(content, dict):
+        raise TypeError(f"{type(content).__name__} in place of an object")
+    for field in dataclasses.fields(kind):
+        wanted = _JSON_TYPES[str(field.type).partition("[")[0]]
+        value = content.get(field.name, field.default)
+        if value is not dataclasses.MISSING and type(value) is not wanted:
+            raise TypeError(f"{field.name} is a {type(value).__name__}, not a {wanted.__name__}")
 
 
 def file_name(split: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from official_yolact import categories as categories_lib
+from official_yolact import json_text
 from official_yolact.data import coco_index
 from official_yolact.data import coco_json
 from official_yolact.data import convert_options
@@ -75,8 +76,7 @@ class Summary:
     def load(cls, path: str) -> Summary | None:
         """Read what was written, or None where that is not what the file holds."""
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+            content = json_text.load(path)
             size, sha256 = content["entries"]
             return cls(
                 str(content["inputs"]),

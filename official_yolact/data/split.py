@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.data import coco_json
 from official_yolact.data import image_files
 
@@ -131,8 +132,7 @@ def split_coco(
     for path in paths.values():
         files.check(path, inputs=[annotations], force=force, root=output_dir)
     source = coco_json.read(annotations)
-    with open(annotations, "rb") as file:
-        content = json.load(file)
+    content = json_text.load(annotations, finite=False)
     keys = _group_keys(source, content["images"], group_by)
     equal: list[str] = _hash_images(source, images_dir) if images_dir else []
     groups = _unite(source, [keys, [image.file_name for image in source.images], equal])

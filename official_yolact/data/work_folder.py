@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact import locks
 from official_yolact.data import manifest as manifest_lib
 from official_yolact.data import shard_writer
@@ -231,7 +232,6 @@ def _measure(path: str) -> tuple[int, str]:
 
 def _load(path: str) -> Any:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return json_text.load(path)
     except (OSError, ValueError):
         return None

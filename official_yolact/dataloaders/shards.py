@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import json_text
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import framing
 
@@ -86,9 +86,9 @@ def read_manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]
         for path in sorted(tf.io.gfile.glob(os.path.join(folder, "manifest-*.json"))):
             with tf.io.gfile.GFile(path, "rb") as stream:
                 try:
-                    content = json.loads(stream.read())
+                    content = json_text.parse(stream.read(), path)
                 except ValueError as error:
-                    raise ValueError(f"{path}: not JSON: {error}; {_AGAIN}") from error
+                    raise ValueError(f"{error}; {_AGAIN}") from error
             if not isinstance(content, dict):
                 raise ValueError(f"{path}: not the manifest of a conversion; {_AGAIN}")
             yield path, content
@@ -96,6 +96,8 @@ def read_manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _check_classes(path: str, manifest: dict[str, Any], num_classes: int) -> None:
     categories = manifest.get("categories", [])
+    if not isinstance(categories, list):
+        raise ValueError(f"{path}: categories is a {type(categories).__name__}, not a list; {_AGAIN}")
     if len(categories) != num_classes - 1:
         raise ValueError(
             f"task.model.num_classes={num_classes}, the background included, but {path} lists "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
+from official_yolact import json_text
 from official_yolact.evaluation import segmentation
 
 _logger = logging.getLogger(__name__)
@@ -78,17 +78,13 @@ class GroundTruth:
 
 
 def load_json(path: str) -> Any:
-    """Read a JSON file.
+    """Read a JSON file of images, annotations or results, whose numbers are checked one by one.
 
     Raises:
       OSError: the file cannot be read.
       ValueError: the file is not JSON.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}: not a JSON file: {error}") from None
+    return json_text.load(path, finite=False)
 
 
 def to_id(value: Any, where: str) -> int:
@@ -126,7 +122,7 @@ def load_groundtruth(path: str) -> GroundTruth:
     images = index_images(content["images"], path)
     try:
         categories = categories_lib.Categories.from_coco(content["categories"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: categories: expected id and name in each: {error}") from None
     checked = [_check_annotation(a, i, path, categories) for i, a in enumerate(content["annotations"])]
     listed = [annotation for annotation in checked if annotation["image_id"] in images]

@@ -6,7 +6,7 @@ coordinates end the process. So nothing from a file goes there unchecked.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -128,7 +128,8 @@ def _join_runs(runs: NDArray[np.int64]) -> list[int]:
 
 def is_number(value: Any) -> bool:
     """Tell whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    largest = sys.float_info.max  # a JSON file may have larger integers, which no float holds
+    return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest
 
 
 def check_box(box: Any, where: str) -> list[float]:

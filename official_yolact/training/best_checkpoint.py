@@ -13,6 +13,7 @@ from absl import logging
 
 import orbit
 from official.core import train_utils
+from official_yolact import json_text
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
@@ -150,7 +151,9 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
         if not tf.io.gfile.exists(self.best_ckpt_logs_path):
             return None
         try:
-            stated = json.loads(files.read_text(self.best_ckpt_logs_path))
+            stated = json_text.parse(
+                files.read_text(self.best_ckpt_logs_path), self.best_ckpt_logs_path, finite=False
+            )
             if not isinstance(stated, dict):
                 raise ValueError(f"holds {type(stated).__name__}, not numbers by name")
         except ValueError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import json_text
 from official_yolact.configs import training as configs
 
 FILE_NAME = "evaluations.json"
@@ -91,7 +92,8 @@ class EarlyStopping:
             return {}
         try:
             with tf.io.gfile.GFile(self._path) as stream:
-                return {int(row["step"]): row["value"] for row in json.load(stream)["evaluations"]}
+                content = json_text.parse(stream.read(), self._path, finite=False)
+            return {int(row["step"]): row["value"] for row in content["evaluations"]}
         except (ValueError, KeyError, TypeError) as error:
             logging.error("%s cannot be read (%s): counting evaluations anew", self._path, error)
             return {}

@@ -14,6 +14,7 @@ from absl import logging
 
 from official.modeling import hyperparams
 from official_yolact import categories
+from official_yolact import json_text
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
@@ -103,7 +104,7 @@ def describe_identity(
         identity.pop(architecture.FREEZE_BN, None)
     path = os.path.join(model_dir, categories.FILE_NAME)
     if tf.io.gfile.exists(path):
-        identity["classes"] = json.loads(files.read_text(path))
+        identity["classes"] = json_text.parse(files.read_text(path), path)
     return identity
 
 

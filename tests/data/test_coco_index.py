@@ -72,7 +72,7 @@ def test_the_index_finds_what_reading_the_whole_file_finds(
         ('{"images": [{"id": 1, "file_name": "a.jpg"}', "',' or ']' expected"),
         ('{"images": [{"id": 1, "file_name": "a', "Unterminated string"),
         ('{"images" 1}', "a key and ':' expected"),
-        ('{"images": [], "images": []}', "images occurs twice"),
+        ('{"images": [], "images": []}', "'images' occurs twice"),
         ('{"images": 5, "annotations": [], "categories": []}', "images is 5"),
         ('{"images": [], "categories": []} x', "more text after the end"),
         ("{}", "images is None"),

@@ -89,7 +89,7 @@ def test_malformed_files_are_refused_by_name(content, write, damage, says):
 def test_what_is_not_json_is_refused_by_name(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("<html>")
-    with pytest.raises(ValueError, match=r"a\.json: not a JSON file"):
+    with pytest.raises(ValueError, match=r"a\.json: not JSON"):
         groundtruth.load_groundtruth(str(path))
     with pytest.raises(FileNotFoundError):
         groundtruth.load_groundtruth(str(tmp_path / "none.json"))

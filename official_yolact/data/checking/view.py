@@ -6,12 +6,12 @@ import dataclasses
 import functools
 import gc
 import hashlib
-import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import json_text
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import outlines as outlines_lib
@@ -181,7 +181,9 @@ class View:
     def file_names(self) -> list[str]:
         """File names of the images, empty where there is none that can be used."""
         values = self.values("images", "file_name")
-        return [value if isinstance(value, str) and "\0" not in value else "" for value in values]
+        return [
+            value if isinstance(value, str) and not json_text.has_control(value) else "" for value in values
+        ]
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -208,9 +210,9 @@ def load(path: str) -> tuple[dict[str, Any], str]:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{path}: not JSON: {error}: export the annotations again") from error
+        content = json_text.parse(text, path, finite=False)
+    except MemoryError as error:
+        raise ValueError(f"{path}: larger than the memory: export the annotations in parts") from error
     finally:
         if collecting:
             gc.enable()
@@ -224,18 +226,21 @@ def load(path: str) -> tuple[dict[str, Any], str]:
                 f"{path}: {section} is a {type(content.get(section)).__name__}: a COCO instances file has a"
                 " list there; is this another kind of file?"
             )
+    _refuse_names(path, content["categories"])
     return content, sha256
+
+
+def _refuse_names(path: str, categories: list[Any]) -> None:
+    for at, entry in enumerate(categories):
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            json_text.refuse_control(entry["name"], f"{path}: categories[{at}]: name")
 
 
 def _read_text(path: str) -> tuple[str, str]:
     """Read a file's text and the sha256 of its bytes; the bytes go before the JSON is parsed."""
     with open(path, "rb") as file:
         data = file.read()
-    try:
-        text = data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not JSON: {error}: save it as UTF-8") from error
-    return text, hashlib.sha256(data).hexdigest()
+    return json_text.decode(data, path), hashlib.sha256(data).hexdigest()
 
 
 def _read_ids(values: list[Any]) -> Ids:

@@ -9,7 +9,6 @@ import base64
 import binascii
 import dataclasses
 import io
-import json
 import math
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
@@ -126,11 +126,7 @@ def _claim(file: _File, owner: dict[str, str]) -> None:
 
 def _read_file(path: str, images_dir: str) -> _File | None:
     """Read one file; None where it is JSON of another kind."""
-    with open(path, "rb") as file:
-        try:
-            content = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: not JSON: {error}") from error
+    content = json_text.load(path, finite=False)
     if not isinstance(content, dict) or not {"shapes", "imagePath"} <= content.keys():
         return None
     if not isinstance(content["shapes"], list):

@@ -174,7 +174,7 @@ def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]
         return [_relative(os.path.join(path, name), root) for name in image_headers.find_files(path)]
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
     result = []
     for number, line in lines:
@@ -220,7 +220,7 @@ def _add_labels(
     builder: coco_builder.CocoBuilder, path: str, height: int, width: int, layout: _Layout, boxes: str
 ) -> None:
     # What is not text fails as a number, with its line.
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             words = line.split()
             if not words:

@@ -1,0 +1,211 @@
+"""The one strict reader of JSON text, and the rule for names that come from a file.
+
+Python's own reader takes the last of two equal keys, half a character, and numbers that no float
+holds, and lets deep nesting end in a traceback. What is refused here is refused by every command.
+Source: RFC 8259; a byte order mark at the start, which Windows' editors write, is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MAX_DEPTH = 200
+"""Nesting of brackets that a value may have; annotation files have 6."""
+
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CURE = "save it as UTF-8"
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in an object."""
+
+
+def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise _TwiceError(f"the key {shorten(twice)} occurs twice in an object: join the two or keep one")
+    return result
+
+
+def _to_finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {shorten(text)} is not finite: correct it")
+    return number
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_to_object)
+"""Of annotation files, whose readers check each number, naming its record."""
+
+_FINITE = json.JSONDecoder(object_pairs_hook=_to_object, parse_float=_to_finite, parse_constant=_to_finite)
+
+
+def load(path: str, finite: bool = True) -> Any:
+    """Read a JSON file.
+
+    Args:
+      path: the file.
+      finite: refuse numbers that are not finite, too; readers of annotations do that themselves.
+
+    Returns:
+      Its value.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: as of `parse`.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    return parse(data, path, finite)
+
+
+def parse(text: bytes | str, where: str, finite: bool = True) -> Any:
+    """Read JSON text.
+
+    Args:
+      text: UTF-8, with or without a byte order mark, or its characters.
+      where: it comes from, for the message.
+      finite: refuse numbers that are not finite, too.
+
+    Returns:
+      Its value.
+
+    Raises:
+      ValueError: names the source and the place of what is wrong: no UTF-8, no JSON, nested too
+        deeply, a key that occurs twice, half a character, a number that is not finite.
+    """
+    text = decode(text, where) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    try:
+        value = (_FINITE if finite else DECODER).decode(text)
+    except _TwiceError as error:
+        raise ValueError(f"{where}: not JSON to rely on: {_find_twice(text) or error}") from None
+    except RecursionError:
+        raise ValueError(f"{where}: not JSON: {_find_deep(text)}") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: not JSON: {error}") from None
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_half(text, lambda at: f"{where}: {_place(text, at)}")
+    return value
+
+
+def decode(data: bytes, where: str) -> str:
+    """Turn the bytes of a text file into characters, without a byte order mark.
+
+    Raises:
+      ValueError: they are not UTF-8.
+    """
+    refuse_utf16(data, where)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not JSON in UTF-8: {error}: {_CURE}") from None
+
+
+def refuse_utf16(start: bytes, where: str) -> None:
+    """Refuse text whose first bytes are those of UTF-16 or UTF-32.
+
+    Raises:
+      ValueError: names the file and the cure.
+    """
+    if start.startswith(_UTF16) or b"\0" in start[:4]:
+        raise ValueError(f"{where}: not JSON in UTF-8: it is UTF-16 or UTF-32: {_CURE}")
+
+
+def check_value(text: str, start: int, end: int, where: str) -> None:
+    """Refuse a value with escapes that are half a character, which nothing can show or write.
+
+    Args:
+      text: JSON that was read.
+      start: of the value.
+      end: of the value.
+      where: it is, for the message.
+
+    Raises:
+      ValueError: names the text.
+    """
+    if text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0:
+        _refuse_half(text[start:end], lambda _: where)
+
+
+def _refuse_half(text: str, name: Callable[[int], str]) -> None:
+    for kind, token, at in _tokens(text):
+        if kind == '"' and _ESCAPED_HALF.search(token):
+            value = json.loads(token)
+            if any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise ValueError(
+                    f"{name(at)}: {shorten(value)} holds half a character (a lone surrogate):"
+                    " write the text again"
+                )
+
+
+def refuse_control(text: str, where: str) -> None:
+    """Refuse a name with a newline, a control character or half a character.
+
+    Raises:
+      ValueError: names the place and the text.
+    """
+    if has_control(text):
+        raise ValueError(f"{where} is {shorten(text)}, which holds a control character: delete that")
+
+
+def has_control(text: str) -> bool:
+    """Tell whether a name holds what no terminal, file name or picture can show."""
+    return _CONTROL.search(text) is not None
+
+
+def shorten(text: str) -> str:
+    """Show a text within quotes, plain ASCII, in at most 60 characters."""
+    shown = ascii(text)
+    return shown if len(shown) <= 60 else f"{shown[:40]}...{shown[-15:]}"
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    """Give the strings and punctuation: kind (the first character), text and place of each."""
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        yield token[0], token, match.start()
+
+
+def _find_twice(text: str) -> str:
+    """Name the first key that occurs twice, and the lines of both."""
+    open_objects: list[dict[str, int] | None] = []
+    expects_key = False
+    for kind, token, at in _tokens(text):
+        if kind == "{":
+            open_objects.append({})
+        elif kind == "[":
+            open_objects.append(None)
+        elif kind in "}]" and open_objects:
+            open_objects.pop()
+        inside = open_objects[-1] if open_objects else None
+        if kind == '"' and expects_key and inside is not None:
+            key = json.loads(token)
+            if key in inside:
+                first, second = (_place(text, place) for place in (inside[key], at))
+                return f"the key {shorten(key)} occurs twice ({first} and {second}): join the two or keep one"
+            inside[key] = at
+        expects_key = kind in "{,"
+    return ""
+
+
+def _find_deep(text: str) -> str:
+    """Name the place where values begin to be nested too deeply."""
+    depth = 0
+    for kind, _, at in _tokens(text):
+        depth += (kind in "{[") - (kind in "}]")
+        if depth > MAX_DEPTH:
+            return f"nested more than {MAX_DEPTH} deep at {_place(text, at)}: is this the right file?"
+    return "nested too deeply: is this the right file?"
+
+
+def _place(text: str, at: int) -> str:
+    return f"line {text.count(chr(10), 0, at) + 1} column {at - text.rfind(chr(10), 0, at)}"

@@ -1,0 +1,163 @@
+"""JSON that cannot be relied on gets one verdict from every command that reads it."""
+
+import json
+import os
+import random
+
+import cv2
+import numpy as np
+import pytest
+
+from official_yolact import categories
+from official_yolact import json_text
+from official_yolact.cli import main
+from official_yolact.data import manifest
+
+_IMAGE = '{"id": 1, "file_name": "a.png", "height": 8, "width": 8}'
+_OBJECT = (
+    '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0,'
+    ' "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]}'
+)
+
+
+def _text(images=_IMAGE, objects=_OBJECT, name="cat", more=""):
+    return (
+        f'{{"images": [{images}],\n"annotations": [{objects}],\n'
+        f'"categories": [{{"id": 1, "name": "{name}"}}]{more}}}'
+    )
+
+
+_REFUSED = {
+    "images_twice": _text(more=f', "images": [{_IMAGE}]'),
+    "annotations_twice": _text(more=', "annotations": []'),
+    "key_twice_in_an_object": _text(objects=_OBJECT.replace('"area"', '"bbox": [1, 1, 2, 2], "area"')),
+    "another_key_twice": _text(more=', "info": 1, "info": 2'),
+    "surrogate_class": _text(name="\\ud800"),
+    "newline_class": _text(name="per\\nson"),
+    "escape_class": _text(name="\\u001b[31mred"),
+    "deep_object": _text(objects=_OBJECT.replace("16", "[" * 100_000)),
+    "deep_info": _text(more=', "info": ' + '{"a":' * 100_000),
+    "deep_file": "[" * 100_000,
+    "digits": _text(objects=_OBJECT.replace("16", "1" * 5000)),
+    "utf16": _text().encode("utf-16"),
+    "utf32": _text().encode("utf-32"),
+    "utf16_without_mark": _text().encode("utf-16-le"),
+    "latin1": _text(name="\xe9").encode("latin-1"),
+}
+
+
+def _commands(path, folder):
+    photos = os.path.join(folder, "photos")
+    results = os.path.join(folder, "results.json")
+    return {
+        "check": ["data", "check", path, "--no-images"],
+        "convert": ["data", "convert", path, "--images", photos, "--output", f"{folder}/rec", "--split", "t"],
+        "stats": ["data", "stats", path],
+        "split": ["data", "split", path, "--output", f"{folder}/parts", "--fractions", "a=0.5,b=0.5"],
+        "eval": ["eval", "--detections", results, "--annotations", path],
+    }
+
+
+def _prepare(folder, text):
+    os.makedirs(folder / "photos", exist_ok=True)
+    cv2.imwrite(str(folder / "photos" / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (folder / "results.json").write_text("[]")
+    path = folder / "ann.json"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+@pytest.mark.parametrize("text", _REFUSED.values(), ids=_REFUSED)
+def test_every_command_refuses_it_and_names_the_file(tmp_path, capsys, text):
+    path = _prepare(tmp_path, text)
+    for name, words in _commands(path, tmp_path).items():
+        assert main.main(words) == 2, name
+        error = capsys.readouterr().err
+        assert "ann.json" in error, name
+        assert "Traceback" not in error, name
+        assert "\x1b" not in error, name
+
+
+def test_a_byte_order_mark_is_skipped_by_every_reader(tmp_path, capsys):
+    path = _prepare(tmp_path, b"\xef\xbb\xbf" + _text().encode())
+    (tmp_path / "results.json").write_text(
+        '\ufeff[{"image_id":1,"category_id":1,"score":1,"bbox":[1,1,4,4]}]'
+    )
+    for name in ("convert", "stats", "eval"):
+        assert main.main(_commands(path, tmp_path)[name]) == 0, capsys.readouterr().err
+    assert categories.read_classes(path).names == ("cat",)
+
+
+_RESULTS = {
+    "huge_score": '[{"image_id":1,"category_id":1,"bbox":[1,1,2,2],"score":1' + "0" * 400 + "}]",
+    "infinite_score": '[{"image_id":1,"category_id":1,"bbox":[1,1,2,2],"score":1e999}]',
+    "huge_box": '[{"image_id":1,"category_id":1,"bbox":[1,1,2,1' + "0" * 400 + '],"score":1}]',
+    "infinite_id": '[{"image_id":1e999,"category_id":1,"bbox":[1,1,2,2],"score":1}]',
+    "deep": "[" * 100_000,
+    "key_twice": '[{"image_id":1,"category_id":1,"bbox":[1,1,2,2],"score":1,"score":0}]',
+}
+
+
+@pytest.mark.parametrize("text", _RESULTS.values(), ids=_RESULTS)
+def test_eval_refuses_results_and_names_the_file(tmp_path, capsys, text):
+    path = _prepare(tmp_path, _text())
+    (tmp_path / "results.json").write_text(text)
+    assert main.main(_commands(path, tmp_path)["eval"]) == 2
+    error = capsys.readouterr().err
+    assert "results.json" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"categories": [{"id": 1e999, "name": "a"}]}', '{"categories": null}', "[]", "1"],
+    ids=["deep", "infinite", "null", "list", "number"],
+)
+def test_the_categories_of_a_model_are_refused_by_name(tmp_path, text):
+    path = tmp_path / "categories.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"categories\.json: not "):
+        categories.Categories.load(str(path))
+
+
+@pytest.mark.parametrize("field", ["shards", "categories", "num_records", "options", "skipped"])
+def test_a_manifest_with_null_in_a_field_is_refused(tmp_path, field):
+    path = _prepare(tmp_path, _text())
+    assert main.main(_commands(path, tmp_path)["convert"]) == 0
+    stated = tmp_path / "rec" / "manifest-t.json"
+    assert manifest.Manifest.load(str(stated)).num_records == 1
+    stated.write_text(json.dumps({**json.loads(stated.read_text()), field: None}))
+    with pytest.raises(ValueError, match=f"manifest-t.json: not a manifest.*{field} is a NoneType"):
+        manifest.Manifest.load(str(stated))
+
+
+def test_a_key_that_occurs_twice_is_named_with_both_places():
+    with pytest.raises(ValueError, match="f: .*'d' occurs twice .line 2 column 2 and line 3 column 1."):
+        json_text.parse('{"a": [{"d": 1}, {\n "d":1,\n"d":2}]}', "f")
+
+
+def test_a_whole_character_of_two_escapes_is_read():
+    assert json_text.parse('"\\ud83d\\ude00 \\\\ud800"', "f") == "\U0001f600 \\ud800"
+
+
+_PARTS = (
+    "NaN", "1e999", "-1", "1" + "0" * 400, "null", "true", '""', "[]", "{}", '"\\ud800"', '"\\u0000"',
+    '"a\\nb"', "[" * 2000, '{"id":1,"id":2}', "\x00", "\ufeff", "0.5", '"1"', "[[[1]]]", ",",
+)  # fmt: skip
+_COUNT = int(os.environ.get("OFFICIAL_YOLACT_MUTATIONS", "200"))
+
+
+def test_mutated_annotations_end_with_a_named_message(tmp_path, capsys):
+    draw = random.Random(5)
+    text = _text()
+    places = [at for at, letter in enumerate(text) if letter in '"[{0123456789']
+    for number in range(_COUNT):
+        start = draw.choice(places)
+        mutated = text[:start] + draw.choice(_PARTS) + text[start + draw.choice((0, 1, 1, 5, 20)) :]
+        path = _prepare(tmp_path, mutated)
+        for name in ("check", "stats", "eval"):
+            code = main.main(_commands(path, tmp_path)[name])
+            error = capsys.readouterr().err
+            assert code in (0, 1, 2), (number, name, mutated)
+            assert "Traceback" not in error, (number, name, mutated)
+            assert code != 2 or "ann.json" in error, (number, name, mutated, error)
