@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 HEIGHT, WIDTH = 24, 32
-ODD = [None, True, -1, 0, 1, 2.5, 1e308, -(10**400), 10**30, float("nan"), float("inf"), "", "7", "x", "\ud800", [], {}, [[]], [None], {"counts": 3}]  # fmt: skip
+ODD = [None, True, -1, 0, 1, 2.5, 1e308, -(10**400), 10**30, float("nan"), float("inf"), "", "7", "x", "\u00fc", [], {}, [[]], [None], {"counts": 3}]  # fmt: skip
 
 
 def _value(rng: random.Random, usual: Any, oddness: float) -> Any:

@@ -15,6 +15,7 @@ import PIL.Image
 import pytest
 
 import official_yolact
+from official_yolact import image_folders
 from official_yolact.data import image_files
 from official_yolact.data.checking import file_facts
 from official_yolact.images import formats
@@ -102,7 +103,7 @@ def verdicts(folder: pathlib.Path, data: bytes) -> dict[str, str]:
     """What each door says, empty where it takes the picture."""
     path = folder / "a.jpg"
     path.write_bytes(data)
-    (facts,) = file_facts.inspect(["a.jpg"], file_facts.ImageFolder(str(folder)))
+    (facts,) = file_facts.inspect(["a.jpg"], image_folders.ImageFolder(str(folder)))
     said = {"check": facts.reason}
     for door, call in (
         ("convert", lambda: image_files.read(str(path), None, None, "c.json: image 3")),
@@ -162,7 +163,7 @@ def test_special_files_are_refused_before_they_are_opened(tmp_path):
             images.read_image(path)
         with pytest.raises(image_files.BadImageError, match=re.escape(path)):
             image_files.read(path, None, None, "c.json: image 3")
-    folder = file_facts.ImageFolder(str(tmp_path))
+    folder = image_folders.ImageFolder(str(tmp_path))
     names = ["pipe", "folder", "dangling", "socket"]
     assert all(facts.state != file_facts.FOUND for facts in file_facts.inspect(names, folder))
     bound.close()
