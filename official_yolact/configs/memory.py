@@ -245,7 +245,7 @@ def _check_data(
     on_one_host = params.runtime.distribution_strategy not in _MANY_HOSTS
     least = estimate_example(sizes, min(instances, _INSTANCES))
     most_examples = min(_MAX_BATCH, memory // least) if on_one_host else _MAX_BATCH
-    share = memory // batch if on_one_host else memory
+    share = memory // max(batch, 1) if on_one_host else memory
     limits = [
         ("global_batch_size", batch, most_examples),
         ("parser.max_num_instances", instances, (share - estimate_example(sizes, 0)) // grid),
