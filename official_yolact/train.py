@@ -16,10 +16,10 @@ from absl import flags
 from absl import logging
 
 from official.common import flags as tfm_flags
+from official_yolact import failures
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
-from official_yolact.training import errors
 from official_yolact.training import run
 
 FLAGS = flags.FLAGS
@@ -44,10 +44,11 @@ def main(_: list[str]) -> None:
         params = parse_flags()
         params.lock()
         run.run(params, FLAGS.mode, FLAGS.model_dir, FLAGS.restart)
-    except (ValueError, KeyError, OSError, errors.TrainingError) as error:
-        if os.environ.get("YOLACT_DEBUG"):
+    except Exception as error:
+        if os.environ.get(failures.DEBUG):
             raise
-        print(f"official_yolact.train: error: {error}", file=sys.stderr)
+        text = failures.describe(error, sys.argv[1:], "python -m official_yolact.train")
+        print(f"official_yolact.train: error: {text}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -56,7 +57,7 @@ def _parse_argv(argv: list[str]) -> list[str]:
     try:
         remaining: list[str] = FLAGS(argv)
     except flags.Error as error:
-        print(f"official_yolact.train: error: {error}", file=sys.stderr)
+        print(f"official_yolact.train: error: {failures.escape(str(error))}", file=sys.stderr)
         sys.exit(2)
     return remaining
 

@@ -20,6 +20,7 @@ import tf_keras
 
 from official.vision.modeling.backbones import factory
 from official_yolact.checkpoints import account
+from official_yolact.checkpoints import verify
 from official_yolact.configs import yolact as configs
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -63,6 +64,7 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> a
         tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=backbone)), output, max_to_keep=1
     )
     checkpoint = manager.save(checkpoint_number=0)
+    verify.write_record(str(checkpoint), {})
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return account.ImportAccount(

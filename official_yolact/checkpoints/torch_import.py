@@ -21,6 +21,8 @@ from official_yolact.checkpoints import recognition
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import torch_file
 from official_yolact.checkpoints import torch_keys
+from official_yolact.checkpoints import verify
+from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
 
@@ -95,6 +97,7 @@ def import_torch(
         opened.release()
     os.makedirs(output, exist_ok=True)
     checkpoint = restore.save_model(model, output, modules)
+    verify.write_record(checkpoint, architecture.select(params.as_dict()) if modules == "all" else {})
     if categories is not None and modules == "all":
         categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
         files.write(os.path.join(output, model_dir.PARAMS_FILE), _serialize(params), force=force)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import official_yolact
-from official_yolact.cli import failures
+from official_yolact import failures
 from official_yolact.cli import streams
 
 COMMANDS = ("demo", "data", "train", "eval", "predict", "import_weights", "config", "doctor")

@@ -10,10 +10,15 @@ import pytest
 from official_yolact import categories as categories_lib
 from official_yolact import registry_imports  # noqa: F401  fills the registries
 from official_yolact.checkpoints import restore
+from official_yolact.checkpoints import scan
+from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import torch_import
+from official_yolact.checkpoints import verify
 from official_yolact.cli import main
+from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.modeling import factory
+from official_yolact.serving import loading as serving_loading
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,17 @@ def test_a_model_with_classes_of_its_own_imports_with_their_names(write, tensors
     np.testing.assert_array_equal(model.head.class_conv.bias, tensors["prediction_layers.0.conf_layer.bias"])
     account = json.loads(pathlib.Path(output, "import.json").read_text())
     assert account["read"] == len(tensors) == account["mapped"] + len(account["skipped"])
+    record = sidecar.read(f"{output}/ckpt-0")
+    assert set(record.files) == {"ckpt-0.index", "ckpt-0.data-00000-of-00001"}
+    assert record.identity["task.model.anchor.square"] is True
+    assert not architecture.find_changes(record.identity, params.as_dict())
+    (found,) = scan.find_checkpoints(output)
+    assert verify.find_damage(found) == ""
+    text = pathlib.Path(output, "params.yaml").read_text()
+    assert "      square: true" in text
+    pathlib.Path(output, "params.yaml").write_text(text.replace("      square: true", "      square: false"))
+    with pytest.raises(ValueError, match="was edited.*anchor.square is False, but was True"):
+        serving_loading.load(output)
 
 
 def test_names_must_be_given_and_be_as_many(write, tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from official_yolact.cli import failures
+from official_yolact import failures
 from official_yolact.cli import main
 
 WORDS = ["data", "check", "ann.json"]
@@ -62,6 +62,22 @@ def test_the_message_names_the_thing(error, says):
 def test_control_characters_do_not_reach_the_terminal():
     text = failures.describe(ValueError("a\x1b[2Jb\rc\n  d\t\u202ee: wrong"), WORDS)
     assert text == "a\\x1b[2Jb\\rc\n  d\t\\u202ee: wrong"
+
+
+def test_training_by_flags_says_what_the_command_says(monkeypatch, capsys):
+    from official_yolact import train
+
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(train, "parse_flags", fail)
+    monkeypatch.setattr(sys, "argv", ["train", "--mode=train"])
+    monkeypatch.delenv("YOLACT_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        train.main([])
+    assert ended.value.code == 2
+    said = "in `python -m official_yolact.train --mode=train`: No space left on device"
+    assert capsys.readouterr().err.endswith(f"official_yolact.train: error: {said}\n")
 
 
 def test_long_command_lines_are_cut():

@@ -44,24 +44,25 @@ def is_expected(error: Exception) -> bool:
     return isinstance(error, (*expected, errors.TrainingError)) or _is_of_tensorflow(error)
 
 
-def describe(error: Exception, words: Sequence[str]) -> str:
+def describe(error: Exception, words: Sequence[str], program: str = "yolact") -> str:
     """Write the message of an error.
 
     Args:
       error: any.
       words: of the command, which name the thing where the error itself does not.
+      program: that the words were given to.
 
     Returns:
       Text without control characters.
     """
     if not is_expected(error):
         text = (
-            f"{_name_command(words)}: a fault of this program, not of what it was given: "
+            f"{_name_command(words, program)}: a fault of this program, not of what it was given: "
             f"{type(error).__name__}: {error} ({_find_place(error)}); {DEBUG}=1 shows more: please report it"
         )
     else:
         named, text = _read(error)
-        text = text if named else f"{_name_command(words)}: {text}"
+        text = text if named else f"{_name_command(words, program)}: {text}"
     return escape(text)
 
 
@@ -100,10 +101,10 @@ def _first_lines(text: str) -> str:
     return " ".join(" ".join(lines[:3]).split("[Op:")[0].split())[:_MAX_GRAPH] or text[:_MAX_GRAPH]
 
 
-def _name_command(words: Sequence[str]) -> str:
+def _name_command(words: Sequence[str], program: str) -> str:
     shown = [word if len(word) <= _MAX_WORD else f"{word[: _MAX_WORD - 3]}..." for word in words]
     more = " ..." if len(shown) > _MAX_WORDS else ""
-    return f"in `yolact {shlex.join(shown[:_MAX_WORDS])}{more}`"
+    return f"in `{program} {shlex.join(shown[:_MAX_WORDS])}{more}`"
 
 
 def _find_place(error: Exception) -> str:
