@@ -64,7 +64,7 @@ def test_the_records_hold_the_polygons(
 ) -> None:
     summary, content = read(folder, tmp_path)
     assert (summary.images, summary.instances, summary.classes) == (3, 3, 3)
-    assert summary.skipped == {"box_without_mask": 1}
+    assert summary.skipped == {"box_without_mask": 1, "image_without_label": 1}
     assert summary.images_dir == str(folder)
     names = ["images/train/a.png", "images/train/b.png", "images/train/none.png"]
     assert [image["file_name"] for image in content["images"]] == names
@@ -87,7 +87,7 @@ def test_the_records_hold_the_polygons(
 
 def test_boxes_can_be_filled(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     summary, content = read(folder, tmp_path, boxes="fill")
-    assert summary.skipped == {}
+    assert summary.skipped == {"image_without_label": 1}
     assert content["annotations"][1]["bbox"] == [30, 10, 20, 20]
     assert content["annotations"][1]["area"] == 400
 

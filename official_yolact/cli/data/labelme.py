@@ -21,6 +21,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="holds the JSON files, also in folders")
     parser.add_argument("--images", metavar="DIR", help="folder of the images, where it is not FOLDER")
     reading.add_options(parser, "in this order; every label must be there (the labels found, sorted)")
+    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         images_dir=args.images,
         classes_file=args.classes,
+        allow_most=args.yes,
         force=args.force,
         progress=progress.Progress("files"),
     )

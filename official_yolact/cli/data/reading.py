@@ -28,13 +28,21 @@ def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
 
 
-def report(args: argparse.Namespace, summary: Any, started: float) -> int:
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add the option that consents to a set of which most is not used."""
+    parser.add_argument(
+        "--yes", action="store_true", help="go on where most labels have no image, or most images no label"
+    )
+
+
+def report(args: argparse.Namespace, summary: Any, started: float, kept: str = "") -> int:
     """Say what was written and what comes next.
 
     Args:
       args: of the command.
       summary: a `Summary` of `data.formats`.
       started: `time.monotonic()` at the start.
+      kept: reason of images that are written without objects all the same.
 
     Returns:
       The exit code.
@@ -44,7 +52,8 @@ def report(args: argparse.Namespace, summary: Any, started: float) -> int:
         f" {args.output} ({time.monotonic() - started:.1f} s)"
     )
     for reason, count in summary.skipped.items():
-        progress.say(f"left out: {count} {reason.replace('_', ' ')}")
+        what = "without objects" if reason == kept else "left out"
+        progress.say(f"{what}: {count} {reason.replace('_', ' ')}")
     paths = shlex.join([args.output, "--images", summary.images_dir])
     progress.say(f"next: yolact data convert {paths} --output DIR --split NAME")
     if args.json:

@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:
         help="boxes without a mask: leave them out, or take their inside as the mask (%(default)s)",
     )
     reading.add_options(parser, "in this order (those of data.yaml or classes.txt)")
+    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -44,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
         split=args.split,
         root=args.root,
         classes_file=args.classes,
+        allow_most=args.yes,
         force=args.force,
         boxes=args.boxes,
         progress=progress.Progress("images"),
     )
-    return reading.report(args, summary, started)
+    return reading.report(args, summary, started, "image_without_label")

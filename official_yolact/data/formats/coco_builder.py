@@ -48,6 +48,11 @@ class CocoBuilder:
         segmentation = {"size": list(pixels.shape), "counts": code["counts"].decode("ascii")}
         self._add(category_id, pixels, segmentation, int(is_crowd))
 
+    def note(self, reason: str, count: int) -> None:
+        """Count what was left out, where there is any."""
+        if count:
+            self.skipped[reason] += count
+
     def renumber(self, ids: dict[int, int]) -> None:
         """Give the categories other ids: old id to new id."""
         for annotation in self._annotations:

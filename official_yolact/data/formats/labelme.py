@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from official_yolact import files
+from official_yolact import image_folders
 from official_yolact import json_text
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
+from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
 
@@ -64,6 +66,7 @@ def write_coco(
     *,
     images_dir: str | None = None,
     classes_file: str | None = None,
+    allow_most: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
@@ -77,11 +80,13 @@ def write_coco(
       output: JSON file; appears when it is complete.
       images_dir: folder that holds every image; file names are relative to it. None: `folder`.
       classes_file: text or YAML with the class names, so that every split has the same ids.
+      allow_most: go on where most files have no image, or most images no file.
       force: replace a file at `output` that this program did not write.
       progress: is called with the files done and their total.
 
     Returns:
-      What was written. Shapes without an inside and JSON files of another kind are left out and counted.
+      What was written. Shapes without an inside, JSON files of another kind, labels without an image and
+      images without a label are left out and counted.
 
     Raises:
       OSError: a file cannot be read or written.
@@ -95,8 +100,13 @@ def write_coco(
     id_of = {name: number for number, name in names.items()}
     owner: dict[str, str] = {}
     paths = image_headers.find_files(folder, (".json",))
+    gone: list[FileNotFoundError] = []
     for done, path in enumerate(paths, start=1):
-        file = _read_file(os.path.join(folder, path), images_dir)
+        try:
+            file = _read_file(os.path.join(folder, path), images_dir)
+        except FileNotFoundError as error:
+            gone.append(error)
+            continue
         if file:
             _claim(file, owner)
             builder.read.append(os.path.join(folder, path))
@@ -106,6 +116,7 @@ def write_coco(
             builder.skipped["json_of_another_kind"] += 1
         if progress:
             progress(done, len(paths))
+    _count_unused(builder, images_dir, owner, gone, allow_most)
     if not owner:
         raise ValueError(
             f"{folder}: no labelme file (JSON with shapes and imagePath) among {len(paths)} JSON files"
@@ -114,6 +125,26 @@ def write_coco(
         names = dict(enumerate(sorted(id_of), start=1))
         builder.renumber({id_of[name]: number for number, name in names.items()})
     return builder.write(output, names, images_dir, force)
+
+
+def _count_unused(
+    builder: coco_builder.CocoBuilder,
+    images_dir: str,
+    owner: dict[str, str],
+    gone: list[FileNotFoundError],
+    allow_most: bool,
+) -> None:
+    """Count labels without an image and images without a label; most of them are not to be left out."""
+    if gone and (not owner or (not allow_most and pairing.is_most(len(gone), len(owner) + len(gone)))):
+        counts = f" ({len(gone)} of {len(owner) + len(gone)} labels have no image); or go on with --yes"
+        raise FileNotFoundError(f"{gone[0]}{counts if owner else ''}")
+    images = set(image_headers.find_files(images_dir)) | owner.keys()
+    bare = sorted(images - owner.keys())
+    if owner and not allow_most:
+        cure = "label it, or name the folder of the labelled images with --images"
+        pairing.refuse_most(images_dir, len(owner) + len(gone), len(images), [], bare, cure)
+    builder.note("label_without_image", len(gone))
+    builder.note("image_without_label", len(bare))
 
 
 def _claim(file: _File, owner: dict[str, str]) -> None:
@@ -160,6 +191,12 @@ def _find_image(path: str, name: Any, images_dir: str) -> str:
             inside = os.path.relpath(os.path.abspath(candidate), os.path.abspath(images_dir))
             if not inside.startswith(os.pardir):
                 return inside.replace(os.sep, "/")
+    for candidate in (os.path.relpath(tried[0], images_dir), os.path.basename(parts)):
+        match = image_folders.open_folder(images_dir).find(candidate.replace(os.sep, "/"))
+        if match.name:
+            return match.name
+        if match.reason:
+            raise ValueError(f"{path}: imagePath is {name!r}, which {match.reason}")
     raise FileNotFoundError(
         f"{path}: imagePath is {name!r}, but there is no such file in {images_dir}: put the image beside"
         " the annotation, or name the folder of the images with --images"

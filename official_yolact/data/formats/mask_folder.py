@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from official_yolact import files
+from official_yolact import image_folders
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
+from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
 
@@ -129,10 +131,14 @@ def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
 def _match_masks(
     masks_dir: str, suffix: str, images: dict[str, str], builder: coco_builder.CocoBuilder
 ) -> dict[str, list[str]]:
-    """Map images' keys to the paths of their masks."""
+    """Map images' keys to the paths of their masks; exact names first."""
     result: dict[str, list[str]] = {}
-    for path in image_headers.find_files(masks_dir, (f"{suffix.lower()}.png",)):
-        key = _find_key(os.path.splitext(path)[0], suffix, images)
+    paths = image_headers.find_files(masks_dir, (f"{suffix.lower()}.png",))
+    keys = {path: _find_key(os.path.splitext(path)[0], suffix, images) for path in paths}
+    folded = pairing.group(images)
+    label_maps = {key for path, key in keys.items() if key and _form(path, key, suffix) == "label map"}
+    for path in paths:
+        key = keys[path] or _find_alike(masks_dir, path, suffix, folded, label_maps)
         if key is None:
             builder.skipped["mask_without_image"] += 1
         else:
@@ -140,16 +146,34 @@ def _match_masks(
     for key in images:
         if not suffix and key not in result and os.path.isdir(os.path.join(masks_dir, key)):
             result[key] = []
-    for key, paths in result.items():
-        if len({_form(path, key, suffix) for path in paths}) > 1:
+    for key, listed in result.items():
+        forms = [_form(path, key, suffix) for path in listed]
+        if len(set(forms)) > 1 or forms.count("label map") > 1:
             raise ValueError(
-                f"{masks_dir}: {paths[0]} and {paths[-1]} are both masks of {images[key]}: keep the label map"
-                " or the binary masks"
+                f"{masks_dir}: {listed[0]} and {listed[-1]} are both masks of {images[key]}: keep the label"
+                " map or the binary masks"
             )
     return result
 
 
-def _find_key(stem: str, suffix: str, images: dict[str, str]) -> str | None:
+def _find_alike(
+    masks_dir: str, path: str, suffix: str, folded: dict[str, list[str]], label_maps: set[str]
+) -> str | None:
+    """Find the key of a mask whose name differs in case or Unicode form; not one that has its label map."""
+    stem = image_folders.fold(os.path.splitext(path)[0])
+    found = _find_key(stem, image_folders.fold(suffix) if suffix else "", folded)
+    if found is None:
+        return None
+    if len(folded[found]) > 1:
+        first, second, *_ = folded[found]
+        raise ValueError(
+            f"{masks_dir}: {path} fits {first} and {second} but for case or Unicode form: give mask and image"
+            " the same name"
+        )
+    return None if folded[found][0] in label_maps else folded[found][0]
+
+
+def _find_key(stem: str, suffix: str, images: Container[str]) -> str | None:
     if stem.endswith(suffix) and stem[: len(stem) - len(suffix)] in images:
         return stem[: len(stem) - len(suffix)]
     if suffix:
@@ -166,8 +190,8 @@ def _find_key(stem: str, suffix: str, images: dict[str, str]) -> str | None:
 
 
 def _form(path: str, key: str, suffix: str) -> str:
-    stem = os.path.splitext(path)[0]
-    if stem == key + suffix:
+    stem, key = image_folders.fold(os.path.splitext(path)[0]), image_folders.fold(key)
+    if stem == image_folders.fold(f"{key}{suffix}"):
         return "label map"
     return "folder" if os.path.dirname(stem) == key else "binary"
 

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from official_yolact import files
+from official_yolact import image_folders
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
+from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 
 BOXES = ("skip", "fill")
@@ -53,14 +55,16 @@ def write_coco(
     root: str | None = None,
     classes_file: str | None = None,
     boxes: str = "skip",
+    allow_most: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
     """Write a COCO instances file of one split of a YOLO segmentation data set.
 
-    The labels of `images/a.jpg` are in `labels/a.txt`; of an image in no folder `images`, beside it.
-    An image without labels has no objects. Class n has category id n + 1. Images are numbered from 1
-    by their sorted file names.
+    The labels of `images/a.jpg` are in `labels/a.txt`; of an image in no folder `images`, beside it; an
+    exact name comes first, then one that differs in case or Unicode form. An image without labels has no
+    objects and is counted, as labels without an image are. Class n has category id n + 1. Images are
+    numbered from 1 by their sorted file names.
 
     Args:
       source: data.yaml, or the folder with it, or a folder with classes.txt.
@@ -69,6 +73,7 @@ def write_coco(
       root: folder that the paths in data.yaml are relative to. None: what it says itself.
       classes_file: text or YAML with the class names. None: data.yaml or classes.txt.
       boxes: one of `BOXES`.
+      allow_most: go on where most labels have no image, or most images no label.
       force: replace a file at `output` that this program did not write.
       progress: is called with the images done and their total.
 
@@ -89,34 +94,95 @@ def write_coco(
         source,
         *(os.path.join(source, name) for name in (*_YAML_NAMES, *_CLASS_FILES)),
     ]
-    found = 0
+    labels_of = _pair(layout, builder, source, allow_most)
     for done, name in enumerate(layout.images, start=1):
         _, (height, width) = image_headers.read_sizes(os.path.join(layout.root, name))
         builder.add_image(name, height, width)
-        labels = os.path.join(layout.root, label_path(name))
-        if os.path.isfile(labels):
+        if name in labels_of:
+            labels = os.path.join(layout.root, labels_of[name])
             image_headers.refuse_outside(labels, layout.root)
-            found += 1
             builder.read.append(labels)
             _add_labels(builder, labels, height, width, layout, boxes)
         if progress:
             progress(done, len(layout.images))
-    if not found:
-        raise FileNotFoundError(
-            f"{os.path.join(layout.root, label_path(layout.images[0]))}: no such file, nor labels of another"
-            f" of the {len(layout.images)} images: labels are expected in a folder `labels` beside `images`"
-        )
     return builder.write(
         output, {number + 1: name for number, name in layout.names.items()}, layout.root, force
     )
 
 
 def label_path(image: str) -> str:
-    """Give the path of an image's labels: the last folder `images` of its path becomes `labels`."""
+    """Give the path of an image's labels: the last folder `images` in any case becomes `labels`."""
     *folders, name = image.split("/")
-    if "images" in folders:
-        folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
+    lower = [folder.lower() for folder in folders]
+    if "images" in lower:
+        folders[len(folders) - 1 - lower[::-1].index("images")] = "labels"
     return "/".join([*folders, f"{os.path.splitext(name)[0]}.txt"])
+
+
+def _pair(
+    layout: _Layout, builder: coco_builder.CocoBuilder, source: str, allow_most: bool
+) -> dict[str, str]:
+    """Give each image that has labels their path; both are relative to the root."""
+    wanted = {image: label_path(image) for image in layout.images}
+    there = sorted(
+        name
+        for folder in {os.path.dirname(name) for name in wanted.values()}
+        for name in _list_texts(layout.root, folder)
+    )
+    found = pairing.match(wanted, there, layout.root)
+    if not found:
+        raise FileNotFoundError(
+            f"{os.path.join(layout.root, wanted[layout.images[0]])}: no such file, nor labels of another"
+            f" of the {len(layout.images)} images: labels are expected in a folder `labels` beside `images`"
+        )
+    used = set(found.values())
+    unused = _find_unused(layout, [name for name in there if name not in used])
+    bare = [image for image in layout.images if image not in found]
+    if not allow_most:
+        labels = len(used) + len(unused)
+        cure = "an image without objects has an empty label file"
+        pairing.refuse_most(source, labels, len(layout.images), unused, bare, cure)
+    builder.note("label_without_image", len(unused))
+    builder.note("image_without_label", len(bare))
+    return found
+
+
+def _find_unused(layout: _Layout, names: list[str]) -> list[str]:
+    """List the labels that no picture has, of this split or not, in the folders of the images."""
+    pictured = set()
+    for folder in {os.path.dirname(image) for image in layout.images}:
+        place = os.path.join(layout.root, folder)
+        names_there = os.listdir(place) if os.path.isdir(place) else []
+        pictures = [f"{folder}/{name}" for name in names_there if image_folders.is_picture(name)]
+        pictured |= {image_folders.fold(label_path(picture.lstrip("/"))) for picture in pictures}
+    free = [name for name in names if image_folders.fold(name) not in pictured]
+    return [name for name in free if _is_label(os.path.join(layout.root, name))]
+
+
+def _list_texts(root: str, folder: str) -> list[str]:
+    """List the text files of a folder, whose name may be written otherwise but for its letters."""
+    actual = ""
+    for part in folder.split("/") if folder else []:
+        exact = os.path.join(actual, part)
+        if not os.path.isdir(os.path.join(root, exact)):
+            above = os.path.join(root, actual)
+            alike = [n for n in os.listdir(above) if image_folders.fold(n) == image_folders.fold(part)]
+            if len(alike) != 1 or not os.path.isdir(os.path.join(above, alike[0])):
+                return []
+            exact = os.path.join(actual, alike[0])
+        actual = exact
+    names = os.listdir(os.path.join(root, actual) if actual else root)
+    paths = [f"{actual}/{name}" if actual else name for name in names if name.lower().endswith(".txt")]
+    return [path for path in paths if os.path.isfile(os.path.join(root, path))]
+
+
+def _is_label(path: str) -> bool:
+    """Tell labels from class lists and notes, which lie beside them, by the first line."""
+    if os.path.basename(path) in _CLASS_FILES:
+        return False
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        first = next((line.split() for line in file if line.strip()), ["0"])
+    return all(_NUMBER.fullmatch(word) for word in first)
 
 
 def _find_layout(source: str, split: str | None, root: str | None, classes_file: str | None) -> _Layout:
@@ -181,8 +247,17 @@ def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]
         image = os.path.join(root, line)
         if "\0" in line or not image_headers.is_inside(image, root):
             raise ValueError(f"{path}: line {number} is {coco_json.shorten(line)}, which leads out of {root}")
-        result.append(_relative(image, root))
+        result.append(_find_image(f"{path}: line {number}", _relative(image, root), root))
     return result
+
+
+def _find_image(where: str, name: str, root: str) -> str:
+    if os.path.isfile(os.path.join(root, name)):
+        return name
+    match = image_folders.open_folder(root).find(name)
+    if match.reason:
+        raise ValueError(f"{where}: {name!r} {match.reason}")
+    return match.name or name
 
 
 def _find_in_folder(folder: str, split: str | None, classes_file: str | None) -> _Layout:
