@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import small_network
 from pycocotools import mask as mask_utils
 
 from official_yolact.cli import main
@@ -194,11 +195,13 @@ def test_labelme_files_come_as_they_are_and_training_starts(
     for name, part in zip(("train", "val"), parts, strict=True):
         say("data", "convert", part, "--images", "export", "--output", "records", "--split", name)
     say("config", "check", "mine.yaml")
-    small = ["task.model.input_size=[96,128]", "trainer.train_steps=2", "trainer.validation_interval=2"]
+    small = ["task.model.backbone.type=resnet", small_network.TERMS, "task.model.input_size=[96,128]"]
     say(
         "train",
         "mine.yaml",
         *small,
+        "trainer.train_steps=2",
+        "trainer.validation_interval=2",
         "trainer.steps_per_loop=1",
         "trainer.summary_interval=1",
         "--model_dir",
