@@ -28,7 +28,7 @@ def load(records, *overrides):
         "runtime.mixed_precision_dtype=float32,task.model.freeze_bn=false",
         small_network.TERMS,
         "trainer.steps_per_loop=4,trainer.summary_interval=4,trainer.checkpoint_interval=4",
-        "trainer.train_steps=8,task.train_data.shuffle_buffer_size=8",
+        "trainer.train_steps=8,trainer.num_pictures=0,task.train_data.shuffle_buffer_size=8",
     ]
     return loading.load_experiment("yolact_tiny_shapes", [], [*terms, *overrides])
 
