@@ -146,7 +146,10 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
 
     if args.annotations or args.image_list:
         path = args.annotations or args.image_list
-        return sources.list_annotated(sources.load_image_list(path), args.images, path)
+        listed = sources.list_annotated(sources.load_image_list(path), args.images, path)
+        if shared := sources.count_shared(listed):
+            print(f"yolact: {path}: {shared} images of one file under several ids", file=sys.stderr)
+        return listed
     pictures = sources.find_pictures([args.images])
     return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
 

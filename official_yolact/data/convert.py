@@ -32,7 +32,7 @@ IMAGES_PER_SHARD = 500
 
 _SMALL_SHARDS, _IMAGES_PER_SMALL_SHARD = 4, 100
 
-FORMAT = 1
+FORMAT = 2
 """Is to be raised whenever equal input gives other bytes: shards of an earlier program are then not kept."""
 
 Progress = Callable[[int, int], None]
@@ -119,6 +119,7 @@ class _Conversion:
         if total > count:
             raise ValueError(f"shards is {total}, but {annotations} has {count} images: ask for fewer")
         self._names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
+        self._paths: collections.Counter[str] = collections.Counter()
         self._inputs = [self._fingerprint(index) for index in range(total)]
         self._categories, self._id_map = options.choose_categories(self._index.categories, annotations)
 
@@ -176,6 +177,7 @@ class _Conversion:
                     status = os.stat(path)
                 except OSError as error:
                     raise image_files.BadImageError("image_missing", f"{path}: {error.strerror}") from error
+                self._paths[os.path.normpath(path)] += 1
                 state = f"{path} {status.st_size} {status.st_mtime_ns}"
             except image_files.BadImageError as error:
                 if self._options.bad_images == "error":
@@ -207,6 +209,7 @@ class _Conversion:
             shards.append(summary.shard)
             tally.add(summary.tally)
             per_image.update(summary.instances_per_image)
+        tally.changed["images_of_one_file"] += sum(n for n in self._paths.values() if n > 1)
         for reason, ids in (("image_not_listed", self._index.orphans), ("bad_annotation", self._index.bad)):
             for annotation_id in ids:
                 tally.skip_annotation(reason, annotation_id)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from official_yolact.data import coco_json
+from official_yolact.ops import polygons
 from official_yolact.ops import run_lengths
 
 Mask = npt.NDArray[np.uint8]
@@ -30,7 +31,7 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
     """Check a segmentation and bring it into a form that pycocotools takes.
 
     Args:
-      segmentation: list of polygons [[x1, y1, x2, y2, ...], ...], or a run-length code
+      segmentation: list of polygons [[x1, y1, x2, y2, ...], ...] or of points [x, y], or a run-length code
         {"size": [height, width], "counts": list of ints or compressed string}, in pixels.
       height: of the image.
       width: of the image.
@@ -47,9 +48,8 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
     if isinstance(segmentation, dict):
         return _clean_rle(segmentation, height, width, where), 0
     if isinstance(segmentation, list) and segmentation:
-        if not isinstance(segmentation[0], list):
-            segmentation = [segmentation]
-        parts = [_clean_polygon(part, height, width, where) for part in segmentation]
+        written = polygons.flatten(segmentation)
+        parts = [_clean_polygon(part, height, width, where) for part in written]
         kept = [part for part in parts if len(part) >= _MIN_POLYGON_NUMBERS]
         return kept, len(parts) - len(kept)
     raise ValueError(

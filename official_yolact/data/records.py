@@ -19,6 +19,7 @@ from official_yolact.data import mask_planes
 from official_yolact.data import rasterize
 from official_yolact.data import record_file
 from official_yolact.data import tally as tally_lib
+from official_yolact.ops import polygons
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,7 @@ class InstanceMaker:
         given = self._segmentation_of(annotation, height, width, changes, where)
         segmentation, dropped = rasterize.clean_segmentation(given, height, width, where)
         changes["polygon_parts_dropped"] += dropped
+        changes["polygons_written_as_coco_does"] += polygons.flatten(given) != given
         mask = rasterize.rasterize(segmentation, height, width)
         mask_area = int(mask.sum())
         if not mask_area:

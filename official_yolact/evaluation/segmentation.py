@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from official_yolact.ops import polygons
 from official_yolact.ops import run_lengths
 
 Rle = dict[str, Any]
@@ -44,8 +45,8 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> Rle:
     """Check a segmentation of a COCO file and give it as a compressed encoding.
 
     Args:
-      segmentation: a list of polygons [x0, y0, x1, y1, ...] in pixels, or an encoding with `size`
-        and `counts`, compressed or not.
+      segmentation: a list of polygons [x0, y0, x1, y1, ...] or of points [x, y] in pixels, or an encoding
+        with `size` and `counts`, compressed or not.
       height: height of the image in pixels.
       width: width of the image in pixels.
       where: what the error names: file and record.
@@ -63,23 +64,23 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> Rle:
     if isinstance(segmentation, dict):
         return _check_rle(segmentation, height, width, where)
     if isinstance(segmentation, list) and segmentation:
-        return _draw_polygons(segmentation, height, width, where)
+        return _draw_polygons(polygons.flatten(segmentation), height, width, where)
     raise ValueError(
         f"{where}: segmentation is {_short(segmentation)}: "
         "expected a list of polygons, or an object with size and counts"
     )
 
 
-def _draw_polygons(polygons: list[Any], height: int, width: int, where: str) -> Rle:
+def _draw_polygons(parts: list[Any], height: int, width: int, where: str) -> Rle:
     limit = _COORDINATE_LIMIT * max(height, width)
-    for index, polygon in enumerate(polygons):
+    for index, polygon in enumerate(parts):
         name = f"{where}: segmentation[{index}]"
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"{name} is {_short(polygon)}: expected x, y of at least 3 points")
         for value in polygon:
             if not is_number(value) or abs(value) > limit:
                 raise ValueError(f"{name} has the coordinate {value!r}: expected numbers within ±{limit} px")
-    return _to_text(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+    return _to_text(coco_mask.merge(coco_mask.frPyObjects(parts, height, width)))
 
 
 def _check_rle(rle: dict[str, Any], height: int, width: int, where: str) -> Rle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import glob
 import os
@@ -99,6 +100,12 @@ def list_annotated(images: dict[int, dict[str, Any]], folder: str, path: str) ->
             + (hint or "name the folder that the file names are relative to")
         )
     return listed
+
+
+def count_shared(listed: Sequence[ListedImage]) -> int:
+    """Count the images whose file is that of another one, too."""
+    counts = collections.Counter(os.path.normpath(one.path) for one in listed)
+    return sum(count for count in counts.values() if count > 1)
 
 
 def load_image_list(path: str) -> dict[int, dict[str, Any]]:

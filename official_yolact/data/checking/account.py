@@ -48,7 +48,7 @@ class Account:
 
     def __init__(self, view: view_lib.View) -> None:
         """Begin with the input."""
-        self.path = view.path
+        self.path, self._hint = view.path, view.hint
         self.sections: dict[str, Section] = {}
         for name in view_lib.SECTIONS:
             foreign = set(view.foreign[name])
@@ -125,8 +125,14 @@ class Account:
         told = ", ".join(f"{n} {code} {codes.CODES[code].title}" for code, n in reasons.items())
         raise ValueError(
             f"{self.path}: the repair would remove {removed} ({_WORDS[large[0]]}: {told}):"
-            f" nothing is written; {_cure(first)}; keep them with --leave {first}, or remove them with --yes"
+            f" nothing is written; {self._cure(first)}; keep them with --leave {first}, or remove them"
+            " with --yes"
         )
+
+    def _cure(self, code: str) -> str:
+        if code == "D40" and self._hint:
+            return f"{self._hint} as --images"
+        return _cure(code)
 
 
 def _cure(code: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.data.checking import columns
+from official_yolact.ops import polygons
 from official_yolact.ops import run_lengths
 
 NONE = 0
@@ -108,13 +109,7 @@ def as_coco(value: Any) -> Any:
         size, counts = whole_numbers(value.get("size")), whole_numbers(value.get("counts"))
         new = {"size": size, "counts": counts}
         return {**value, **{field: number for field, number in new.items() if number is not None}}
-    if type(value) is not list or not value:
-        return value
-    if len(value) >= MIN_NUMBERS // 2 and _are_points(value):
-        return [_flatten(value)]
-    if not any(type(part) is list for part in value):
-        return [value]
-    return [_flatten(part) if type(part) is list and _are_points(part) else part for part in value]
+    return polygons.flatten(value)
 
 
 def whole_numbers(values: Any) -> list[int] | None:
@@ -125,18 +120,6 @@ def whole_numbers(values: Any) -> list[int] | None:
         return values
     numbers, states = columns.integers(values)
     return numbers.tolist() if (states <= columns.CAST).all() else None
-
-
-def _are_points(part: list[Any]) -> bool:
-    """Tell whether a list holds points [x, y] in place of numbers."""
-    return bool(part) and all(
-        type(point) is list and len(point) == 2 and {int, float}.issuperset(map(type, point))
-        for point in part
-    )
-
-
-def _flatten(points: list[Any]) -> list[Any]:
-    return list(itertools.chain.from_iterable(points))
 
 
 def is_part(part: Any) -> bool:

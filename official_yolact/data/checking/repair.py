@@ -75,12 +75,13 @@ def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] 
         found = checks.run_all(view, target, checked.other)
     after = {section: len(view.content[section]) for section in view_lib.SECTIONS}
     if not (after["images"] and after["annotations"] and after["categories"]):
+        cure = f"{checked.view.hint} as --images" if checked.view.hint else "check the images' folder"
         raise ValueError(
             f"{view.path}: the repair would leave {after['images']} images,"
             f" {after['annotations']} annotations and"
             f" {after['categories']} categories of {before['images']}, {before['annotations']} and"
             f" {before['categories']}: nothing is written;"
-            " check the images' folder, or leave codes with --leave"
+            f" {cure}, or leave codes with --leave"
         )
     return Repaired(view, found, dict(sorted(counts.items())), account)
 
