@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test testruns coverage lint bench constraints clean wheel
+.PHONY: help demo test testruns fuzz coverage lint bench constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,18 @@ test testruns: $(TEST_VENV)
 	    $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
 	done; \
 	rm -rf "$$outside"; exit $$status
+
+FUZZ_TESTS := images/test_pictures_at_every_door.py data/test_json_text.py data/test_mutated_texts.py \
+  data/test_check_laws.py cli/test_command_line_fuzz.py configs/test_mutated_configurations.py \
+  checkpoints/test_mutated_records.py checkpoints/test_torch_fuzz.py dataloaders/test_mutated_shards.py
+MUTATIONS ?= 20000
+
+fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs at every door; prints a table of counts and bounds
+	@report=$$(mktemp) && status=0 && \
+	OFFICIAL_YOLACT_MUTATIONS=$(MUTATIONS) OFFICIAL_YOLACT_FUZZ_REPORT="$$report" $(BIN)/python -m pytest \
+	  $(addprefix tests/,$(FUZZ_TESTS)) -k 'mutated or damaged or command_line or three_faults' \
+	  --numprocesses=$(JOBS) -q $(PYTEST_ARGS) || status=1; \
+	$(BIN)/python tests/fuzzing.py "$$report"; rm -f "$$report"; exit $$status
 
 coverage:  ## Report what `make test`, and `make testruns` after it, have covered, against the floor
 	$(TEST_VENV)/bin/python -m coverage report --rcfile=pyproject.toml

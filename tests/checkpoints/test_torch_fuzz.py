@@ -12,16 +12,18 @@ import random
 import re
 import signal
 import struct
+import time
 import tracemalloc
 import zipfile
 
+import fuzzing
 import numpy as np
 import pytest
 
 from official_yolact.checkpoints import torch_file
 from official_yolact.checkpoints import torch_source
 
-NUM_CASES = 10_000
+NUM_CASES = max(fuzzing.COUNT, 10_000)
 SECONDS_PER_CASE = 5
 EXTREMES = [
     0,
@@ -281,7 +283,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
     path = str(tmp_path / "a.pth")
     outcomes: collections.Counter[str] = collections.Counter()
     reasons = set()
-    most = 0
+    most, longest = 0, 0.0
     tracemalloc.start()
     try:
         for number in range(NUM_CASES):
@@ -289,6 +291,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
             put(path, content)
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
+            begin = time.monotonic()
             alarm(SECONDS_PER_CASE)
             read, error = None, None
             try:
@@ -296,6 +299,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
             except torch_source.TorchFileError as caught:
                 error = str(caught)
             alarm(0)
+            longest = max(longest, time.monotonic() - begin)
             peak = tracemalloc.get_traced_memory()[1] - before
             most = max(most, peak)
             assert peak <= 4 * len(content) + 2**16, number
@@ -311,6 +315,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
                 assert found == read_by_reference(content), number
     finally:
         tracemalloc.stop()
+    fuzzing.report("foreign .pth", outcomes["read"], outcomes["refused"], 0, longest, most / 2**20)
     record_property("outcomes", dict(outcomes))
     record_property("kinds of refusal", len(reasons))
     record_property("largest peak in bytes", most)

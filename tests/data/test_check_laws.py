@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import os
 import random
 from collections.abc import Callable
 from typing import Any
 
+import fuzzing
 import pytest
 
 from official_yolact.data.checking import check
@@ -22,7 +22,7 @@ from official_yolact.data.checking import repair
 from official_yolact.data.checking import view as view_lib
 
 HEIGHT, WIDTH = 96, 128
-TRIPLES = int(os.environ.get("OFFICIAL_YOLACT_FIX_TRIPLES", "300"))
+TRIPLES = max(fuzzing.COUNT, 300)
 REMOVING = {"D02", "D03", "D05", "D32", "D60", "D61", "D62", "D64", "D65", "D67", "D68", "D69", "D77"}
 WITH_THE_IMAGE = {"D20", "D24", "D40", "D42", "D43", "D44", "D47", "D52"}
 Data = dict[str, Any]
@@ -310,6 +310,11 @@ def test_no_three_faults_make_a_repair_lose_anything(
     other_split: view_lib.View, same_split: view_lib.View
 ) -> None:
     rng = random.Random(0)
-    for _ in range(TRIPLES):
-        names = tuple(rng.sample(list(SPOILINGS), 3))
-        hold_laws(names, rng.choice((None, other_split, same_split)), rng.random() < 0.5)
+    others = (None, other_split, same_split)
+    cases = (
+        (tuple(rng.sample(list(SPOILINGS), 3)), rng.choice(others), rng.random() < 0.5)
+        for _ in range(TRIPLES)
+    )
+    fuzzing.hold(
+        "data check --fix", cases, lambda case: fuzzing.READ if hold_laws(*case) else fuzzing.REFUSED
+    )
