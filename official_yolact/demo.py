@@ -54,7 +54,7 @@ def run_demo(
     shapes.write_shapes(data, num_train, num_val, force=force)
     for split in ("train", "val"):
         source = os.path.join(data, f"instances_{split}.json")
-        convert.convert_coco(source, os.path.join(data, split), records, split)
+        convert.convert_coco(source, os.path.join(data, split), records, split, force=force)
     say(f"wrote TFRecords to {records} ({time.monotonic() - started:.0f} s); training in {model_dir}")
     terms = [
         f"task.train_data.input_path={records}/train-*.tfrecord",

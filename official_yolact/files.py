@@ -149,9 +149,25 @@ def store(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
             file.write(block)
             digest.update(block)
             size += len(block)
+        _mark(file, digest.hexdigest())
         _finish(file)
         os.replace(temporary, path)
     return size, digest.hexdigest()
+
+
+def move(stored: str, path: str, digest: str) -> None:
+    """Give a file of `store` the name by which it is found later; `check` knows it there as our own.
+
+    Args:
+      stored: the file, on the same file system.
+      path: its new name; what is there is not looked at.
+      digest: its sha256.
+
+    Raises:
+      OSError: names the new file.
+    """
+    with named(path), contextlib.nullcontext() if _is_marked(stored, digest) else _noted(path, digest):
+        os.replace(stored, path)
 
 
 def find_input(path: str, inputs: Iterable[str | None]) -> str | None:
@@ -231,10 +247,14 @@ def _is_ours(path: str) -> bool:
         while block := file.read(_BLOCK):
             digest.update(block)
     found = digest.hexdigest()
+    return _is_marked(path, found) or _line(path, found) in _read_ledger(_ledger(path))
+
+
+def _is_marked(path: str, digest: str) -> bool:
     if hasattr(os, "getxattr"):
         with contextlib.suppress(OSError):
-            return os.getxattr(path, ATTRIBUTE) == found.encode()
-    return _line(path, found) in _read_ledger(_ledger(path))
+            return os.getxattr(path, ATTRIBUTE) == digest.encode()
+    return False
 
 
 def _ledger(path: str) -> str:

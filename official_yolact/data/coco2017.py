@@ -165,6 +165,8 @@ def is_converted(output_dir: str, split: str, annotations: str) -> bool:
         sizes = [os.path.getsize(os.path.join(output_dir, shard.file)) for shard in manifest.shards]
     except (OSError, ValueError):
         return False
+    if not os.path.isfile(os.path.join(output_dir, manifest.annotations)):
+        return False
     return sizes == [shard.bytes for shard in manifest.shards] and manifest.source.get(
         "sha256"
     ) == downloads.sum_file(annotations)

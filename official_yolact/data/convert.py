@@ -51,6 +51,7 @@ def convert_coco(
     workers: int = 1,
     progress: Progress | None = None,
     options: convert_options.ConvertOptions | None = None,
+    force: bool = False,
 ) -> manifest_lib.Manifest:
     """Convert a COCO data set.
 
@@ -68,6 +69,7 @@ def convert_coco(
       workers: shards that are written at a time, each in a process; 1 works in this process.
       progress: is called as images are done.
       options: what to leave out, to change and to refuse; None: the defaults.
+      force: replace shards, manifest and JSON of this split that were changed since they were written.
 
     Returns:
       The manifest, which is also in `output_dir`.
@@ -82,7 +84,7 @@ def convert_coco(
         path = os.path.join(output_dir, name)
         if files.find_input(path, [annotations]):
             raise ValueError(f"{path}: is the file that is read: name another folder with --output")
-    conversion = _Conversion(annotations, images_dir, output_dir, split, num_shards, options)
+    conversion = _Conversion(annotations, images_dir, output_dir, split, num_shards, options, force)
     folder = work_folder.path_of(output_dir, split)
     os.makedirs(output_dir, exist_ok=True)
     with work_folder.hold(folder):
@@ -106,6 +108,7 @@ class _Conversion:
         split: str,
         num_shards: int | None,
         options: convert_options.ConvertOptions,
+        force: bool,
     ) -> None:
         self._images_dir, self._output_dir, self._split, self._options = (
             images_dir,
@@ -113,6 +116,7 @@ class _Conversion:
             split,
             options,
         )
+        self._force = force
         self._index = coco_index.read_index(annotations, skip_bad=options.bad_annotations == "skip")
         count = len(self._index.images)
         total = num_shards or _count_shards(count)
@@ -126,7 +130,7 @@ class _Conversion:
     def run(self, workers: int, progress: Progress | None) -> manifest_lib.Manifest:
         """Write what is not there yet, and publish all of it."""
         folder = work_folder.path_of(self._output_dir, self._split)
-        earlier = work_folder.find_earlier_shards(self._output_dir, self._split)
+        earlier = work_folder.find_earlier_shards(self._output_dir, self._split, self._force)
         if work_folder.prepare(folder, self._job()):
             published = work_folder.find_published(self._output_dir, self._split)
             if published is not None:

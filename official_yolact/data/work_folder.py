@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from official_yolact import files
 from official_yolact import json_text
 from official_yolact import locks
 from official_yolact.data import manifest as manifest_lib
@@ -138,18 +139,30 @@ def read_entries(folder: str, names: list[str]) -> Iterator[tuple[dict[str, Any]
                 yield image, annotations
 
 
-def find_earlier_shards(output_dir: str, split: str) -> set[str]:
+def find_earlier_shards(output_dir: str, split: str, force: bool = False) -> set[str]:
     """List the shards of this split that are there from an earlier conversion.
 
+    Args:
+      output_dir: where they are.
+      split: their name.
+      force: replace what was changed since.
+
     Raises:
-      ValueError: there are shards that belong to none; a reader's pattern would take them too.
+      ValueError: there are shards that belong to none, which a reader's pattern would take too; or a file
+        in the place of one that is to be written is not as a conversion wrote it.
     """
+    for name in (f"instances-{split}.json", manifest_lib.file_name(split)):
+        files.check(os.path.join(output_dir, name), force=force)
     pattern = re.compile(re.escape(split) + r"-\d{5,}-of-\d{5,}\.tfrecord")
     found = {name for name in os.listdir(output_dir) if pattern.fullmatch(name)}
     path = os.path.join(output_dir, manifest_lib.file_name(split))
     ours: set[str] = set()
     if os.path.exists(path):
-        ours = {shard.file for shard in manifest_lib.Manifest.load(path).shards}
+        try:
+            ours = {shard.file for shard in manifest_lib.Manifest.load(path).shards}
+        except ValueError:
+            if not force:
+                raise
     publishing = _load(os.path.join(path_of(output_dir, split), _PUBLISHING))
     if isinstance(publishing, dict):
         ours.update(publishing.get("shards", []))
@@ -158,6 +171,8 @@ def find_earlier_shards(output_dir: str, split: str) -> set[str]:
             f"{output_dir}: {sorted(found - ours)[0]} belongs to no finished conversion:"
             " remove it or choose another output folder"
         )
+    for name in sorted(found):
+        files.check(os.path.join(output_dir, name), force=force)
     return found
 
 
@@ -184,21 +199,24 @@ def publish(
     folder = path_of(output_dir, manifest.name)
     names = [shard.file for shard in manifest.shards]
     manifest_path = os.path.join(output_dir, manifest_lib.file_name(manifest.name))
-    manifest_lib.write_file(os.path.join(folder, manifest.annotations), instances)
+    _, listed = manifest_lib.write_file(os.path.join(folder, manifest.annotations), instances)
     staged = os.path.join(folder, os.path.basename(manifest_path))
     manifest.save(staged)
-    note = {"shards": sorted(earlier.union(names)), "manifest": _measure(staged)[1]}
+    digest = _measure(staged)[1]
+    note = {"shards": sorted(earlier.union(names)), "manifest": digest}
     manifest_lib.write_json(os.path.join(folder, _PUBLISHING), note)
     with contextlib.suppress(FileNotFoundError):
         os.remove(manifest_path)
     for name in earlier.difference(names):
         os.remove(os.path.join(output_dir, name))
-    for name in names:
+    for shard in manifest.shards:
         with contextlib.suppress(FileNotFoundError):
-            os.replace(os.path.join(folder, name), os.path.join(output_dir, name))
-    os.replace(os.path.join(folder, manifest.annotations), os.path.join(output_dir, manifest.annotations))
+            files.move(os.path.join(folder, shard.file), os.path.join(output_dir, shard.file), shard.sha256)
+    files.move(
+        os.path.join(folder, manifest.annotations), os.path.join(output_dir, manifest.annotations), listed
+    )
     _sync(output_dir)
-    os.replace(staged, manifest_path)
+    files.move(staged, manifest_path, digest)
     _sync(output_dir)
 
 

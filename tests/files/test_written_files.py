@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -186,3 +189,49 @@ def test_pictures_are_found_by_their_endings(tmp_path: pathlib.Path) -> None:
     found = files.list_pictures(str(tmp_path))
     assert sorted(os.path.relpath(path, tmp_path) for path in found) == ["a.jpg", "deep/c.PNG"]
     assert not list(files.list_pictures(None))
+
+
+def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a"
+    for content in (b"one", b"two"):
+        files.check(str(path))
+        _, digest = files.store(str(tmp_path / "staged"), [content])
+        files.move(str(tmp_path / "staged"), str(path), digest)
+        assert path.read_bytes() == content
+    path.write_bytes(b"edited")
+    with pytest.raises(ValueError, match="a exists"):
+        files.check(str(path))
+    assert names_in(tmp_path) == ["a"]
+
+
+_WRITE_LARGE = """
+import resource, signal, sys
+from official_yolact import files
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+if sys.argv[2] == "limit":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+for write in (files.write, lambda path, content: files.store(path, [content[:9], content[9:]])):
+    try:
+        write(sys.argv[1], b"x" * 300_000)
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", ["limit", "disk"])
+def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_path: pathlib.Path) -> None:
+    """A limit of the size of files stands in for the full disk where no small disk can be mounted."""
+    small = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)]
+    mounted = kind == "disk" and shutil.which("mount") and not subprocess.run(small, check=False).returncode
+    try:
+        path = tmp_path / "a.json"
+        files.write(str(path), "old")
+        words = [sys.executable, "-c", _WRITE_LARGE, str(path), "disk" if mounted else "limit"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        said = "No space left on device" if mounted else "File too large"
+        assert done.stdout.count(f"cannot be written: {said}: '{path}'") == 2
+        assert path.read_text() == "old"
+        assert names_in(tmp_path) == ["a.json"]
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(tmp_path)], check=True)

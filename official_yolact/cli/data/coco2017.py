@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 BASE_URL = "http://images.cocodataset.org"
@@ -21,6 +22,7 @@ def add_parser(commands: Any) -> None:
         " unpack it and write the records that the COCO recipes expect in data/coco.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into: data/coco")
+    output_options.add_force(parser)
     parser.add_argument(
         "--from",
         dest="source",
@@ -94,6 +96,7 @@ def _convert(args: argparse.Namespace, name: str, split: Any) -> dict[str, Any]:
         name,
         workers=args.workers,
         progress=progress.Progress("images"),
+        force=args.force,
     )
     counts = {"records": manifest.num_records, "instances": manifest.num_instances}
     progress.say(f"{name}: {counts['records']} images, {counts['instances']} instances in {args.output}")

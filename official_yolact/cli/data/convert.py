@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
 
@@ -21,6 +22,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
+    output_options.add_force(parser)
     parser.add_argument("--split", required=True, metavar="NAME", help="name of the shards: train, val, ...")
     parser.add_argument(
         "--shards", type=int, metavar="N", help="number of files (one for each 500 images, up to 4 for fewer)"
@@ -86,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             workers=args.workers,
             progress=progress.Progress("images"),
             options=_options(args),
+            force=args.force,
         )
     except KeyboardInterrupt:
         progress.say("yolact: interrupted; the same command continues where this one stopped")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ from matplotlib import ticker
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 
+from official_yolact import files
 from official_yolact.training.reports import results_table
 
 FILE_NAME = "results.png"
@@ -41,10 +42,9 @@ def draw_curves(rows: Sequence[_Row], path: str) -> None:
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         axes.grid(visible=True, alpha=0.3)
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as file:
-        backend_agg.FigureCanvasAgg(figure).print_png(file)
-    os.replace(temporary, path)
+    encoded = io.BytesIO()
+    backend_agg.FigureCanvasAgg(figure).print_png(encoded)
+    files.store(path, [encoded.getvalue()])
 
 
 def read_series(rows: Sequence[_Row], name: str) -> tuple[list[int], list[float]]:

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from official_yolact import files
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
@@ -147,11 +147,7 @@ class Pictures:
     def _write(self, name: str, picture: visualization.Picture, step: int) -> None:
         """Write a picture as PNG, in place of the last one, and for TensorBoard."""
         os.makedirs(self._folder, exist_ok=True)
-        path = os.path.join(self._folder, f"{name}.png")
-        _, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-        with open(f"{path}.tmp", "wb") as file:
-            file.write(encoded.tobytes())
-        os.replace(f"{path}.tmp", path)
+        files.store(os.path.join(self._folder, f"{name}.png"), [visualization.encode_png(picture)])
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(self._folder)
         with self._writer.as_default(), tf.summary.record_if(True), tf.device("CPU:0"):

@@ -7,6 +7,7 @@ import csv
 import datetime
 import fcntl
 import io
+import itertools
 import math
 import os
 import shutil
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from absl import logging
+
+from official_yolact import files
 
 FILE_NAME = "results.csv"
 TRAIN, EVAL = "train", "eval"
@@ -179,10 +182,5 @@ def _find_end(readable: BinaryIO, size: int) -> int:
 
 def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Write the table anew in one step that cannot be seen half done."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        file.write(_HEADER)
-        file.writelines(",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    lines = (",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
+    files.store(path, (line.encode() for line in itertools.chain([_HEADER], lines)))
