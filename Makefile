@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test testruns fuzz coverage lint bench constraints clean wheel
+.PHONY: help demo matrix test testruns fuzz coverage lint bench constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -81,6 +81,10 @@ fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs at every door; p
 	  $(addprefix tests/,$(FUZZ_TESTS)) -k 'mutated or damaged or command_line or three_faults' \
 	  --numprocesses=$(JOBS) -q $(PYTEST_ARGS) || status=1; \
 	$(BIN)/python tests/fuzzing.py "$$report"; rm -f "$$report"; exit $$status
+
+matrix: $(VENV)/.installed  ## Train in a cover of all pairs of what can be combined, on whole backbones (hours)
+	OFFICIAL_YOLACT_MATRIX=pairs $(BIN)/python -m pytest tests/training/test_matrix.py -p no:cacheprovider \
+	  --numprocesses=$(JOBS) $(PYTEST_ARGS)
 
 coverage:  ## Report what `make test`, and `make testruns` after it, have covered, against the floor
 	$(TEST_VENV)/bin/python -m coverage report --rcfile=pyproject.toml

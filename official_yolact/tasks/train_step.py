@@ -131,9 +131,8 @@ class TrainStep:
             return {name: losses[name] for name in self.names}, found
 
         start = ({name: tf.constant(0.0) for name in self.names}, [tf.zeros(v.shape) for v in variables])
-        has_collectives = replicas > 1 and any(
-            getattr(norm, "synchronized", False) for norm in find_batch_norms(model)
-        )
+        # A strategy of one replica has them too: it refuses them in a loop of the graph as well.
+        has_collectives = any(getattr(norm, "synchronized", False) for norm in find_batch_norms(model))
         batch = (*inputs, assignment.targets)
         result: tuple[dict[str, Tensor], list[Tensor]] = accumulation.sum_parts(
             compute, batch, start, self.options.num_parts, has_collectives
