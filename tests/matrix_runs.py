@@ -27,7 +27,7 @@ import matrix_plan
 import yaml
 
 HERE = pathlib.Path(__file__).parent
-STEPS, INTERVAL = 4, 2
+STEPS, INTERVAL = 6, 3
 SECONDS = 900.0  # within which a process ends or gets on
 LOSSES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "mask_iou_loss", "total_loss")
 _DIGIT = 1e-6  # results.csv has seven digits
@@ -54,7 +54,7 @@ _RATES: dict[str, dict[str, Any]] = {
     "exponential": {"initial_learning_rate": 1, "decay_steps": 1000000, "decay_rate": 1},
     "constant": {"learning_rate": 1},
 }
-_WARMUP_STEPS = {"torch_sgd": 2000, "adam": 4000, "adamw": 4000, "lars": 20}
+_WARMUP_STEPS = {"torch_sgd": 2000, "adam": 20000, "adamw": 20000, "lars": 20}
 
 
 def configure(row: matrix_plan.Row, records: str) -> dict[str, Any]:
@@ -278,7 +278,7 @@ def _compare(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) ->
     assert all(math.isfinite(value) for each in losses for value in each.values()), f"losses: {losses}"
     totals = [each["total_loss"] for each in losses]
     assert totals[-1] < totals[0], f"total_loss does not fall: {totals}"
-    if row["batch_norm"] == "local" and (row["strategy"][-2:] == "-2" or row["parts"] == "2"):
+    if row["batch_norm"] == "local" and (count_replicas(row) > 1 or row["parts"] == "2"):
         return  # the statistics are those of a part of the batch
     tolerance = {"frozen": 1e-6, "local": 1e-6, "synchronised": 1e-3}[row["batch_norm"]]
     tolerance = tolerance if row["precision"] == "float32" else 0.02
@@ -301,8 +301,8 @@ def read_rows(processes: Processes, kind: str) -> list[dict[str, str]]:
 
 
 def compute_references(bench: Bench, rows: list[matrix_plan.Row]) -> dict[str, dict[str, float]]:
-    """Compute the first step's losses of each model in float32, on one device, eagerly, in a process."""
-    plain = {"precision": "float32", "strategy": "one_device", "average": "none", "optimizer": "torch_sgd"}
+    """Compute the first step's losses of each model in float32, eagerly, in one process on one device."""
+    plain = {"precision": "float32", "average": "none", "optimizer": "torch_sgd"}
     wanted = {reference_key(row): {**row, **plain} for row in rows}
     program = [sys.executable, str(HERE / "matrix_reference.py"), bench.records, bench.depth]
     done = subprocess.run(
@@ -318,9 +318,14 @@ def compute_references(bench: Bench, rows: list[matrix_plan.Row]) -> dict[str, d
 
 def reference_key(row: matrix_plan.Row) -> str:
     """Name what decides the losses of the first step."""
-    parts = row["parts"] if row["batch_norm"] == "synchronised" else "1"
-    norm = "frozen" if row["batch_norm"] == "frozen" else f"{row['batch_norm']}-{parts}"
+    norm = row["batch_norm"]
+    if norm == "synchronised":
+        norm = f"{norm}-{row['parts']}-{count_replicas(row)}"
     return f"{row['recipe']}-{row['named']}-{norm}"
+
+
+def count_replicas(row: matrix_plan.Row) -> int:
+    return 2 if row["strategy"].endswith("-2") else 1
 
 
 def run_all(

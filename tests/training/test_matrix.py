@@ -13,6 +13,8 @@ import matrix_plan
 import matrix_runs
 import pytest
 
+from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.configs import experiments
 from official_yolact.configs import loading
 
 WHICH = os.environ.get("OFFICIAL_YOLACT_MATRIX", "values")
@@ -50,8 +52,6 @@ def test_every_recipe_and_experiment_is_in_the_matrix():
     assert set(matrix_plan.RECIPES) == shipped
     for recipe, experiment in matrix_runs.EXPERIMENTS.items():
         assert loading.load_config(f"{recipe}.yaml").experiment == experiment
-    from official_yolact.configs import experiments
-
     assert set(matrix_runs.EXPERIMENTS.values()) == set(experiments.EXPERIMENTS)
 
 
