@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import reprlib
 from typing import Any
 
 from pycocotools import mask as coco_mask
@@ -58,8 +59,8 @@ class GroundTruth:
         height, width = image.get("height"), image.get("width")
         if not isinstance(height, int) or not isinstance(width, int):
             raise ValueError(
-                f"{self.path}: image {image_id} has height {height!r} and width {width!r}: "
-                "masks need both, in pixels"
+                f"{self.path}: image {image_id} has height {reprlib.repr(height)} and "
+                f"width {reprlib.repr(width)}: masks need both, in pixels"
             )
         return height, width
 
@@ -100,7 +101,7 @@ def to_id(value: Any, where: str) -> int:
                 return number
         except (ValueError, OverflowError):
             pass
-    raise ValueError(f"{where} is {value!r}: expected an integer, or a string that holds one")
+    raise ValueError(f"{where} is {reprlib.repr(value)}: expected an integer, or a string that holds one")
 
 
 def load_groundtruth(path: str) -> GroundTruth:
@@ -148,7 +149,7 @@ def index_images(listed: list[Any], path: str) -> dict[int, dict[str, Any]]:
     images: dict[int, dict[str, Any]] = {}
     for index, image in enumerate(listed):
         if not isinstance(image, dict):
-            raise ValueError(f"{path}: images[{index}] is {image!r}: expected an object")
+            raise ValueError(f"{path}: images[{index}] is {reprlib.repr(image)}: expected an object")
         image_id = to_id(image.get("id"), f"{path}: images[{index}].id")
         if image_id in images:
             raise ValueError(f"{path}: images[{index}].id is {image_id}, as of an image before it")
@@ -160,7 +161,7 @@ def _check_annotation(
     annotation: Any, index: int, path: str, categories: categories_lib.Categories
 ) -> dict[str, Any]:
     if not isinstance(annotation, dict):
-        raise ValueError(f"{path}: annotations[{index}] is {annotation!r}: expected an object")
+        raise ValueError(f"{path}: annotations[{index}] is {reprlib.repr(annotation)}: expected an object")
     source_id = annotation.get("id", f"at index {index}")
     where = f"{path}: annotation {source_id}"
     category_id = to_id(annotation.get("category_id"), f"{where}: category_id")
@@ -175,7 +176,7 @@ def _check_annotation(
     }
     area = annotation.get("area")
     if area is not None and not segmentation.is_number(area):
-        raise ValueError(f"{where}: area is {area!r}: expected a number of pixels")
+        raise ValueError(f"{where}: area is {reprlib.repr(area)}: expected a number of pixels")
     if annotation.get("segmentation"):
         checked["segmentation"] = annotation["segmentation"]
     return {**checked, "area": area}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ def _cut_all(results: list[Result]) -> list[Result]:
 
 def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> Result:
     if not isinstance(entry, dict):
-        raise ValueError(f"{where} is {entry!r}: expected an object")
+        raise ValueError(f"{where} is {reprlib.repr(entry)}: expected an object")
     image_id = groundtruth_lib.to_id(entry.get("image_id"), f"{where}.image_id")
     if image_id not in groundtruth.images:
         raise ValueError(
@@ -113,7 +114,7 @@ def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> 
         )
     score = entry.get("score")
     if not segmentation.is_number(score):
-        raise ValueError(f"{where}.score is {score!r}: expected a finite number")
+        raise ValueError(f"{where}.score is {reprlib.repr(score)}: expected a finite number")
     result: Result = {
         "image_id": image_id,
         "category_id": groundtruth_lib.to_id(entry.get("category_id"), f"{where}.category_id"),

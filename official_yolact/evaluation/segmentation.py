@@ -6,6 +6,7 @@ coordinates end the process. So nothing from a file goes there unchecked.
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +60,8 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> Rle:
     """
     if not 0 < height * width <= MAX_PIXELS or height < 0:
         raise ValueError(
-            f"{where}: image of height {height!r} and width {width!r}: expected 1 to {MAX_PIXELS} px"
+            f"{where}: image of height {reprlib.repr(height)} and width {reprlib.repr(width)}: "
+            f"expected 1 to {MAX_PIXELS} px"
         )
     if isinstance(segmentation, dict):
         return _check_rle(segmentation, height, width, where)
@@ -79,7 +81,9 @@ def _draw_polygons(parts: list[Any], height: int, width: int, where: str) -> Rle
             raise ValueError(f"{name} is {_short(polygon)}: expected x, y of at least 3 points")
         for value in polygon:
             if not is_number(value) or abs(value) > limit:
-                raise ValueError(f"{name} has the coordinate {value!r}: expected numbers within ±{limit} px")
+                raise ValueError(
+                    f"{name} has the coordinate {reprlib.repr(value)}: expected numbers within ±{limit} px"
+                )
     return _to_text(coco_mask.merge(coco_mask.frPyObjects(parts, height, width)))
 
 
