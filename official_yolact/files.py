@@ -14,6 +14,7 @@ import io
 import json
 import mimetypes
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ LEDGER = ".yolact-written"
 """Name of the list of what was written into a folder, where files have no extended attributes."""
 
 _INCOMPLETE = ".incomplete"
+_LEFT_OVER = re.compile(r"\.yolact-(\d+)-[0-9a-f]{8}\.incomplete")
 _BLOCK = 1 << 20
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
 _known: dict[str, tuple[int, set[bytes]]] = {}
@@ -197,6 +199,30 @@ def list_pictures(folder: str | None) -> Iterator[str]:
         for name in names:
             if (mimetypes.guess_type(name)[0] or "").startswith("image/"):
                 yield os.path.join(place, name)
+
+
+def list_left_over(folder: str) -> list[str]:
+    """List the temporary files of writes whose process has ended without them.
+
+    Args:
+      folder: where files were written; may be missing.
+
+    Returns:
+      Paths. Files of processes that live on this host are not among them.
+    """
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = [(name, _LEFT_OVER.fullmatch(name)) for name in sorted(names)]
+    return [os.path.join(folder, name) for name, match in found if match and not _is_alive(int(match[1]))]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 @contextlib.contextmanager

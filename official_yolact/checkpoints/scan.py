@@ -9,6 +9,7 @@ import re
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import files as written_files
 from official_yolact.checkpoints import files
 
 STATE_FILE = "checkpoint"
@@ -85,6 +86,7 @@ def find_orphans(directory: str, name: str = "") -> list[str]:
     """
     listed = files.list_names(directory)
     paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
+    paths += written_files.list_left_over(directory)
     stated = _read_stated(directory)
     for group in _group(directory, name):
         if not _is_checkpoint(group, stated):

@@ -235,3 +235,13 @@ def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_p
     finally:
         if mounted:
             subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_what_a_killed_process_left_over_is_listed_and_what_a_live_one_writes_is_not(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, live = f".yolact-{ended.pid}-0123abcd.incomplete", f".yolact-{os.getpid()}-0123abcd.incomplete"
+    for name in (left, live, "photo.incomplete", ".yolact-x-0123abcd.incomplete"):
+        (tmp_path / name).write_text("")
+    assert files.list_left_over(str(tmp_path)) == [str(tmp_path / left)]
+    assert files.list_left_over(str(tmp_path / "nowhere")) == []

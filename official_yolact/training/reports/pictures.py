@@ -149,6 +149,8 @@ class Pictures:
         os.makedirs(self._folder, exist_ok=True)
         files.store(os.path.join(self._folder, f"{name}.png"), [visualization.encode_png(picture)])
         if self._writer is None:
+            for path in files.list_left_over(self._folder):
+                os.unlink(path)
             self._writer = tf.summary.create_file_writer(self._folder)
         with self._writer.as_default(), tf.summary.record_if(True), tf.device("CPU:0"):
             tf.summary.image(name, picture[np.newaxis], step=step)
