@@ -101,6 +101,9 @@ def _check_types(kind: type[Any], content: Any) -> None:
     """Refuse what has another kind of value in a field than the one that is written there."""
     if not isinstance(content, dict):
         raise TypeError(f"{type(content).__name__} in place of an object")
+    unknown = sorted(content.keys() - {field.name for field in dataclasses.fields(kind)})
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no field of it")
     for field in dataclasses.fields(kind):
         wanted = _JSON_TYPES[str(field.type).partition("[")[0]]
         value = content.get(field.name, field.default)

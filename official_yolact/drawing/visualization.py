@@ -49,7 +49,7 @@ def draw_instances(
     classes: Sequence[int] | NDArray[Any],
     names: Sequence[str],
     scores: Sequence[float] | NDArray[Any] | None = None,
-    masks: NDArray[np.bool_] | None = None,
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None = None,
     zoom: int = 1,
 ) -> Picture:
     """Draw instances on a photo.
@@ -61,9 +61,9 @@ def draw_instances(
       image: uint8 RGB [H, W, 3].
       boxes: [D, 4] yxyx_px.
       classes: D classes, from 1.
-      names: D names, for the labels.
+      names: D names, for the labels; without scores, an empty name has none.
       scores: D scores 0..1, None for none.
-      masks: bool [D, H, W], None for none.
+      masks: bool [D, H, W], or D of [H, W] that may be made as they are asked for; None for none.
       zoom: whole factor by which the picture is enlarged, for small ones.
 
     Returns:
@@ -223,7 +223,7 @@ def _font(size: int) -> Any:
 def _draw_labels(
     canvas: Picture, boxes: NDArray[np.float64], texts: Sequence[str], colors: Sequence[Color], style: _Style
 ) -> Picture:
-    if not texts:
+    if not any(texts):
         return canvas
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
@@ -233,6 +233,8 @@ def _draw_labels(
     height = ascent + descent + pad
     taken: list[tuple[float, float, float, float]] = []
     for index in reversed(_largest_first(boxes)):
+        if not texts[index]:
+            continue
         width = math.ceil(draw.textlength(texts[index], font=font)) + 2 * pad
         left, top = _place_label(boxes[index], width, height, canvas.shape[1], canvas.shape[0], taken)
         taken.append((left, top, left + width, top + height))

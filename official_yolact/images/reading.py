@@ -89,7 +89,8 @@ def open_file(path: str) -> IO[bytes]:
 def read_bytes(path: str) -> bytes:
     """Read a whole file: as `open_file`."""
     with open_file(path) as file:
-        return file.read(formats.MAX_FILE_BYTES)
+        # Python reserves at once what it is told to read at most.
+        return file.read(min(os.fstat(file.fileno()).st_size, formats.MAX_FILE_BYTES))
 
 
 def open_picture(source: bytes | IO[bytes], accepted: tuple[str, ...] = formats.FORMATS) -> PIL.Image.Image:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import cv2
 import numpy as np
@@ -14,12 +15,51 @@ from official_yolact.data import coco_json
 from official_yolact.data import image_files
 from official_yolact.data import rasterize
 from official_yolact.drawing import visualization
+from official_yolact.evaluation import segmentation
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""
 
 _STRIPES = 40
 """Stripes of a crowd's hatching along the photo's shorter side."""
+
+
+_MAX_LABELS = 500
+"""More labels would hide the photo, and to find room for them would take hours."""
+
+_logger = logging.getLogger(__name__)
+
+
+class _Masks(Sequence[NDArray[np.bool_]]):
+    """Masks of a photo as run lengths, which take no more memory than in their file; one whole at a time."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._size = (height, width)
+        self._held: list[tuple[int, int, segmentation.Rle]] = []
+
+    def append(self, mask: NDArray[np.bool_]) -> None:
+        """Keep a mask, bool [H, W]."""
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+        part = mask[top : top + max(1, height), left : left + max(1, width)]
+        self._held.append((top, left, segmentation.encode_masks(part[np.newaxis])[0]))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.bool_]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[np.bool_]]: ...
+
+    def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | Sequence[NDArray[np.bool_]]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(len(self))[index]]
+        top, left, rle = self._held[index]
+        part = segmentation.decode_mask(rle)
+        mask = np.zeros(self._size, np.bool_)
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+        return mask
 
 
 class StoredPicture(NamedTuple):
@@ -71,7 +111,8 @@ def _draw(
     height, width = photo.shape[:2]
     class_of = categories.class_of()
     hatching = _hatch(height, width)
-    boxes, masks, classes, names, problems = [], [], [], [], []
+    boxes, classes, names, problems = [], [], [], []
+    masks = _Masks(height, width)
     for annotation in annotations:
         number = class_of[annotation.category_id]
         name = categories.names[number - 1]
@@ -87,12 +128,15 @@ def _draw(
         masks.append(mask)
         classes.append(number)
         names.append(name)
+    if len(names) > _MAX_LABELS:
+        _logger.warning("%s: a photo has %d annotations: none is labelled in its picture", path, len(names))
+        names = [""] * len(names)
     picture = visualization.draw_instances(
         np.ascontiguousarray(photo),
         np.asarray(boxes, np.float64).reshape(-1, 4),
         classes,
         names,
-        masks=np.asarray(masks, np.bool_).reshape(-1, height, width),
+        masks=masks,
         zoom=max(1, round(MIN_SIDE / min(height, width))),
     )
     return StoredPicture(picture, problems)

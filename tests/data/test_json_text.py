@@ -132,6 +132,15 @@ def test_a_manifest_with_null_in_a_field_is_refused(tmp_path, field):
         manifest.Manifest.load(str(stated))
 
 
+def test_an_unknown_field_of_a_manifest_is_named_in_one_line(tmp_path):
+    path = _prepare(tmp_path, _text())
+    assert main.main(_commands(path, tmp_path)["convert"]) == 0
+    stated = tmp_path / "rec" / "manifest-t.json"
+    stated.write_text(json.dumps({**json.loads(stated.read_text()), "a\nb": 1}))
+    with pytest.raises(ValueError, match=r"manifest-t.json: not a manifest .*'a\\nb' is no field"):
+        manifest.Manifest.load(str(stated))
+
+
 def test_a_key_that_occurs_twice_is_named_with_both_places():
     with pytest.raises(ValueError, match="f: .*'d' occurs twice .line 2 column 2 and line 3 column 1."):
         json_text.parse('{"a": [{"d": 1}, {\n "d":1,\n"d":2}]}', "f")

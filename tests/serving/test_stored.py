@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import tracemalloc
 from typing import Any
 
 import cv2
@@ -50,6 +51,40 @@ def test_a_mask_tints_its_pixels_and_no_others(tmp_path: pathlib.Path) -> None:
     assert drawn.problems == []
     assert tuple(drawn.picture[100, 100]) != GREY
     assert (drawn.picture[170:, 170:] == GREY).all()
+
+
+def test_many_masks_of_a_large_photo_are_held_as_their_runs(tmp_path: pathlib.Path) -> None:
+    side, count = 1500, 60
+    PIL.Image.new("L", (side, side), 90).save(tmp_path / "a.png")
+    annotations = [
+        {"id": at, "image_id": 4, "category_id": 2, "iscrowd": 0, "segmentation": square(at, at, 1400)}
+        for at in range(1, count + 1)
+    ]
+    content = {
+        "images": [{"id": 4, "file_name": "a.png", "height": side, "width": side}],
+        "categories": [{"id": 2, "name": "fig"}],
+        "annotations": annotations,
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    source = coco_json.read(str(tmp_path / "a.json"))
+    tracemalloc.start()
+    try:
+        drawn = stored.draw_stored(source, source.images[0], str(tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert drawn.picture.shape == (side, side, 3)
+    # All masks at once would be `count` bytes for each pixel.
+    assert peak < 25 * side * side
+
+
+def test_a_photo_with_more_annotations_than_labels_fit_is_drawn_without(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_label = draw(tmp_path).picture
+    monkeypatch.setattr(stored, "_MAX_LABELS", 0)
+    assert (draw(tmp_path).picture != with_label).any()
+    assert "a photo has 1 annotations: none is labelled" in caplog.text
 
 
 def test_a_crowd_is_hatched(tmp_path: pathlib.Path) -> None:
