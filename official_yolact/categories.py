@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from official_yolact import files
+from official_yolact import inputs
 from official_yolact import json_text
 
 FILE_NAME = "categories.json"
@@ -52,7 +53,7 @@ class Categories:
           OSError: no such file.
           ValueError: the file does not hold a list of categories.
         """
-        with open(path, "rb") as file:
+        with inputs.open_input(path) as file:
             return cls.parse(file.read(), path)
 
     @classmethod
@@ -105,7 +106,7 @@ def read_classes(path: str) -> Categories:
       OSError: the file cannot be read.
       ValueError: it holds no names, or a COCO file without usable categories.
     """
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         text = json_text.decode(file.read(), path)
     if text.lstrip().startswith(("{", "[")):
         listed = json_text.parse(text, path)

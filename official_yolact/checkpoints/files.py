@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import tensorflow as tf
 
+from official_yolact import inputs
+
 TEMPORARY = ".tmp"
 _CHUNK = 2**20
 _temporary_folders: list[str] = []
@@ -33,6 +35,7 @@ def read_text(path: str) -> str:
       OSError: it cannot be read.
       ValueError: it is not UTF-8.
     """
+    inputs.check(path)
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             content: bytes = file.read()
@@ -136,6 +139,7 @@ def measure(path: str) -> tuple[int, str]:
     Raises:
       tf.errors.OpError: it cannot be read.
     """
+    inputs.check(path)
     digest, size = hashlib.sha256(), 0
     with tf.io.gfile.GFile(path, "rb") as file:
         while chunk := file.read(_CHUNK):

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.vision.modeling.backbones import factory
+from official_yolact import inputs
 from official_yolact.checkpoints import account
 from official_yolact.checkpoints import verify
 from official_yolact.configs import yolact as configs
@@ -65,7 +66,7 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> a
     )
     checkpoint = manager.save(checkpoint_number=0)
     verify.write_record(str(checkpoint), {})
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return account.ImportAccount(
         file=path,
@@ -109,6 +110,7 @@ def _units(backbone: tf_keras.Model) -> Iterator[dict[str, tf.Variable]]:
 
 
 def _read_archive(path: str) -> list[tuple[str, dict[str, npt.NDArray[np.float32]]]]:
+    inputs.check(path)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())

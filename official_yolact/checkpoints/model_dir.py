@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from official_yolact import inputs
 from official_yolact.checkpoints import verify
 
 PARAMS_FILE = "params.yaml"
@@ -52,7 +53,8 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
 def _read_stated(folder: str) -> str | None:
     """Read which checkpoint the state file names, for one whose name has no number."""
     try:
+        inputs.check(os.path.join(folder, "checkpoint"))
         stated = tf.train.latest_checkpoint(folder)
-    except (ValueError, tf.errors.OpError):
+    except (OSError, ValueError, tf.errors.OpError):
         return None
     return str(stated) if stated and tf.io.gfile.exists(f"{stated}.index") else None

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact import files as written_files
+from official_yolact import inputs
 from official_yolact.checkpoints import files
 
 STATE_FILE = "checkpoint"
@@ -139,8 +140,9 @@ def _read_stated(directory: str) -> set[str] | None:
     if not tf.io.gfile.exists(os.path.join(directory, STATE_FILE)):
         return set()
     try:
+        inputs.check(os.path.join(directory, STATE_FILE))
         state = tf.train.get_checkpoint_state(directory)
-    except (ValueError, tf.errors.OpError):
+    except (OSError, ValueError, tf.errors.OpError):
         return None
     if state is None:
         return None

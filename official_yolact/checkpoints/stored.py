@@ -12,6 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from official_yolact import inputs
+
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
 
@@ -45,6 +47,7 @@ def open_checkpoint(checkpoint: str) -> tuple[Any, Any]:
     Raises:
       ValueError: it is damaged, or was not written by `tf.train.Checkpoint`.
     """
+    inputs.check(f"{checkpoint}.index")
     try:
         reader = tf.compat.v1.train.NewCheckpointReader(checkpoint)
         graph = trackable_object_graph_pb2.TrackableObjectGraph()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from official.core import train_utils
 from official_yolact import categories as categories_lib
 from official_yolact import files
+from official_yolact import inputs
 from official_yolact.checkpoints import account
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import recognition
@@ -229,5 +230,5 @@ def _note(
 
 
 def _hash(path: str) -> str:
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

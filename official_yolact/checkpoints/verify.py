@@ -127,7 +127,7 @@ def _compare(found: scan.CheckpointFiles, record: sidecar.Sidecar) -> str:
             actual = files.measure(path)
         except tf.errors.NotFoundError:
             return f"{name} is missing"
-        except tf.errors.OpError as error:
+        except (OSError, tf.errors.OpError) as error:
             return f"{name} cannot be read: {files.describe(error)}"
         if actual[0] != size:
             return f"{name} has {actual[0]} bytes, {size} were written"

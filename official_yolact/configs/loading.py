@@ -17,6 +17,7 @@ import tensorflow as tf
 from absl import logging
 
 from official.core import exp_factory
+from official_yolact import inputs
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 from official_yolact.configs import fields
@@ -177,6 +178,7 @@ def read_yaml(path: str) -> Mapping[str, Any]:
 def _read_file(path: str) -> yaml_document.YamlDocument:
     if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
         raise FileNotFoundError(f"{path}: no such configuration file")
+    inputs.check(path)
     with tf.io.gfile.GFile(path, "rb") as file:
         content: bytes = file.read()
     try:

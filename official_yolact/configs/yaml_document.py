@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from official_yolact import json_text
 from official_yolact.configs import finding
 
 _FLOAT = re.compile(r"^[-+]?(?:\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$")
@@ -20,12 +21,36 @@ _ODD_NUMBER = re.compile(r"^[-+]?0[0-7_]+$|^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.\d*)
 _TAB = re.compile(r"^ *\t+[ \t]*(?=[^\s#])", re.MULTILINE)
 _MAX_NODES = 100_000
 _MAX_CHARACTERS = 4_000_000
+MAX_DEPTH = 60
+"""Nesting of values that a text may have; configurations have 8."""
+
+_MAX_BITS = 1023
+"""Of a whole number; a float holds no more."""
+
+_HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNREADABLE = object()
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that reads 1e-3 as a number."""
+    """A safe loader that reads 1e-3 as a number, and follows no nesting without end."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node as PyYAML does, counting how deep it is."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise _DeepError(None, None, f"nested more than {MAX_DEPTH} deep", mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+class _DeepError(yaml.MarkedYAMLError):
+    """Values are nested too deeply."""
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
@@ -54,6 +79,10 @@ class YamlDocument:
         self.findings: list[finding.Finding] = []
         try:
             self._read(text)
+        except _DeepError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else None
+            rule = f"is nested more than {MAX_DEPTH} deep"
+            self.add("", rule, "is this the right file? write it in block style, one key a line", line=line)
         except yaml.YAMLError as error:
             self._add_syntax_errors(text, error)
         except RecursionError:
@@ -140,6 +169,10 @@ class _Converter:
                 self._document.add(path, rule, cure, line=_line(key_node))
                 continue
             key = key_node.value
+            if json_text.has_control(key):
+                rule, cure = "is a key with a control character", "delete that"
+                self._document.add(path, rule, cure, json_text.shorten(key), _line(key_node))
+                continue
             child = f"{path}.{key}" if path else key
             if id(key_node) not in own and key in seen:
                 continue  # what a mapping says itself goes before what it merges
@@ -168,11 +201,17 @@ class _Converter:
             return _UNREADABLE
         except (ValueError, OverflowError):
             rule = "is written like a date or number, and is none"
-            self._document.add(path, rule, "put it in quotes, or correct it", repr(node.value), _line(node))
+            self._document.add(
+                path, rule, "put it in quotes, or correct it", finding.show(node.value), _line(node)
+            )
             return _UNREADABLE
         if not isinstance(value, _PLAIN_TYPES):
             rule, cure = f"is read as a {type(value).__name__}", "put it in quotes to have the text"
-            self._document.add(path, rule, cure, repr(node.value), _line(node))
+            self._document.add(path, rule, cure, finding.show(node.value), _line(node))
+            return _UNREADABLE
+        problem = _find_problem(value)
+        if problem:
+            self._document.add(path, *problem, json_text.shorten(str(node.value)), _line(node))
             return _UNREADABLE
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and node.style is None and _ODD_NUMBER.match(node.value) and value != 0:
@@ -185,6 +224,15 @@ class _Converter:
         tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
         rule = "is not valid YAML for a configuration: a tag that makes an object"
         self._document.add(path, rule, "delete the tag, and write the plain value", tag, _line(node))
+
+
+def _find_problem(value: Any) -> tuple[str, str] | None:
+    """Tell what makes a plain value unusable: a number too large for a float, or text for no terminal."""
+    if isinstance(value, str) and _HARMFUL.search(value):
+        return "holds a control character or half a character", "delete that"
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _MAX_BITS:
+        return "is larger than any number that is used", "correct it"
+    return None
 
 
 def _line(node: yaml.Node) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact import inputs
 from official_yolact.data import coco_json
 from official_yolact.data import json_stream
 
@@ -74,7 +75,7 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
     images: list[coco_json.Image] = []
     categories: list[Any] = []
     rows, places, bad = array.array("q"), array.array("q"), array.array("q")
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         reader = json_stream.ListReader(file, path, _KEYS)
         for key, entry, start, size in reader:
             at = reader.lengths[key] - 1
@@ -102,7 +103,7 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
 def read_annotations(path: str, spans: list[Span]) -> list[coco_json.Annotation]:
     """Read the annotations at given places of an indexed file."""
     found = []
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         for start, size, at in spans:
             file.seek(start)
             try:

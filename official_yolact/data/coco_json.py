@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
+from official_yolact import inputs
 from official_yolact import json_text
 
 MAX_ID = 2**63 - 1
@@ -152,7 +153,7 @@ def shorten(value: Any) -> str:
 
 
 def _load(path: str) -> tuple[Mapping[str, Any], str]:
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         data = file.read()
     content = json_text.parse(data, path, finite=False)
     if not isinstance(content, dict):

@@ -96,7 +96,7 @@ class ListReader:
             return
         more = True
         while more:
-            value = self._read_value()
+            value = self._read_value(depth=2)
             self.lengths[key] += 1
             yield key, value, *self._span
             more = self._next_of("]")
@@ -118,7 +118,7 @@ class ListReader:
             if not self._more():
                 return ""
 
-    def _read_value(self) -> Any:
+    def _read_value(self, depth: int = 1) -> Any:
         self._peek()
         self._chunk = _CHUNK_BYTES
         while True:
@@ -138,6 +138,8 @@ class ListReader:
                     break
             self._chunk *= 2
         start = self._byte_at(self._at)
+        if json_text.is_deep(self._text[self._at : end], json_text.MAX_DEPTH - depth):
+            raise self._fail(f"nested more than {json_text.MAX_DEPTH} deep")
         json_text.check_value(self._text, self._at, end, f"{self._path}: near byte {start}")
         self._at = end
         self._span = (start, self._byte_at(end) - start)

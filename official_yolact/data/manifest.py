@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from official_yolact import files
+from official_yolact import inputs
 from official_yolact import json_text
 
 VERSION = 1
@@ -145,7 +146,7 @@ def write_file(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
 def measure(path: str) -> tuple[int, str]:
     """Give size in bytes and sha256 of a file."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return os.path.getsize(path), digest.hexdigest()

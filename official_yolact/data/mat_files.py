@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from official_yolact import inputs
+
 MAX_BYTES = 1 << 26
 """A file and what it holds uncompressed may be so large; a photo with its instances has a megabyte."""
 
@@ -46,7 +48,7 @@ def read_struct(path: str, variable: str, fields: Collection[str]) -> dict[str, 
     size = os.path.getsize(path)
     if size > MAX_BYTES:
         raise ValueError(f"{path}: {size} bytes are more than {MAX_BYTES}")
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         data = file.read()
     try:
         order = _byte_order(data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
 import itertools
 import os
 import re
@@ -20,6 +21,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact import files
+from official_yolact import inputs
 from official_yolact.data import coco_json
 from official_yolact.data import mat_files
 from official_yolact.data import rasterize
@@ -146,7 +148,7 @@ def read_instances(path: str) -> tuple[npt.NDArray[np.uint8], list[int]]:
 
 def _read_list(path: str) -> list[str]:
     # What is not text fails as an id, with its line.
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8", errors="replace") as file:
         lines = [line.strip() for line in file]
     first: dict[str, int] = {}
     for number, name in enumerate(lines, start=1):

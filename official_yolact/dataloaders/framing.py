@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from official_yolact import inputs
 from official_yolact.ops import crc32c
 
 HEADER_BYTES = 12
@@ -88,6 +89,7 @@ def index_records(file: str) -> npt.NDArray[np.int64]:
       OSError: the file ends within a record, a length does not fit into it, or a header is damaged
         beyond mending; names file and byte.
     """
+    inputs.check(file)
     status = tf.io.gfile.stat(file)
     return _index(file, int(status.length), int(status.mtime_nsec))
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import inputs
 from official_yolact import json_text
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import framing
@@ -77,6 +78,7 @@ def list_files(input_path: str | Sequence[str]) -> list[str]:
     for file in files:
         if tf.io.gfile.isdir(file):
             raise ValueError(f"input_path={file!r} is a folder: {_CURE}, such as {file}/train-*.tfrecord")
+        inputs.check(file)
     return sorted(files)
 
 
@@ -84,6 +86,7 @@ def read_manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]
     """Read every `manifest-*.json` in the folders of the files: its path and its content."""
     for folder in sorted({os.path.dirname(file) for file in files}):
         for path in sorted(tf.io.gfile.glob(os.path.join(folder, "manifest-*.json"))):
+            inputs.check(path)
             with tf.io.gfile.GFile(path, "rb") as stream:
                 try:
                     content = json_text.parse(stream.read(), path)

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import inputs
 from official_yolact import json_text
 from official_yolact.configs import training as configs
 
@@ -91,6 +92,7 @@ class EarlyStopping:
         if not tf.io.gfile.exists(self._path):
             return {}
         try:
+            inputs.check(self._path)
             with tf.io.gfile.GFile(self._path) as stream:
                 content = json_text.parse(stream.read(), self._path, finite=False)
             return {int(row["step"]): row["value"] for row in content["evaluations"]}

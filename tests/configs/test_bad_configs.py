@@ -185,7 +185,7 @@ def test_a_fault_is_told_with_its_place_value_rule_and_cure(tmp_path, text, path
         (b"experiment: yolact_tiny_shapes\ntask: {seed: \x00}\n", "a control character", 2),
         (b"experiment: yolact_tiny_shape\n", "unknown experiment", 1),
         (b"task: {seed: 1}\n", "no experiment is named", None),
-        (b"a: " + b"[" * 3000, "nested too deeply", None),
+        (b"a: " + b"[" * 3000, "nested more than 60 deep", 1),
         (b"x" * 5_000_000, "5,000,000 characters", None),
     ],
 )

@@ -169,3 +169,19 @@ def test_mutated_annotations_end_with_a_named_message(tmp_path, capsys, name):
 
 
 _DOORS = {"check": "data check", "stats": "data stats", "eval": "eval --detections"}
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["], ids=["objects", "lists"])
+def test_the_bound_of_nesting_is_exact(opening):
+    def nested(depth):
+        return opening * depth + "1" + {"[": "]", '{"a":': "}"}[opening] * depth
+
+    assert json_text.parse(nested(json_text.MAX_DEPTH), "f")
+    with pytest.raises(ValueError, match=r"^f: not JSON: nested more than 200 deep at line 1 column"):
+        json_text.parse(nested(json_text.MAX_DEPTH + 1), "f")
+
+
+def test_brackets_in_strings_are_not_nesting():
+    text = json.dumps(["[" * 500, '"' + "{" * 500, "\\", '\\"[', ["}" * 900]] * 3)
+    assert json_text.parse(text, "f") == json.loads(text)
+    assert json_text.parse(text.encode(), "f") == json.loads(text)

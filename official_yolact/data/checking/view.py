@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import inputs
 from official_yolact import json_text
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
@@ -238,7 +239,7 @@ def _refuse_names(path: str, categories: list[Any]) -> None:
 
 def _read_text(path: str) -> tuple[str, str]:
     """Read a file's text and the sha256 of its bytes; the bytes go before the JSON is parsed."""
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         data = file.read()
     return json_text.decode(data, path), hashlib.sha256(data).hexdigest()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import yaml
 
+from official_yolact import inputs
 from official_yolact.data import coco_json
 
 _YAML = (".yaml", ".yml")
@@ -30,7 +32,7 @@ def read(path: str, first: int) -> dict[int, str]:
         content = read_yaml(path)
         return check(path, content.get("names", content) if isinstance(content, dict) else content, first)
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file]
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not text in UTF-8: give a class name on each line") from error
@@ -47,7 +49,7 @@ def read_yaml(path: str) -> Any:
       OSError: the file cannot be read.
       ValueError: it is not YAML.
     """
-    with open(path, "rb") as file:
+    with inputs.open_input(path) as file:
         try:
             return yaml.safe_load(file)
         except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -9,6 +9,7 @@ Source: the format is that of https://docs.ultralytics.com/datasets/segment.
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 
 from official_yolact import files
 from official_yolact import image_folders
+from official_yolact import inputs
 from official_yolact.data import coco_json
 from official_yolact.data import rasterize
 from official_yolact.data.formats import class_lists
@@ -180,7 +182,7 @@ def _is_label(path: str) -> bool:
     """Tell labels from class lists and notes, which lie beside them, by the first line."""
     if os.path.basename(path) in _CLASS_FILES:
         return False
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         first = next((line.split() for line in file if line.strip()), ["0"])
     return all(_NUMBER.fullmatch(word) for word in first)
 
@@ -240,7 +242,7 @@ def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]
         return [_relative(os.path.join(path, name), root) for name in image_headers.find_files(path)]
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
     result = []
     for number, line in lines:
@@ -295,7 +297,7 @@ def _add_labels(
     builder: coco_builder.CocoBuilder, path: str, height: int, width: int, layout: _Layout, boxes: str
 ) -> None:
     # What is not text fails as a number, with its line.
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             words = line.split()
             if not words:

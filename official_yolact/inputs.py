@@ -1,0 +1,60 @@
+"""The one way to open a file that is read: pipes never end, devices neither, and opening waits for them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+
+
+def open_input(path: str) -> io.BufferedReader:
+    """Open a regular file for reading.
+
+    Args:
+      path: the file, or a link to it.
+
+    Raises:
+      OSError: it does not exist, may not be read, or is a folder, pipe, socket or device; named.
+      ValueError: no file has such a name.
+    """
+    _check_status(os.stat(path), path)
+    # What has become a pipe since does not make the opening wait.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  given back open
+    try:
+        _check_status(os.fstat(file.fileno()), path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read(path: str) -> bytes:
+    """Read a whole file: as `open_input`."""
+    with open_input(path) as file:
+        return file.read()
+
+
+def check(path: str) -> None:
+    """Refuse what is there and is no regular file; for readers that open files by themselves.
+
+    Args:
+      path: of a file; what is missing, or is an address such as `gs://bucket/file`, is left to the reader.
+
+    Raises:
+      OSError: it is a folder, pipe, socket or device; named.
+    """
+    if "://" in path:
+        return
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return
+    _check_status(status, path)
+
+
+def _check_status(status: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is a pipe, socket or device, not a file", path)
