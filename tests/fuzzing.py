@@ -50,13 +50,18 @@ def hold(door: str, inputs: Iterable[Any], call: Callable[[Any], str], seconds: 
     counts, wrong, longest, most = {READ: 0, REFUSED: 0}, [], 0.0, 0.0
     for number, given in enumerate(inputs):
         before, begin = _reset_peak(), time.monotonic()
+        fault, came = "", ""
         try:
-            counts[call(given)] += 1
+            came = call(given)
         except (Exception, SystemExit) as error:
-            wrong.append((number, f"{type(error).__name__}: {error}"[:600], repr(given)[:300]))
+            fault = f"{type(error).__name__}: {error}"[:600]
         took, grew = time.monotonic() - begin, (peak_memory.peak_kb() - before) / 1024
         if took > seconds or grew > MEBIBYTES:
-            wrong.append((number, f"{took:.1f} s, {grew:.0f} MiB", repr(given)[:300]))
+            fault = fault or f"{took:.1f} s, {grew:.0f} MiB"
+        if fault:
+            wrong.append((number, fault, repr(given)[:300]))
+        else:
+            counts[came] += 1
         longest, most = max(longest, took), max(most, grew)
     report(door, counts[READ], counts[REFUSED], len(wrong), longest, most)
     assert not wrong, f"{door}: {len(wrong)} wrong: {wrong[:5]}"
