@@ -55,6 +55,28 @@ DECODER = json.JSONDecoder(object_pairs_hook=_to_object)
 _FINITE = json.JSONDecoder(object_pairs_hook=_to_object, parse_float=_to_finite, parse_constant=_to_finite)
 
 
+def dump(value: Any, **options: Any) -> str:
+    """Write a value as JSON; what is NaN or infinite, which JSON has no word for, is null.
+
+    Args:
+      value: dicts with text keys, lists, tuples, texts, numbers, truth values and None.
+      **options: of `json.dumps`.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(to_finite(value), allow_nan=False, **options)
+
+
+def to_finite(value: Any) -> Any:
+    """Copy a value with None in place of each number that is NaN or infinite."""
+    if isinstance(value, dict):
+        return {key: to_finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def load(path: str, finite: bool = True) -> Any:
     """Read a JSON file.
 

@@ -47,7 +47,7 @@ def write(prefix: str, sidecar: Sidecar) -> None:
     Raises:
       OSError: it cannot be written.
     """
-    content = dataclasses.asdict(sidecar)
+    content = json_text.to_finite(dataclasses.asdict(sidecar))
     files.write_text(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from official_yolact import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     params, findings = loading.examine_config(args.config, args.overrides)
     if args.json:
         listed = [one.as_dict() for one in findings]
-        print(json.dumps({"config": args.config, "ok": params is not None, "findings": listed}))
+        print(json_text.dump({"config": args.config, "ok": params is not None, "findings": listed}))
         return 0 if params is not None else 2
     for one in findings:
         print(f"{one.severity}: {one}")
@@ -65,5 +66,5 @@ def run_show(args: argparse.Namespace) -> int:
     from official_yolact.configs import loading
 
     params = loading.load_config(args.config, args.overrides).as_dict()
-    print(json.dumps(params) if args.json else yaml.safe_dump(params, sort_keys=False).rstrip())
+    print(json_text.dump(params) if args.json else yaml.safe_dump(params, sort_keys=False).rstrip())
     return 0

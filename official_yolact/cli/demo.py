@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             force=args.force,
         )
     if args.json:
-        print(json.dumps(metrics))
+        print(json_text.dump(metrics))
     return 0
 
 

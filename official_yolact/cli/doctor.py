@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+
+from official_yolact import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     worst = examination.find_worst(found)
     if args.json:
         listed = [dataclasses.asdict(one) for one in found]
-        print(json.dumps({"status": observation.LEVELS[worst], "observations": listed}))
+        print(json_text.dump({"status": observation.LEVELS[worst], "observations": listed}))
     else:
         print(("all is well", "usable, with warnings", "not usable as it is")[worst])
     return worst

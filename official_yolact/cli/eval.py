@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.cli import detection_options
 from official_yolact.cli import output_options
 
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
         print(table.format_table(metrics))
     if args.json:
         print(
-            json.dumps(metrics if metrics is not None else {"detections": len(boxes), "output": args.output})
+            json_text.dump(
+                metrics if metrics is not None else {"detections": len(boxes), "output": args.output}
+            )
         )
     return 0
 

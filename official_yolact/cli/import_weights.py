@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         use = f"yolact predict {args.output} PHOTO --output DIR, or task.init_checkpoint={args.output}"
     print(f"use it: {use}", file=sys.stderr)
     if args.json:
-        print(json.dumps(done.to_json()))
+        print(json_text.dump(done.to_json()))
     return 0
 
 

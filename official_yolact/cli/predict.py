@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import detection_options
 from official_yolact.cli import output_options
 
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json:
         account = {"pictures": done.num_pictures, "detections": done.num_detections, "skipped": done.skipped}
-        print(json.dumps({**account, "output": args.output}))
+        print(json_text.dump({**account, "output": args.output}))
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.drawing import visualization
 from official_yolact.evaluation import segmentation
 
@@ -110,4 +110,4 @@ class Detections:
             for name, entry in zip(self.names, self.to_coco(0), strict=True)
         ]
         height, width = self.image.shape[:2]
-        return json.dumps({"height": height, "width": width, "detections": detections})
+        return json_text.dump({"height": height, "width": width, "detections": detections})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -113,7 +112,7 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
     def export_best_eval_metric(self, eval_logs: Mapping[str, Any], global_step: int) -> None:
         """Write the numbers of the best evaluation to `info.json`, in one step."""
         content = {**_scalars(eval_logs), "best_ckpt_global_step": float(global_step)}
-        files.write_text(self.best_ckpt_logs_path, json.dumps(content, indent=4) + "\n")
+        files.write_text(self.best_ckpt_logs_path, json_text.dump(content, indent=4) + "\n")
 
     def _get_checkpoint_manager(self, checkpoint: Any) -> checkpoint_manager.VerifiedCheckpointManager:
         if self._manager is None or self._manager.checkpoint != checkpoint:

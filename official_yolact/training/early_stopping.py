@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -102,7 +101,7 @@ class EarlyStopping:
 
     def _write(self) -> None:
         rows = [{"step": step, "value": value} for step, value in sorted(self._values.items())]
-        text = json.dumps({"metric": self._metric, "evaluations": rows}, indent=1)
+        text = json_text.dump({"metric": self._metric, "evaluations": rows}, indent=1)
         partial = f"{self._path}.partial"
         with tf.io.gfile.GFile(partial, "w") as stream:
             stream.write(text + "\n")

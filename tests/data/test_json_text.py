@@ -185,3 +185,25 @@ def test_brackets_in_strings_are_not_nesting():
     text = json.dumps(["[" * 500, '"' + "{" * 500, "\\", '\\"[', ["}" * 900]] * 3)
     assert json_text.parse(text, "f") == json.loads(text)
     assert json_text.parse(text.encode(), "f") == json.loads(text)
+
+
+def test_what_is_not_finite_is_written_as_null():
+    numbers = {"AP": float("nan"), "best": [1.5, float("inf"), -float("inf")], "name": "NaN", "count": 3}
+    written = json_text.dump(numbers)
+    assert json.loads(written) == {"AP": None, "best": [1.5, None, None], "name": "NaN", "count": 3}
+    assert json_text.parse(written, "f") == json.loads(written)
+
+
+def test_no_module_writes_json_that_may_hold_nan():
+    """What commands print and what a training stores goes through the one writer, or allows no NaN."""
+    import pathlib
+    import re
+
+    import official_yolact
+
+    root = pathlib.Path(official_yolact.__file__).parent
+    printing = [*(root / "cli").rglob("*.py"), *(root / "serving").glob("*.py"), root / "demo.py"]
+    for path in printing:
+        text = path.read_text(encoding="utf-8")
+        for call in re.findall(r"(?<![\w.])json\.dumps\(.*", text):
+            assert "detection_generator" in call, f"{path}: {call}"

@@ -514,4 +514,14 @@ def test_kills_at_random_times_lose_no_step_and_leave_no_files(tmp_path, helper_
     assert int(step) in (last, last + 1)
     np.testing.assert_array_equal(weight, np.full(20000, int(step)))
     manager.save(int(step) + 1)
-    assert len(names(tmp_path)) == 2 * 3 + 1
+    found = set(names(tmp_path))
+    expected = {
+        "checkpoint",
+        *(
+            f"ckpt-{int(step) + later}.{ending}"
+            for later in (0, 1)
+            for ending in ("data-00000-of-00001", "index", "json")
+        ),
+    }
+    # The last kill may have come between a checkpoint, which is whole, and its record.
+    assert expected - {f"ckpt-{int(step)}.json"} <= found <= expected

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fix:
         rows, result["fixed"] = _fix(args, checked, options.target)
     if args.json:
-        print(json.dumps(result))
+        print(json_text.dump(result))
     return int(report.has_faults(rows))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.no_convert:
             result[name] |= _convert(args, name, split)
     if args.json:
-        print(json.dumps({"output": args.output, "splits": result}))
+        print(json_text.dump({"output": args.output, "splits": result}))
     return 0
 
 

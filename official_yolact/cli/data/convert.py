@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         for reason, count in counts.items():
             progress.say(f"{title}: {count} {reason.replace('_', ' ')}")
     if args.json:
-        print(json.dumps(manifest.to_dict()))
+        print(json_text.dump(manifest.to_dict()))
     return 0
 
 

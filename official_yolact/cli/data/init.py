@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     for command in commands:
         progress.say(f"  {command}")
     if args.json:
-        print(json.dumps({"output": args.output, "commands": commands, "steps": recipe.steps}))
+        print(json_text.dump({"output": args.output, "commands": commands, "steps": recipe.steps}))
     return 0
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shlex
 import time
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -57,5 +57,5 @@ def report(args: argparse.Namespace, summary: Any, started: float, kept: str = "
     paths = shlex.join([args.output, "--images", summary.images_dir])
     progress.say(f"next: yolact data convert {paths} --output DIR --split NAME")
     if args.json:
-        print(json.dumps({"output": args.output, **dataclasses.asdict(summary)}))
+        print(json_text.dump({"output": args.output, **dataclasses.asdict(summary)}))
     return 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import time
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -49,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
     for reason, count in summary.skipped.items():
         progress.say(f"left out: {count} {reason.replace('_', ' ')}")
     if args.json:
-        print(json.dumps({"output": args.output, **dataclasses.asdict(summary)}))
+        print(json_text.dump({"output": args.output, **dataclasses.asdict(summary)}))
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -50,5 +50,7 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.monotonic() - started
     progress.say(f"{args.train} training and {args.val} validation images in {args.output} ({seconds:.1f} s)")
     if args.json:
-        print(json.dumps({"output": args.output, "train": args.train, "val": args.val, "seed": args.seed}))
+        print(
+            json_text.dump({"output": args.output, "train": args.train, "val": args.val, "seed": args.seed})
+        )
     return 0

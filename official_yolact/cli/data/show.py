@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -132,5 +132,5 @@ def _write(pictures: list[Any], inputs: list[str], args: argparse.Namespace) -> 
         files.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     if args.json:
-        print(json.dumps({"pictures": paths[:-1], "sheet": paths[-1]}))
+        print(json_text.dump({"pictures": paths[:-1], "sheet": paths[-1]}))
     return 0

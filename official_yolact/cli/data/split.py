@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
+from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 
@@ -73,5 +73,5 @@ def run(args: argparse.Namespace) -> int:
     if summary.orphans:
         progress.say(f"left out: {summary.orphans} annotations of images that are not listed")
     if args.json:
-        print(json.dumps(dataclasses.asdict(summary)))
+        print(json_text.dump(dataclasses.asdict(summary)))
     return 0

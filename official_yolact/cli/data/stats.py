@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from official_yolact import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     grid = _choose_anchors(args)
     found = statistics.describe(coco_json.read(args.annotations), grid, args.images)
-    print(json.dumps(found.to_dict()) if args.json else statistics_table.format_statistics(found))
+    print(json_text.dump(found.to_dict()) if args.json else statistics_table.format_statistics(found))
     return 0
 
 
