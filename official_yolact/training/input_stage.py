@@ -59,7 +59,7 @@ class InputStage:
         )
 
     def _describe_files(self, files: Sequence[str]) -> str | None:
-        probes = [lambda file=file: _read_begin(file) for file in files]
+        probes = [lambda file=file: read_first_bytes(file) for file in files]
         results = zip(files, _try_all(probes, self._timeout), strict=True)
         silent = [
             f"{file} ({_explain(result)})" for file, result in results if isinstance(result, BaseException)
@@ -124,7 +124,8 @@ def _connect(host: str | None, port: int | None, timeout: float) -> None:
         pass
 
 
-def _read_begin(file: str) -> int:
+def read_first_bytes(file: str) -> int:
+    """Read the first 64 KiB of a file; return how many bytes came."""
     if "://" in file:
         with tf.io.gfile.GFile(file, "rb") as stream:
             return len(stream.read(_READ_BYTES))

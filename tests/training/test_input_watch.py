@@ -1,5 +1,6 @@
 """An input that delivers nothing: which stage stands still, and the end of the run."""
 
+import glob
 import os
 import socket
 import subprocess
@@ -22,16 +23,27 @@ def stage(records, build=lambda: [0], timeout=1.0, **kwargs):
     return input_stage.InputStage(data, build, timeout).describe()
 
 
-def test_a_file_that_does_not_answer_is_named(tiny_records, tmp_path):
-    """A pipe that nobody writes to waits for ever when it is opened, as a file of a dead server does."""
+def test_a_file_that_does_not_answer_is_named(tiny_records, monkeypatch):
+    """A file of a dead server is listed, and whoever reads it waits."""
+    released, read = threading.Event(), input_stage.read_first_bytes
+    (shard,) = glob.glob(f"{tiny_records}/val-*.tfrecord")
+    monkeypatch.setattr(
+        input_stage, "read_first_bytes", lambda file: released.wait(60) if file == shard else read(file)
+    )
+    said = stage(f"{tiny_records}/train-*.tfrecord,{shard}")
+    released.set()
+    assert said.startswith("reading records: 1 of 2 files cannot be read: ")
+    assert f"{shard} (no answer within 1 s)" in said
+
+
+def test_a_pipe_among_the_files_is_named(tiny_records, tmp_path):
+    """Whoever opens a pipe that nobody writes to waits for ever, so none is opened."""
     pipe = tmp_path / "train-00001.tfrecord"
     os.mkfifo(pipe)
-    try:
-        said = stage(f"{tiny_records}/train-*.tfrecord,{pipe}")
-    finally:
-        os.close(os.open(pipe, os.O_RDWR))
-    assert said.startswith("reading records: 1 of 2 files cannot be read: ")
-    assert f"{pipe} (no answer within 1 s)" in said
+    said = stage(f"{tiny_records}/train-*.tfrecord,{pipe}")
+    assert "cannot be listed" in said
+    assert "a pipe, socket or device, not a file" in said
+    assert str(pipe) in said
 
 
 def test_a_file_that_has_gone_is_named(tmp_path):
