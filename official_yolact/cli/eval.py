@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from official_yolact import files
@@ -113,6 +114,20 @@ def _detection_options(args: argparse.Namespace) -> dict[str, Any]:
     return fields if args.max_detections is None else {**fields, "max_detections": args.max_detections}
 
 
+def _report_comparisons() -> Callable[[str, int, int], None]:
+    """Make a report of comparisons with the ground truth, which shows those that go on for long."""
+    from official_yolact.cli import progress
+
+    shown: dict[str, progress.Progress] = {}
+
+    def report(kind: str, done: int, total: int) -> None:
+        if kind not in shown:
+            shown[kind] = progress.Progress(f"comparisons of {kind}", only_long=True)
+        shown[kind](done, total)
+
+    return report
+
+
 def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any], list[Any]]:
     from official_yolact.evaluation import groundtruth
     from official_yolact.evaluation import metrics
@@ -121,7 +136,7 @@ def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any]
     truth = groundtruth.load_groundtruth(args.annotations)
     found = results.load_results(args.detections, truth, args.integer_boxes)
     return (
-        metrics.compute_metrics(truth, found),
+        metrics.compute_metrics(truth, found, _report_comparisons()),
         results.select(found, "bbox"),
         results.select(found, "segmentation"),
     )
@@ -139,7 +154,7 @@ def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, l
     skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
-    metrics = evaluator.evaluate() if args.annotations else None
+    metrics = evaluator.evaluate(_report_comparisons()) if args.annotations else None
     return metrics, evaluator.box_results, evaluator.mask_results
 
 

@@ -12,9 +12,15 @@ _REDRAW_EVERY_SECONDS = 0.1
 class Progress:
     """Shows how many of a number of things are done and how long the rest will take."""
 
-    def __init__(self, what: str) -> None:
-        """Take the name of the things, for example `images`."""
+    def __init__(self, what: str, only_long: bool = False) -> None:
+        """Take the name of the things.
+
+        Args:
+          what: for example `images`.
+          only_long: show no end either where nothing was shown before.
+        """
         self._what = what
+        self._is_silent = only_long
         self._start = self._shown = time.monotonic()
         self._terminal = sys.stderr.isatty()
 
@@ -24,7 +30,9 @@ class Progress:
         pause = _REDRAW_EVERY_SECONDS if self._terminal else _LINE_EVERY_SECONDS
         if done < total and now - self._shown < pause:
             return
-        self._shown = now
+        if done == total and self._is_silent:
+            return
+        self._shown, self._is_silent = now, False
         left = (now - self._start) / max(done, 1) * (total - done)
         text = f"{done}/{total} {self._what}" + (f", {_format_seconds(left)} left" if done < total else "")
         if self._terminal:

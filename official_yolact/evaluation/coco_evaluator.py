@@ -111,8 +111,11 @@ class CocoEvaluator:
             self._check_size(image_id, height, width)
             self._add(image_id, height, width, {name: value[index] for name, value in detections.items()})
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, report: metrics.Report = metrics.report_nothing) -> dict[str, float]:
         """Compute AP and AR over all images of the annotation file.
+
+        Args:
+          report: of progress.
 
         Returns:
           `box_` and, if the annotations have masks, `mask_` with each of `metrics.NAMES`.
@@ -136,9 +139,9 @@ class CocoEvaluator:
                 len(self.groundtruth.images),
                 self.groundtruth.path,
             )
-        scores = metrics.compute_box_metrics(self.groundtruth, self.box_results)
+        scores = metrics.compute_box_metrics(self.groundtruth, self.box_results, report)
         if self.groundtruth.has_masks:
-            scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results)
+            scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results, report)
         return scores
 
     def _check_size(self, image_id: int, height: int, width: int) -> None:

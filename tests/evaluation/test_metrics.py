@@ -1,7 +1,9 @@
 import copy
 import re
 
+import numpy as np
 import pytest
+from pycocotools import cocoeval
 
 from official_yolact.evaluation import groundtruth
 from official_yolact.evaluation import metrics
@@ -153,3 +155,67 @@ def test_the_size_class_of_a_detected_mask_is_its_own_not_its_boxes(content, wri
 def test_nothing_is_printed(content, perfect, write, capsys):
     measure(write(content), write(perfect, "r.json"))
     assert capsys.readouterr().out == ""
+
+
+def draw_scene(draw):
+    """Draw boxes of objects, crowds among them, and detections near them, of all sizes."""
+    images = [{"id": index, "height": 400, "width": 400} for index in range(1, 7)]
+    objects = [
+        {
+            "id": index,
+            "image_id": int(draw.integers(1, 7)),
+            "category_id": int(draw.integers(1, 4)),
+            "bbox": [*draw.uniform(0, 200, 2).tolist(), *draw.uniform(4, 180, 2).tolist()],
+            "iscrowd": int(draw.random() < 0.15),
+        }
+        for index in range(1, 90)
+    ]
+    for each in objects:
+        # Some areas are those of a mask, so an object may be small and its box large.
+        each["area"] = each["bbox"][2] * each["bbox"][3] * float(draw.choice([1.0, 0.3]))
+    found = []
+    for index in range(400):
+        near = objects[int(draw.integers(len(objects)))]
+        moved = np.array(near["bbox"]) + draw.normal(0, 1, 4) * draw.choice([0.0, 2.0, 20.0])
+        box = [*moved[:2].tolist(), *np.maximum(moved[2:], 1.0).tolist()]
+        score = round(float(draw.random()), 2)
+        group = near["category_id"] if draw.random() < 0.9 else 1 + near["category_id"] % 3
+        found.append({"id": index + 1, "image_id": near["image_id"], "category_id": group, "score": score})
+        found[-1] |= {"bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+    return images, objects, found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_passing_over_what_nothing_overlaps_changes_no_number_of_pycocotools(seed, capsys):
+    images, objects, found = draw_scene(np.random.default_rng(seed))
+    categories, reports = [{"id": index, "name": str(index)} for index in (1, 2, 3)], []
+    evaluations = [
+        build(
+            metrics._index(copy.deepcopy(images), categories, copy.deepcopy(objects)),
+            metrics._index(copy.deepcopy(images), categories, copy.deepcopy(found)),
+            "bbox",
+            *more,
+        )
+        for build, more in (
+            (cocoeval.COCOeval, ()),
+            (metrics._Evaluation, [lambda *state: reports.append(state)]),
+        )
+    ]
+    for each in evaluations:
+        each.evaluate()
+        each.accumulate()
+        each.summarize()
+    theirs, ours = evaluations
+    for name in ("precision", "recall", "scores"):
+        np.testing.assert_array_equal(ours.eval[name], theirs.eval[name])
+    for one, other in zip(ours.evalImgs, theirs.evalImgs, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one["gtMatches"].shape == other["gtMatches"].shape
+            assert sorted(one["gtIds"]) == sorted(other["gtIds"])
+            assert dict(zip(one["gtIds"], one["gtIgnore"], strict=True)) == dict(
+                zip(other["gtIds"], other["gtIgnore"], strict=True)
+            )
+            np.testing.assert_array_equal(one["dtMatches"], other["dtMatches"])
+    # 3 classes, 4 ranges of areas, 6 images.
+    assert reports == [(done, 72) for done in range(1, 73)]
