@@ -18,6 +18,7 @@ from official_yolact.training import run as training
 
 CONFIG = "yolact_tiny_shapes_cpu.yaml"
 METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
+_SHEET = "all.png"
 
 Say = Callable[[str], None]
 
@@ -48,8 +49,12 @@ def run_demo(
     """
     started = time.monotonic()
     data, records, model_dir = (os.path.join(output, name) for name in ("shapes", "records", "model"))
-    numbers = os.path.join(output, "metrics.json")
-    files.check(numbers, force=force)
+    numbers, pictures = os.path.join(output, "metrics.json"), os.path.join(output, "pictures")
+    # Not after minutes of training.
+    count = min(num_val, num_pictures)
+    drawn = [_name_picture(shapes.name_image(index)) for index in range(1, count + 1)]
+    for path in (numbers, *(os.path.join(pictures, name) for name in (*drawn, _SHEET))):
+        files.check(path, force=force)
     say(f"making {num_train} training and {num_val} held-out images of shapes in {data}")
     shapes.write_shapes(data, num_train, num_val, force=force)
     for split in ("train", "val"):
@@ -64,12 +69,10 @@ def run_demo(
     logs = training.run(params, "train_and_post_eval", model_dir)
     metrics = {name: float(value) for name, value in logs.items() if name.startswith(("box_", "mask_"))}
     say(table.format_table(metrics))
-    draw_predictions(
-        model_dir, os.path.join(data, "val"), os.path.join(output, "pictures"), num_pictures, force
-    )
+    draw_predictions(model_dir, os.path.join(data, "val"), pictures, num_pictures, force)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     files.write_json(numbers, metrics, indent=1, force=force)
-    say(f"pictures: {output}/pictures; numbers: {output}/metrics.json ({metrics['seconds']:.0f} s in all)")
+    say(f"pictures: {pictures}; numbers: {numbers} ({metrics['seconds']:.0f} s in all)")
     return metrics
 
 
@@ -91,10 +94,13 @@ def draw_predictions(
     predictor = serving.load(model_dir)
     drawn, paths = [], []
     for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
-        name = os.path.splitext(os.path.basename(path))[0]
-        paths.append(os.path.join(output, f"{name}.png"))
+        paths.append(os.path.join(output, _name_picture(os.path.basename(path))))
         drawn.append(predictor(path).draw(zoom=4))
         files.write(paths[-1], visualization.encode_png(drawn[-1]), force=force)
     sheet = visualization.encode_png(visualization.tile(drawn, columns=4))
-    files.write(os.path.join(output, "all.png"), sheet, force=force)
+    files.write(os.path.join(output, _SHEET), sheet, force=force)
     return paths
+
+
+def _name_picture(image_name: str) -> str:
+    return os.path.splitext(image_name)[0] + ".png"

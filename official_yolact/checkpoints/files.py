@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import tensorflow as tf
 
+from official_yolact import files as local_files
 from official_yolact import inputs
 
 TEMPORARY = ".tmp"
@@ -89,21 +90,18 @@ def write_text(path: str, text: str) -> None:
     Raises:
       OSError: it cannot be written; the old one stays.
     """
+    if not is_remote(path):
+        local_files.store(path, [text.encode()])
+        sync(os.path.dirname(path))
+        return
     temporary = path + TEMPORARY
     try:
-        if is_remote(path):
-            with tf.io.gfile.GFile(temporary, "w") as remote:
-                remote.write(text)
-        else:
-            with open(temporary, "w", encoding="utf-8") as local:
-                local.write(text)
-                local.flush()
-                os.fsync(local.fileno())
+        with tf.io.gfile.GFile(temporary, "w") as remote:
+            remote.write(text)
         move(temporary, path)
     except (OSError, tf.errors.OpError) as error:
         remove(temporary)
         raise OSError(f"{path}: cannot be written: {describe(error)}") from error
-    sync(os.path.dirname(path))
 
 
 def move(source: str, target: str) -> None:

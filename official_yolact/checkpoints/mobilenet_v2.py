@@ -19,8 +19,10 @@ import tensorflow as tf
 import tf_keras
 
 from official.vision.modeling.backbones import factory
+from official_yolact import files
 from official_yolact import inputs
 from official_yolact.checkpoints import account
+from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import verify
 from official_yolact.configs import yolact as configs
 
@@ -29,22 +31,27 @@ _KINDS = ("kernel", *_NORM_KINDS)
 _MAX_BYTES = 256 * 2**20
 
 
-def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> account.ImportAccount:
+def import_mobilenet_v2(
+    path: str, model: configs.YolactModel, output: str, *, force: bool = False
+) -> account.ImportAccount:
     """Write a checkpoint of the backbone alone from an .npz archive.
 
     Args:
       path: the archive.
       model: configuration whose backbone is MobileNetV2 of Model Garden with filter_size_scale 1.
-      output: directory that gets `ckpt-0`; name it in `task.init_checkpoint`, with
+      output: directory that gets `ckpt-0` and `import.json`; name it in `task.init_checkpoint`, with
         `task.init_checkpoint_modules: backbone`.
+      force: replace files that this program did not write.
 
     Returns:
       The account.
 
     Raises:
-      OSError: the file cannot be read.
-      ValueError: it is no such archive: wrong keys, shapes, types, or values that are not finite.
+      OSError: the file cannot be read or the directory not written.
+      ValueError: the directory holds something else; the file is no such archive: wrong keys, shapes,
+        types, or values that are not finite.
     """
+    model_dir.check_import(output, [path], force)
     convolutions = _read_archive(path)
     backbone = _build_backbone(model)
     units = list(_units(backbone))
@@ -68,7 +75,7 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> a
     verify.write_record(str(checkpoint), {})
     with inputs.open_input(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return account.ImportAccount(
+    done = account.ImportAccount(
         file=path,
         form="npz",
         sha256=digest,
@@ -81,6 +88,8 @@ def import_mobilenet_v2(path: str, model: configs.YolactModel, output: str) -> a
         notes=(),
         checkpoint=str(checkpoint),
     )
+    files.write_json(os.path.join(output, model_dir.IMPORT_FILE), done.to_json(), indent=1, force=force)
+    return done
 
 
 def _build_backbone(model: configs.YolactModel) -> tf_keras.Model:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import tensorflow as tf
 
-from official_yolact import inputs
+from official_yolact import categories
+from official_yolact import files
+from official_yolact import inputs as inputs_lib
 from official_yolact.checkpoints import verify
 
 PARAMS_FILE = "params.yaml"
@@ -50,10 +53,29 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
     )
 
 
+def check_import(output: str, inputs: Iterable[str | None] = (), force: bool = False) -> None:
+    """Refuse a directory in which an import would replace what no import wrote.
+
+    Args:
+      output: the directory; may be missing.
+      inputs: files that are never replaced.
+      force: replace files that this program did not write; never a model.
+
+    Raises:
+      ValueError: names the directory or the file, and the cure.
+    """
+    is_import = os.path.isfile(os.path.join(output, IMPORT_FILE))
+    held = sorted(os.listdir(output)) if os.path.isdir(output) and not is_import else []
+    if any(name.startswith(("ckpt", "checkpoint", PARAMS_FILE)) for name in held):
+        raise ValueError(f"{output}: holds a model that no import wrote: choose another --output")
+    for name in (PARAMS_FILE, categories.FILE_NAME, IMPORT_FILE):
+        files.check(os.path.join(output, name), inputs=inputs, force=force)
+
+
 def _read_stated(folder: str) -> str | None:
     """Read which checkpoint the state file names, for one whose name has no number."""
     try:
-        inputs.check(os.path.join(folder, "checkpoint"))
+        inputs_lib.check(os.path.join(folder, "checkpoint"))
         stated = tf.train.latest_checkpoint(folder)
     except (OSError, ValueError, tf.errors.OpError):
         return None

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from official.core import train_utils
 from official_yolact import categories as categories_lib
 from official_yolact import files
 from official_yolact import inputs
@@ -76,12 +74,10 @@ def import_torch(
 
     Raises:
       OSError: the file cannot be read or the directory not written.
-      ValueError: it is no such file; a tensor has no place, the wrong shape or values that are not
-        finite; a variable has no tensor. Nothing is written then.
+      ValueError: the directory holds something else; the file is no such file; a tensor has no place, the
+        wrong shape or values that are not finite; a variable has no tensor. Nothing is written then.
     """
-    _check_output(output)
-    for file in (model_dir.PARAMS_FILE, categories_lib.FILE_NAME, model_dir.IMPORT_FILE):
-        files.check(os.path.join(output, file), inputs=inputs, force=force)
+    model_dir.check_import(output, inputs, force)
     opened = torch_file.open_torch_file(path)
     tensors, skipped = _drop_junk(_name_as_original(opened.tensors), skip)
     recognized = recognition.recognize(path, tensors, name)
@@ -101,18 +97,10 @@ def import_torch(
     verify.write_record(checkpoint, architecture.select(params.as_dict()) if modules == "all" else {})
     if categories is not None and modules == "all":
         categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
-        files.write(os.path.join(output, model_dir.PARAMS_FILE), _serialize(params), force=force)
+        files.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
     files.write_json(os.path.join(output, model_dir.IMPORT_FILE), done.to_json(), indent=1, force=force)
     return done
-
-
-def _serialize(params: Any) -> bytes:
-    """Give the content of `params.yaml` as Model Garden writes it."""
-    with tempfile.TemporaryDirectory() as folder:
-        train_utils.serialize_config(params, folder)
-        with open(os.path.join(folder, model_dir.PARAMS_FILE), "rb") as file:
-            return file.read()
 
 
 def _make_account(
@@ -139,14 +127,6 @@ def _make_account(
         notes=tuple(_note(path, opened, recognized, published)),
         checkpoint=checkpoint,
     )
-
-
-def _check_output(output: str) -> None:
-    if os.path.isfile(os.path.join(output, model_dir.IMPORT_FILE)) or not os.path.isdir(output):
-        return
-    held = sorted(os.listdir(output))
-    if any(name.startswith(("ckpt", "checkpoint", model_dir.PARAMS_FILE)) for name in held):
-        raise ValueError(f"{output}: holds a model that no import wrote: choose another --output")
 
 
 def _name_as_original(tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

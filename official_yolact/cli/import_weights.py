@@ -81,7 +81,7 @@ def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
     if args.model not in _MOBILENET:
         raise ValueError(f"{args.file}: say what an .npz is of: --model mobilenetv2")
     model = loading.load_experiment("yolact_mobilenetv2_coco").task.model
-    return mobilenet_v2.import_mobilenet_v2(args.file, model, args.output)
+    return mobilenet_v2.import_mobilenet_v2(args.file, model, args.output, force=args.force)
 
 
 def _import_torch(args: argparse.Namespace) -> account.ImportAccount:

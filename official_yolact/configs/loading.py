@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 from absl import logging
 
 from official.core import exp_factory
+from official.modeling import hyperparams
 from official_yolact import inputs
 from official_yolact.configs import check
 from official_yolact.configs import experiments
@@ -160,6 +162,15 @@ def load_params(path: str) -> experiments.YolactExperiment:
       The configuration as it was trained, checked.
     """
     return load_experiment(None, [path])
+
+
+def to_yaml(params: hyperparams.Config) -> str:
+    """Write a configuration as Model Garden writes it into `params.yaml`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "params.yaml")
+        hyperparams.save_params_dict_to_yaml(params, path)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
 
 
 def read_yaml(path: str) -> Mapping[str, Any]:

@@ -180,10 +180,11 @@ def _write_image(
 
 
 def _image_path(output_dir: str, split: str, index: int) -> str:
-    return os.path.join(output_dir, split, _file_name(index))
+    return os.path.join(output_dir, split, name_image(index))
 
 
-def _file_name(index: int) -> str:
+def name_image(index: int) -> str:
+    """Name the file of an image, which counts from 1."""
     return f"{index:06d}.jpg"
 
 
@@ -191,7 +192,7 @@ def _to_coco(listed: Iterable[list[dict[str, Any]]], size: int) -> dict[str, Any
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, entries in enumerate(listed, start=1):
-        images.append({"id": image_id, "file_name": _file_name(image_id), "height": size, "width": size})
+        images.append({"id": image_id, "file_name": name_image(image_id), "height": size, "width": size})
         for entry in entries:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **entry})
     categories = [

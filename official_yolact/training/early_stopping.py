@@ -12,6 +12,7 @@ from absl import logging
 
 from official_yolact import inputs
 from official_yolact import json_text
+from official_yolact.checkpoints import files
 from official_yolact.configs import training as configs
 
 FILE_NAME = "evaluations.json"
@@ -102,7 +103,4 @@ class EarlyStopping:
     def _write(self) -> None:
         rows = [{"step": step, "value": value} for step, value in sorted(self._values.items())]
         text = json_text.dump({"metric": self._metric, "evaluations": rows}, indent=1)
-        partial = f"{self._path}.partial"
-        with tf.io.gfile.GFile(partial, "w") as stream:
-            stream.write(text + "\n")
-        tf.io.gfile.rename(partial, self._path, overwrite=True)
+        files.write_text(self._path, text + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import glob
 import json
 import os
 import re
@@ -12,8 +13,8 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from official.modeling import hyperparams
 from official_yolact import categories
+from official_yolact import files as local_files
 from official_yolact import json_text
 from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
@@ -25,11 +26,20 @@ from official_yolact.configs import yolact
 from official_yolact.dataloaders import manifests
 from official_yolact.training import batch_norm
 from official_yolact.training import config_changes
+from official_yolact.training import early_stopping
+from official_yolact.training.reports import curves
 
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
     r"^(ckpt-\d+(\.index|\.json|\.data-\d{5}-of-\d{5}|_temp)|checkpoint|params(-\d+)?\.yaml|categories\.json"
     r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|evaluations\.json)$"
+)
+
+_WRITTEN_WHOLE = (
+    model_dir_lib.PARAMS_FILE,
+    categories.FILE_NAME,
+    early_stopping.FILE_NAME,
+    curves.FILE_NAME,
 )
 
 
@@ -53,9 +63,9 @@ def open_run(
       is_chief: whether this worker writes; the others only compare.
 
     Raises:
-      ValueError: the classes of the data do not fit the model; a run that goes on has another
-        architecture or other classes than at its start; its records are damaged; `restart` without
-        training; an evaluation without weights.
+      ValueError: a run would begin over files that no run wrote; the classes of the data do not fit the
+        model; a run that goes on has another architecture or other classes than at its start; its records
+        are damaged; `restart` without training; an evaluation without weights.
       OSError: missing data; the directory cannot be written.
     """
     trains = "train" in mode
@@ -82,6 +92,7 @@ def open_run(
         _compare_classes(found, model_dir, is_chief)
         _compare_params(params, start, model_dir, is_chief)
     elif is_chief:
+        _refuse_foreign_files(model_dir)
         _save_classes(found, model_dir)
         _write_params(params, path)
 
@@ -248,8 +259,19 @@ def _find_last_record(model_dir: str) -> str:
 
 
 def _write_params(params: experiments.YolactExperiment, path: str) -> None:
-    temporary = path + files.TEMPORARY
-    hyperparams.save_params_dict_to_yaml(params, temporary)
-    files.sync(temporary)
-    files.move(temporary, path)
-    files.sync(os.path.dirname(path))
+    files.write_text(path, loading.to_yaml(params))
+
+
+def _refuse_foreign_files(model_dir: str) -> None:
+    """Refuse to begin a run over files that no run wrote, such as a configuration named `params.yaml`."""
+    if files.is_remote(model_dir):
+        return
+    pictures = glob.glob(os.path.join(glob.escape(model_dir), "pictures", "*.png"))
+    for path in [*(os.path.join(model_dir, name) for name in _WRITTEN_WHOLE), *pictures]:
+        try:
+            local_files.check(path)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: is there, and no training wrote it as it is: name another --model_dir, or move "
+                "what is there aside with --restart"
+            ) from error

@@ -1,5 +1,7 @@
 """The imported backbone against Keras' own MobileNetV2 with the same arrays."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -104,6 +106,26 @@ def test_an_archive_that_is_not_mobilenet_is_refused_by_name(tmp_path, keras_mod
     path = write(tmp_path, change(random_archive(keras_model)))
     with pytest.raises(ValueError, match=message):
         mobilenet_v2.import_mobilenet_v2(path, model_config(), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("held", ["ckpt-100.index", "checkpoint", "params.yaml"])
+def test_a_directory_that_training_wrote_is_left_alone(tmp_path, held):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / held).write_text("of a run")
+    with pytest.raises(ValueError, match="run: holds a model that no import wrote: choose another --output"):
+        mobilenet_v2.import_mobilenet_v2("weights.npz", model_config(), str(tmp_path / "run"), force=True)
+    assert (tmp_path / "run" / held).read_text() == "of a run"
+
+
+def test_an_import_keeps_the_file_of_another_and_runs_again_over_its_own(tmp_path, keras_model):
+    path, output = write(tmp_path, random_archive(keras_model)), tmp_path / "out"
+    for _ in range(2):
+        mobilenet_v2.import_mobilenet_v2(path, model_config(), str(output))
+    assert json.loads((output / "import.json").read_text())["modules"] == "backbone"
+    (output / "import.json").write_text("mine")
+    with pytest.raises(ValueError, match="import.json exists, and is not as this program wrote it"):
+        mobilenet_v2.import_mobilenet_v2(path, model_config(), str(output))
+    assert (output / "import.json").read_text() == "mine"
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):

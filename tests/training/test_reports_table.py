@@ -93,13 +93,16 @@ def test_an_evaluation_that_is_done_again_replaces_its_row(tmp_path):
     assert os.listdir(tmp_path) == ["results.csv"]
 
 
-def test_a_table_with_other_columns_is_kept_beside(tmp_path):
+@pytest.mark.parametrize("text", ["epoch,loss\n1,2\n", "a line without an end", "x"])
+def test_a_table_with_other_columns_is_kept_beside_and_replaces_none(tmp_path, text):
     table = results_table.ResultsTable(str(tmp_path))
-    (tmp_path / "results.csv").write_text("epoch,loss\n1,2\n")
-    assert table.read() == []
-    fill(table, [2])
-    assert list_rows(table) == [("train", 2)]
-    assert (tmp_path / "results.csv.old").read_text() == "epoch,loss\n1,2\n"
+    for name in ("results.csv.old", "results.csv.old.2"):
+        (tmp_path / "results.csv").write_text(text)
+        assert table.read() == []
+        fill(table, [2])
+        assert list_rows(table) == [("train", 2)]
+        assert (tmp_path / name).read_text() == text
+    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_the_best_evaluation_is_the_first_of_the_best_also_after_a_restart(tmp_path):

@@ -60,6 +60,27 @@ def test_an_evaluation_without_weights_is_refused_and_makes_nothing(tiny_records
     run_directory.open_run(build(tiny_records, "task.init_checkpoint=a"), "eval", str(tmp_path / "new"))
 
 
+@pytest.mark.parametrize(
+    "name", ["params.yaml", "categories.json", "evaluations.json", "results.png", "pictures/a.png"]
+)
+def test_a_run_begins_over_no_file_that_no_run_wrote(tiny_records, tmp_path, name):
+    place, elsewhere = tmp_path / "run" / name, tmp_path / "elsewhere"
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    with pytest.raises(ValueError, match=f"{name}: is there, and no training wrote it.*--restart"):
+        reopen(tiny_records, tmp_path / "run")
+    assert place.read_text() == "mine"
+    place.unlink()
+    elsewhere.write_text("mine")
+    place.symlink_to(elsewhere)
+    with pytest.raises(ValueError, match=f"{name}: is there, and no training wrote it.*--restart"):
+        reopen(tiny_records, tmp_path / "run")
+    reopen(tiny_records, tmp_path / "run", restart=True)
+    assert elsewhere.read_text() == "mine"
+    (moved,) = (tmp_path / "run").glob("before-restart-*")
+    assert (moved / name).read_text() == "mine"
+
+
 def test_a_run_without_checkpoint_begins_anew(tiny_records, tmp_path):
     reopen(tiny_records, tmp_path)
     reopen(tiny_records, tmp_path, "task.model.head.num_filters=32")

@@ -149,7 +149,7 @@ def _is_whole(cells: Sequence[str]) -> bool:
 
 
 def _repair(file: int, path: str) -> int:
-    """Cut off a row that was not written to its end; put a table with other columns aside.
+    """Cut off a row that was not written to its end; put what is no such table aside.
 
     Returns:
       Bytes that are left.
@@ -158,14 +158,20 @@ def _repair(file: int, path: str) -> int:
     with open(path, "rb") as readable:
         head = readable.read(len(_HEADER))
         end = _find_end(readable, size)
-    if end and head != _HEADER.encode("ascii"):
-        aside = f"{path}.old"
+    if not _HEADER.encode("ascii").startswith(head):
+        aside = _find_free(f"{path}.old")
         logging.warning("%s has other columns than this version writes: kept as %s", path, aside)
         shutil.copyfile(path, aside)
         end = 0
     if end < size:
         os.ftruncate(file, end)
     return end
+
+
+def _find_free(path: str) -> str:
+    """Find a name that nothing has: the path, or the path with a number."""
+    names = itertools.chain([path], (f"{path}.{number}" for number in itertools.count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _find_end(readable: BinaryIO, size: int) -> int:
