@@ -91,7 +91,7 @@ class YamlDocument:
     def _read(self, text: str) -> None:
         if len(text) > _MAX_CHARACTERS:
             size = f"has {len(text):,} characters"
-            self.add("", size, "a configuration has a few hundred lines: name the right file")
+            self.add("", size, "such a file has a few hundred lines: name the right one")
             return
         loader = _Loader(text)
         try:
@@ -222,7 +222,7 @@ class _Converter:
 
     def _refuse_tag(self, node: yaml.Node, path: str) -> None:
         tag = str(node.tag).replace("tag:yaml.org,2002:", "!!")
-        rule = "is not valid YAML for a configuration: a tag that makes an object"
+        rule = "is not valid YAML here: a tag that makes an object"
         self._document.add(path, rule, "delete the tag, and write the plain value", tag, _line(node))
 
 

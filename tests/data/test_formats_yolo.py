@@ -194,8 +194,20 @@ def _remove_labels(folder: pathlib.Path) -> None:
 
 
 BAD: list[tuple[str, Callable[[pathlib.Path], Any], str]] = [
-    ("no yaml", _yaml("train: [\n"), "data.yaml: not YAML"),
-    ("code", _yaml("train: !!python/object/apply:os.system [ls]"), "data.yaml: not YAML"),
+    ("no yaml", _yaml("train: [\n"), "is not valid YAML"),
+    ("code", _yaml("train: !!python/object/apply:os.system [ls]"), "data.yaml:1: train: !!python/object"),
+    (
+        "number twice",
+        _yaml("train: images/train\nnames:\n  0: a\n  1: b\n  1: c"),
+        "data.yaml:5: names.1: key '1' stands on line 4 and again on line 5",
+    ),
+    ("control", _yaml('train: images/train\nnames: ["a\\x1b[2J"]'), "names[0]: 'a\\x1b[2J' holds a control"),
+    ("octal", _yaml("train: images/train\nnames: {010: a}\npath: 010"), "is read as 8"),
+    (
+        "aliases",
+        _yaml("a: &a [" + "x," * 99 + "]\nb: &b [" + "*a," * 99 + "]\nnames: [" + "*b," * 99 + "]"),
+        "has aliases that come to",
+    ),
     ("list", _yaml("[1]"), "data.yaml: [1]: give train, val and names"),
     ("no names", _yaml("train: images/train"), "the classes are None"),
     ("names twice", _yaml("train: images/train\nnames: [a, a]"), "the name 'a' occurs twice"),
@@ -230,6 +242,15 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(
         read(folder, tmp_path)
     assert message in str(caught.value)
     assert not (tmp_path / "made").exists()
+
+
+def test_what_is_wrong_in_keys_that_are_not_used_is_passed_over(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (folder / "data.yaml").write_text(
+        "train: images/train\nnames: [a, b, c]\nmade: 2024-05-01\nroboflow: {version: 010, version: 1}\n"
+    )
+    assert read(folder, tmp_path)[0].images == 3
 
 
 def test_the_root_can_be_named(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Collection
 from typing import Any
 
-import yaml
-
 from official_yolact import inputs
+from official_yolact.configs import yaml_document
 from official_yolact.data import coco_json
 
 _YAML = (".yaml", ".yml")
+_NAMES = "names"
 
 
 def read(path: str, first: int) -> dict[int, str]:
@@ -30,7 +32,7 @@ def read(path: str, first: int) -> dict[int, str]:
     """
     if path.lower().endswith(_YAML):
         content = read_yaml(path)
-        return check(path, content.get("names", content) if isinstance(content, dict) else content, first)
+        return check(path, content.get(_NAMES, content) if isinstance(content, dict) else content, first)
     try:
         with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file]
@@ -42,19 +44,30 @@ def read(path: str, first: int) -> dict[int, str]:
     return check(path, lines, first)
 
 
-def read_yaml(path: str) -> Any:
-    """Read plain YAML: no tag of it makes an object.
+def read_yaml(path: str, keys: Collection[str] = ()) -> Any:
+    """Read YAML of other programs by the rules for configurations.
+
+    Args:
+      path: of the file.
+      keys: those at the top that are used, where the file is a mapping with `names`: what is wrong below
+        others, such as a date, is passed over.
 
     Raises:
       OSError: the file cannot be read.
-      ValueError: it is not YAML.
+      ValueError: names the file, the line, what is wrong and the cure.
     """
-    with inputs.open_input(path) as file:
-        try:
-            return yaml.safe_load(file)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: not YAML: {reason}") from error
+    try:
+        text = inputs.read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not YAML in UTF-8: {error}") from error
+    document = yaml_document.YamlDocument(text, path)
+    content = document.data
+    is_mapping = isinstance(content, dict) and any(key in content for key in (_NAMES, *keys))
+    used = ("", _NAMES, *keys)
+    for found in document.findings:
+        if not is_mapping or re.split(r"[.\[]", found.path, maxsplit=1)[0] in used:
+            raise ValueError(str(found))
+    return content
 
 
 def check(path: str, names: Any, first: int) -> dict[int, str]:

@@ -196,7 +196,7 @@ def _find_layout(source: str, split: str | None, root: str | None, classes_file:
         yaml_path = os.path.join(source, there[0])
     elif not os.path.isfile(source):
         raise FileNotFoundError(f"{source}: no such data.yaml or folder")
-    content = class_lists.read_yaml(yaml_path)
+    content = class_lists.read_yaml(yaml_path, ("path", split or "train"))
     if not isinstance(content, dict):
         raise ValueError(f"{yaml_path}: {coco_json.shorten(content)}: give train, val and names")
     split = split or "train"
