@@ -191,3 +191,18 @@ def test_a_second_label_map_of_another_case_is_counted(tmp_path: pathlib.Path, r
 def test_half_is_not_most() -> None:
     assert not pairing.is_most(2, 4)
     assert pairing.is_most(3, 4)
+
+
+def test_most_masks_without_an_image_stop_the_command(tmp_path: pathlib.Path, run) -> None:
+    for at in range(4):
+        write_picture(tmp_path / "images" / f"im{at}.jpg")
+        write_label_map(tmp_path / "masks" / (f"im{at}.png" if at == 0 else f"im{at}-mask.png"))
+    words = ("masks", str(tmp_path / "images"), str(tmp_path / "masks"))
+    code, _, said = run(*words)
+    assert code == 2
+    assert "3 of 4 labels have no image and 3 of 4 images no label" in said
+    assert "--mask-suffix; or go on with --yes" in said
+    assert not (tmp_path / "o.json").exists()
+    code, printed, _ = run(*words, "--yes")
+    assert (code, printed["skipped"]) == (0, {"mask_without_image": 3, "image_without_masks": 3})
+    assert run(*words, "--mask-suffix=-mask")[1]["images"] == 3

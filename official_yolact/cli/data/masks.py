@@ -33,6 +33,7 @@ def add_parser(commands: Any) -> None:
     reading.add_options(
         parser, "numbered from 1; values are then class x 1000 + object (one class for all objects)"
     )
+    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         args.masks,
         args.output,
         classes_file=args.classes,
+        allow_most=args.yes,
         force=args.force,
         class_name=args.name,
         image_suffix=args.image_suffix,

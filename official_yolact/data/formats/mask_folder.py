@@ -56,6 +56,7 @@ def write_coco(
     class_name: str = "object",
     image_suffix: str = "",
     mask_suffix: str = "",
+    allow_most: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> summary.Summary:
@@ -72,6 +73,7 @@ def write_coco(
       class_name: of the one class.
       image_suffix: end of the images' names that the masks' do not have, `_leftImg8bit`.
       mask_suffix: end of the label maps' names that the images' do not have, `_gtFine_instanceIds`.
+      allow_most: go on where most masks have no image, or most images no mask.
       force: replace a file at `output` that this program did not write.
       progress: is called with the images done and their total.
 
@@ -89,7 +91,19 @@ def write_coco(
     files.check(output, force=force)
     builder = coco_builder.CocoBuilder()
     builder.read += [classes_file, *(os.path.join(images_dir, path) for path in images.values())]
-    masks = _match_masks(masks_dir, mask_suffix, images, builder)
+    masks, unused = _match_masks(masks_dir, mask_suffix, images)
+    if not masks:
+        raise ValueError(
+            f"{masks_dir}: no mask of one of the {len(images)} images in {images_dir}: the masks of a.jpg"
+            " are a.png, a_*.png or a/*.png; endings are named with --image-suffix and --mask-suffix"
+        )
+    if not allow_most:
+        num_used = sum(map(len, masks.values()))
+        bare = [image for key, image in images.items() if key not in masks]
+        cure = "name their endings with --image-suffix and --mask-suffix"
+        pairing.refuse_most(masks_dir, num_used + len(unused), len(images), unused, bare, cure)
+    if unused:
+        builder.skipped["mask_without_image"] = len(unused)
     for done, (key, image) in enumerate(images.items(), start=1):
         if key in masks:
             paths = [os.path.join(masks_dir, path) for path in masks[key]]
@@ -101,11 +115,6 @@ def write_coco(
             builder.skipped["image_without_masks"] += 1
         if progress:
             progress(done, len(images))
-    if not masks:
-        raise ValueError(
-            f"{masks_dir}: no mask of one of the {len(images)} images in {images_dir}: the masks of a.jpg"
-            " are a.png, a_*.png or a/*.png; endings are named with --image-suffix and --mask-suffix"
-        )
     return builder.write(output, names, images_dir, force)
 
 
@@ -129,10 +138,11 @@ def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
 
 
 def _match_masks(
-    masks_dir: str, suffix: str, images: dict[str, str], builder: coco_builder.CocoBuilder
-) -> dict[str, list[str]]:
-    """Map images' keys to the paths of their masks; exact names first."""
+    masks_dir: str, suffix: str, images: dict[str, str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Map images' keys to the paths of their masks, exact names first; list the masks of no image."""
     result: dict[str, list[str]] = {}
+    unused: list[str] = []
     paths = image_headers.find_files(masks_dir, (f"{suffix.lower()}.png",))
     keys = {path: _find_key(os.path.splitext(path)[0], suffix, images) for path in paths}
     folded = pairing.group(images)
@@ -140,7 +150,7 @@ def _match_masks(
     for path in paths:
         key = keys[path] or _find_alike(masks_dir, path, suffix, folded, label_maps)
         if key is None:
-            builder.skipped["mask_without_image"] += 1
+            unused.append(path)
         else:
             result.setdefault(key, []).append(path)
     for key in images:
@@ -153,7 +163,7 @@ def _match_masks(
                 f"{masks_dir}: {listed[0]} and {listed[-1]} are both masks of {images[key]}: keep the label"
                 " map or the binary masks"
             )
-    return result
+    return result, unused
 
 
 def _find_alike(
