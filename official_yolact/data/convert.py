@@ -18,7 +18,7 @@ from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact import files
-from official_yolact.data import coco_index
+from official_yolact.coco import index as coco_index
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import manifest as manifest_lib

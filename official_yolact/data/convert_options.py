@@ -7,7 +7,7 @@ import difflib
 from typing import Any
 
 from official_yolact import categories as categories_lib
-from official_yolact.data import coco_json
+from official_yolact.coco import values
 from official_yolact.data import image_files
 
 CROWD = ("keep", "as-instance", "drop")
@@ -100,5 +100,5 @@ def _require(path: str, option: str, wanted: list[str], known: list[str] | tuple
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {coco_json.shorten(list(known))}"
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {values.shorten(list(known))}"
             raise ValueError(f"{path}: {option} names {name!r}, which categories does not list: {hint}")

@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from official_yolact import image_folders
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data import jpeg_warnings
 from official_yolact.images import formats
 from official_yolact.images import reading
@@ -57,7 +57,7 @@ class EncodedImage:
     changes: tuple[str, ...] = ()
 
 
-def locate(image: coco_json.Image, images_dir: str, where: str) -> str:
+def locate(image: coco_annotations.Image, images_dir: str, where: str) -> str:
     """Find an image's file inside the image folder, by the rule of `image_folders`.
 
     Args:

@@ -7,7 +7,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from official_yolact.data import rasterize
+from official_yolact.coco import segmentations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +25,9 @@ class MaskCut:
     left: int
 
 
-def cut_mask(mask: rasterize.Mask) -> MaskCut:
+def cut_mask(mask: segmentations.Mask) -> MaskCut:
     """Cut a mask, uint8 [height, width] of 0 and 1 and not empty, to its tight box."""
-    left, top, width, height = (int(number) for number in rasterize.tight_box(mask))
+    left, top, width, height = (int(number) for number in segmentations.tight_box(mask))
     content = np.ascontiguousarray(mask[top : top + height, left : left + width]) * 255
     _, png = cv2.imencode(".png", content, [cv2.IMWRITE_PNG_BILEVEL, 1])
     return MaskCut(png.tobytes(), top, left)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import values
 from official_yolact.data import anchor_clusters
 from official_yolact.data import anchor_grid
-from official_yolact.data import coco_json
 from official_yolact.data import statistics
 
 FEW_IMAGES = 1_000
@@ -117,8 +118,8 @@ class _Fit(NamedTuple):
 
 
 def decide(
-    train: coco_json.CocoJson,
-    val: coco_json.CocoJson,
+    train: coco_annotations.CocoJson,
+    val: coco_annotations.CocoJson,
     *,
     records: str,
     train_images: str | None = None,
@@ -206,14 +207,18 @@ def choose_learning_rate(batch: int, adam: bool) -> float:
 
 
 def _check(
-    train: coco_json.CocoJson, val: coco_json.CocoJson, epochs: int | None, batch: int | None, gpus: int
+    train: coco_annotations.CocoJson,
+    val: coco_annotations.CocoJson,
+    epochs: int | None,
+    batch: int | None,
+    gpus: int,
 ) -> None:
     if train.categories != val.categories:
         raise ValueError(
-            f"{val.path}: categories are {coco_json.shorten(list(val.categories.names))} with ids"
-            f" {coco_json.shorten(list(val.categories.ids))}, but {train.path} has"
-            f" {coco_json.shorten(list(train.categories.names))} with"
-            f" {coco_json.shorten(list(train.categories.ids))}: give both the same list"
+            f"{val.path}: categories are {values.shorten(list(val.categories.names))} with ids"
+            f" {values.shorten(list(val.categories.ids))}, but {train.path} has"
+            f" {values.shorten(list(train.categories.names))} with"
+            f" {values.shorten(list(train.categories.ids))}: give both the same list"
         )
     for option, value, least in (("epochs", epochs, 1), ("batch", batch, 1), ("gpus", gpus, 0)):
         if value is not None and value < least:
@@ -221,7 +226,7 @@ def _check(
 
 
 def _measure(
-    source: coco_json.CocoJson, images_dir: str | None
+    source: coco_annotations.CocoJson, images_dir: str | None
 ) -> tuple[statistics.Objects, NDArray[np.float64]]:
     """Gather the objects, and the [N, 2] (height, width) of the photos."""
     sizes = statistics.read_image_sizes(source, images_dir)

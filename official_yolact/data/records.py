@@ -11,15 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import polygons
+from official_yolact.coco import segmentations
+from official_yolact.coco import values
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import mask_cuts
 from official_yolact.data import mask_planes
-from official_yolact.data import rasterize
 from official_yolact.data import record_file
 from official_yolact.data import tally as tally_lib
-from official_yolact.ops import polygons
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Instance:
       cut: the same, cut to what it holds.
     """
 
-    annotation: coco_json.Annotation
+    annotation: coco_annotations.Annotation
     category_id: int
     is_crowd: bool
-    box: coco_json.Box
+    box: coco_annotations.Box
     area: float
-    segmentation: rasterize.Polygons | rasterize.Rle
+    segmentation: segmentations.Polygons | segmentations.Rle
     mask: bytes
     cut: mask_cuts.MaskCut
 
@@ -55,7 +56,7 @@ class InstanceMaker:
         self._path, self._options, self._id_map = path, options, id_map
 
     def make(
-        self, annotations: list[coco_json.Annotation], height: int, width: int, tally: tally_lib.Tally
+        self, annotations: list[coco_annotations.Annotation], height: int, width: int, tally: tally_lib.Tally
     ) -> list[Instance]:
         """Check and rasterize the annotations of an image.
 
@@ -86,7 +87,7 @@ class InstanceMaker:
                 tally.skip_annotation(reason, annotation.id)
         return instances
 
-    def _refuse(self, annotation: coco_json.Annotation) -> str | None:
+    def _refuse(self, annotation: coco_annotations.Annotation) -> str | None:
         if annotation.category_id not in self._id_map:
             return "class_not_wanted"
         if annotation.is_crowd and self._options.crowd == "drop":
@@ -96,20 +97,20 @@ class InstanceMaker:
         return None
 
     def _make_one(
-        self, annotation: coco_json.Annotation, height: int, width: int, tally: tally_lib.Tally
+        self, annotation: coco_annotations.Annotation, height: int, width: int, tally: tally_lib.Tally
     ) -> Instance | str:
         where = f"{self._path}: annotation {annotation.id}"
         changes: collections.Counter[str] = collections.Counter()
         given = self._segmentation_of(annotation, height, width, changes, where)
-        segmentation, dropped = rasterize.clean_segmentation(given, height, width, where)
+        segmentation, dropped = segmentations.clean_segmentation(given, height, width, where)
         changes["polygon_parts_dropped"] += dropped
         changes["polygons_written_as_coco_does"] += polygons.flatten(given) != given
-        mask = rasterize.rasterize(segmentation, height, width)
+        mask = segmentations.rasterize(segmentation, height, width)
         mask_area = int(mask.sum())
         if not mask_area:
             tally.changed["polygon_parts_dropped"] += dropped
             return "mask_without_area"
-        box = annotation.box or rasterize.tight_box(mask)
+        box = annotation.box or segmentations.tight_box(mask)
         clipped = clip_box(box, height, width)
         # Stored as float32 fractions: a sliver can lose its area there.
         if min(clipped[2:]) <= 0 or not _has_area_as_stored(clipped, height, width):
@@ -130,7 +131,7 @@ class InstanceMaker:
 
     def _segmentation_of(
         self,
-        annotation: coco_json.Annotation,
+        annotation: coco_annotations.Annotation,
         height: int,
         width: int,
         changes: collections.Counter[str],
@@ -140,7 +141,7 @@ class InstanceMaker:
             return annotation.segmentation
         if self._options.missing_masks == "error":
             raise ValueError(
-                f"{where}: segmentation is {coco_json.shorten(annotation.segmentation)}: instance"
+                f"{where}: segmentation is {values.shorten(annotation.segmentation)}: instance"
                 " segmentation needs polygons or a run-length code: draw the mask, or choose --missing-masks"
                 " skip or box"
             )
@@ -158,13 +159,13 @@ def _has_mask(segmentation: Any) -> bool:
     return segmentation not in (None, [], {}, [[]], "")
 
 
-def _has_area_as_stored(box: coco_json.Box, height: int, width: int) -> bool:
+def _has_area_as_stored(box: coco_annotations.Box, height: int, width: int) -> bool:
     x, y, box_width, box_height = box
     edges = np.array([x / width, (x + box_width) / width, y / height, (y + box_height) / height], np.float32)
     return bool(edges[0] < edges[1] and edges[2] < edges[3])
 
 
-def clip_box(box: coco_json.Box, height: int, width: int) -> coco_json.Box:
+def clip_box(box: coco_annotations.Box, height: int, width: int) -> coco_annotations.Box:
     """Cut a box (x, y, width, height) in pixels to the image; a box that fits comes back unchanged."""
     x, y, box_width, box_height = box
     if x >= 0 and y >= 0 and x + box_width <= width and y + box_height <= height:
@@ -174,7 +175,7 @@ def clip_box(box: coco_json.Box, height: int, width: int) -> coco_json.Box:
 
 
 def make_record(
-    image: coco_json.Image,
+    image: coco_annotations.Image,
     encoded: image_files.EncodedImage,
     instances: list[Instance],
     class_of: dict[int, int],

@@ -22,9 +22,9 @@ from pycocotools import mask as coco_mask
 from official_yolact import categories as categories_lib
 from official_yolact import files
 from official_yolact import inputs
-from official_yolact.data import coco_json
+from official_yolact.coco import segmentations
+from official_yolact.coco import values
 from official_yolact.data import mat_files
-from official_yolact.data import rasterize
 from official_yolact.images import reading
 
 _ID = re.compile(r"[0-9]{4}_[0-9]{6}")
@@ -156,7 +156,7 @@ def _read_list(path: str) -> list[str]:
             continue
         if not _ID.fullmatch(name):
             raise ValueError(
-                f"{path}: line {number} is {coco_json.shorten(name)}: an id such as 2008_000002 is expected"
+                f"{path}: line {number} is {values.shorten(name)}: an id such as 2008_000002 is expected"
             )
         if name in first:
             raise ValueError(f"{path}: {name} is in line {first[name]} and in line {number}: list it once")
@@ -193,7 +193,7 @@ def _convert_image(
                 "category_id": category,
                 "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
                 "area": int(mask.sum()),
-                "bbox": list(rasterize.tight_box(mask)),
+                "bbox": list(segmentations.tight_box(mask)),
                 "iscrowd": 0,
             }
         )

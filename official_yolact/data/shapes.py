@@ -19,8 +19,8 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from official_yolact import files
+from official_yolact.coco import segmentations
 from official_yolact.data import drawing
-from official_yolact.data import rasterize
 
 MIN_SIZE = 48
 MAX_SIZE = 4096
@@ -214,7 +214,7 @@ def _annotate(shape: _Shape) -> dict[str, Any]:
         "category_id": drawing.NAMES.index(shape.kind) + 1,
         "segmentation": segmentation,
         "area": int(mask.sum()),
-        "bbox": list(rasterize.tight_box(mask.astype(np.uint8))),
+        "bbox": list(segmentations.tight_box(mask.astype(np.uint8))),
         "iscrowd": int(shape.is_crowd),
     }
 

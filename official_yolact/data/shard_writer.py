@@ -11,8 +11,8 @@ from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact import json_text
-from official_yolact.data import coco_index
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import index as coco_index
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import manifest as manifest_lib
@@ -40,7 +40,7 @@ class ShardJob:
 
     name: str
     inputs: str
-    images: list[coco_json.Image]
+    images: list[coco_annotations.Image]
     spans: list[list[coco_index.Span]]
 
 
@@ -171,7 +171,10 @@ class ShardWriter:
             count(1)
 
     def _read_image(
-        self, image: coco_json.Image, annotations: list[coco_json.Annotation], tally: tally_lib.Tally
+        self,
+        image: coco_annotations.Image,
+        annotations: list[coco_annotations.Annotation],
+        tally: tally_lib.Tally,
     ) -> image_files.EncodedImage | None:
         where = f"{self._annotations}: image {image.id}"
         try:
@@ -192,7 +195,10 @@ class ShardWriter:
             return None
 
     def _to_line(
-        self, image: coco_json.Image, encoded: image_files.EncodedImage, instances: list[records.Instance]
+        self,
+        image: coco_annotations.Image,
+        encoded: image_files.EncodedImage,
+        instances: list[records.Instance],
     ) -> bytes:
         entry = {
             "id": image.id,

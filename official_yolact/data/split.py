@@ -14,7 +14,8 @@ from typing import Any
 
 from official_yolact import files
 from official_yolact import json_text
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import values
 from official_yolact.data import image_files
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -131,7 +132,7 @@ def split_coco(
     paths = {name: os.path.join(output_dir, f"instances_{name}.json") for name in fractions}
     for path in paths.values():
         files.check(path, inputs=[annotations], force=force, root=output_dir)
-    source = coco_json.read(annotations)
+    source = coco_annotations.read(annotations)
     content = json_text.load(annotations, finite=False)
     keys = _group_keys(source, content["images"], group_by)
     equal: list[str] = _hash_images(source, images_dir) if images_dir else []
@@ -152,7 +153,7 @@ def split_coco(
     )
 
 
-def _group_keys(source: coco_json.CocoJson, entries: Sequence[Any], group_by: str | None) -> list[str]:
+def _group_keys(source: coco_annotations.CocoJson, entries: Sequence[Any], group_by: str | None) -> list[str]:
     """Name the group of each image; the empty name is none."""
     if group_by is None:
         return []
@@ -183,7 +184,7 @@ def _group_keys(source: coco_json.CocoJson, entries: Sequence[Any], group_by: st
     return keys
 
 
-def _hash_images(source: coco_json.CocoJson, images_dir: str) -> list[str]:
+def _hash_images(source: coco_annotations.CocoJson, images_dir: str) -> list[str]:
     """Name the content of each image; only files of equal length are read."""
     paths = [
         image_files.locate(image, images_dir, f"{source.path}: image {image.id}") for image in source.images
@@ -200,7 +201,7 @@ def _hash_images(source: coco_json.CocoJson, images_dir: str) -> list[str]:
     return names
 
 
-def _unite(source: coco_json.CocoJson, columns: Sequence[Sequence[str]]) -> list[_Group]:
+def _unite(source: coco_annotations.CocoJson, columns: Sequence[Sequence[str]]) -> list[_Group]:
     """Join images that have a name in common in any column, directly or through others."""
     parent = list(range(len(source.images)))
 
@@ -220,7 +221,7 @@ def _unite(source: coco_json.CocoJson, columns: Sequence[Sequence[str]]) -> list
     return [_describe_group(source, places) for places in members.values()]
 
 
-def _describe_group(source: coco_json.CocoJson, places: list[int]) -> _Group:
+def _describe_group(source: coco_annotations.CocoJson, places: list[int]) -> _Group:
     images = [source.images[at] for at in places]
     counts = collections.Counter(
         annotation.category_id for image in images for annotation in source.annotations[image.id]
@@ -297,7 +298,7 @@ class _Dealer:
 def _write_part(
     name: str,
     path: str,
-    source: coco_json.CocoJson,
+    source: coco_annotations.CocoJson,
     content: Mapping[str, Any],
     places: Sequence[int],
     force: bool,
@@ -306,7 +307,7 @@ def _write_part(
     chosen = [
         entry
         for entry in content["annotations"]
-        if coco_json.parse_int(source.path, "image_id", entry["image_id"]) in ids
+        if values.parse_int(source.path, "image_id", entry["image_id"]) in ids
     ]
     held = {annotation.category_id for listed in source.annotations.values() for annotation in listed}
     counts = collections.Counter(

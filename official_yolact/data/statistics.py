@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 from official_yolact.data import anchor_clusters
 from official_yolact.data import anchor_grid
-from official_yolact.data import coco_json
 from official_yolact.data import image_files
-from official_yolact.data import rasterize
 from official_yolact.images import reading
 
 SMALL_AREA = 32.0**2
@@ -111,7 +111,7 @@ class Statistics:
 
 
 def describe(
-    source: coco_json.CocoJson, grid: anchor_grid.AnchorGrid, images_dir: str | None = None
+    source: coco_annotations.CocoJson, grid: anchor_grid.AnchorGrid, images_dir: str | None = None
 ) -> Statistics:
     """Count and measure a data set.
 
@@ -157,7 +157,9 @@ def describe(
     )
 
 
-def read_image_sizes(source: coco_json.CocoJson, images_dir: str | None = None) -> dict[int, tuple[int, int]]:
+def read_image_sizes(
+    source: coco_annotations.CocoJson, images_dir: str | None = None
+) -> dict[int, tuple[int, int]]:
     """Give the (height, width) of each image by id: as stated, or from the file's header.
 
     Raises:
@@ -176,7 +178,7 @@ def read_image_sizes(source: coco_json.CocoJson, images_dir: str | None = None) 
     return sizes
 
 
-def collect_objects(source: coco_json.CocoJson, sizes: Mapping[int, tuple[int, int]]) -> Objects:
+def collect_objects(source: coco_annotations.CocoJson, sizes: Mapping[int, tuple[int, int]]) -> Objects:
     """Gather the objects of a data set into arrays.
 
     Args:
@@ -263,10 +265,12 @@ def _read_header(path: str, where: str) -> tuple[int, int]:
         ) from error
 
 
-def _box_of_mask(annotation: coco_json.Annotation, height: int, width: int, path: str) -> coco_json.Box:
+def _box_of_mask(
+    annotation: coco_annotations.Annotation, height: int, width: int, path: str
+) -> coco_annotations.Box:
     where = f"{path}: annotation {annotation.id}"
-    cleaned, _ = rasterize.clean_segmentation(annotation.segmentation, height, width, where)
-    return rasterize.tight_box(rasterize.rasterize(cleaned, height, width))
+    cleaned, _ = segmentations.clean_segmentation(annotation.segmentation, height, width, where)
+    return segmentations.tight_box(segmentations.rasterize(cleaned, height, width))
 
 
 def _count_sizes(sizes: Mapping[int, tuple[int, int]]) -> dict[str, int]:
@@ -288,7 +292,7 @@ def _count_areas(areas: NDArray[np.float64]) -> dict[str, int]:
 
 
 def _describe_classes(
-    source: coco_json.CocoJson, objects: Objects, iou: NDArray[np.float64]
+    source: coco_annotations.CocoJson, objects: Objects, iou: NDArray[np.float64]
 ) -> list[ClassRow]:
     counts = {category_id: [0, 0, 0] for category_id in source.categories.ids}
     for listed in source.annotations.values():

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from official_yolact.ops import polygons
-from official_yolact.ops import run_lengths
+from official_yolact.coco import polygons
+from official_yolact.coco import run_lengths
 
 Rle = dict[str, Any]
 """{"size": [height, width], "counts": str}: a compressed run-length encoding, as JSON holds it."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 from official_yolact.data import image_files
-from official_yolact.data import rasterize
 from official_yolact.drawing import visualization
 from official_yolact.evaluation import segmentation
 
@@ -74,7 +74,9 @@ class StoredPicture(NamedTuple):
     problems: list[str]
 
 
-def draw_stored(source: coco_json.CocoJson, image: coco_json.Image, images_dir: str) -> StoredPicture:
+def draw_stored(
+    source: coco_annotations.CocoJson, image: coco_annotations.Image, images_dir: str
+) -> StoredPicture:
     """Draw a photo with its annotations as the file has them.
 
     Masks are tinted, crowds hatched and named as such. What has no usable mask keeps its box, with
@@ -104,7 +106,7 @@ def draw_stored(source: coco_json.CocoJson, image: coco_json.Image, images_dir: 
 
 def _draw(
     photo: visualization.Picture,
-    annotations: Sequence[coco_json.Annotation],
+    annotations: Sequence[coco_annotations.Annotation],
     categories: categories_lib.Categories,
     path: str,
 ) -> StoredPicture:
@@ -123,7 +125,7 @@ def _draw(
         if annotation.is_crowd:
             mask = mask & hatching
             name += " (crowd)"
-        x, y, w, h = annotation.box or rasterize.tight_box(mask.astype(np.uint8))
+        x, y, w, h = annotation.box or segmentations.tight_box(mask.astype(np.uint8))
         boxes.append((y, x, y + h, x + w))
         masks.append(mask)
         classes.append(number)
@@ -143,14 +145,14 @@ def _draw(
 
 
 def _read_mask(
-    annotation: coco_json.Annotation, height: int, width: int, path: str
+    annotation: coco_annotations.Annotation, height: int, width: int, path: str
 ) -> tuple[NDArray[np.bool_], str]:
     where = f"{path}: annotation {annotation.id}"
     try:
-        cleaned, _ = rasterize.clean_segmentation(annotation.segmentation, height, width, where)
+        cleaned, _ = segmentations.clean_segmentation(annotation.segmentation, height, width, where)
     except ValueError as error:
         return np.zeros((height, width), np.bool_), str(error)
-    mask = rasterize.rasterize(cleaned, height, width).astype(np.bool_)
+    mask = segmentations.rasterize(cleaned, height, width).astype(np.bool_)
     return mask, "" if mask.any() else f"{where}: segmentation is empty on the image"
 
 

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
 
 Case = Any
 ALLOWED = {"D15", "D17", "D19", "D35", "D53"}
@@ -241,7 +241,7 @@ def test_each_dialect_has_its_outcome_and_its_repair(row: Row, coco_case: Case, 
         return
     assert code == 0, errors
     assert not {row["code"] for row in printed["fixed"]["findings"] if row["severity"] != "info"}
-    coco_json.read(str(clean))
+    coco_annotations.read(str(clean))
 
 
 def test_almost_everything_crowd_is_said_in_numbers(coco_case: Case, codes_of: Any) -> None:
@@ -274,7 +274,7 @@ def test_category_ids_follow_the_other_split_by_name(coco_case: Case, tmp_path: 
     options = ("--against", str(tmp_path / "other.json"), "--against-images", str(tmp_path / "other"))
     assert coco_case.check(*options, "--fix", "-o", clean)[0] == 0
     names = {category["name"]: category["id"] for category in coco_case.data["categories"]}
-    source = coco_json.read(clean)
+    source = coco_annotations.read(clean)
     assert dict(zip(source.categories.names, source.categories.ids, strict=True)) == {"date": 1, "fig": 2}
     ids = {a.id: a.category_id for listed in source.annotations.values() for a in listed}
     swap = {names["fig"]: 2, names["date"]: 1}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from official_yolact.data import coco_json
-from official_yolact.data import rasterize
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 from official_yolact.data.checking import check
 from official_yolact.data.checking import codes
 from official_yolact.data.checking import meaning
@@ -65,16 +65,16 @@ def _repair(checked: Any) -> Any:
 
 def _assert_drawable(path: str) -> None:
     """What is left has finite boxes and masks with pixels, for the strict reader too."""
-    source = coco_json.read(path)
+    source = coco_annotations.read(path)
     for image in source.images:
         for annotation in source.annotations[image.id]:
             assert annotation.box is None or np.isfinite(annotation.box).all()
             height, width = image.height, image.width
             if height is None or width is None:
                 continue
-            shape, dropped = rasterize.clean_segmentation(annotation.segmentation, height, width, path)
+            shape, dropped = segmentations.clean_segmentation(annotation.segmentation, height, width, path)
             assert dropped == 0
-            assert rasterize.rasterize(shape, height, width).any()
+            assert segmentations.rasterize(shape, height, width).any()
 
 
 @pytest.mark.parametrize("seed", range(4))

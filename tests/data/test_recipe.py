@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from official_yolact.cli import main
+from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data import anchor_grid
-from official_yolact.data import coco_json
 from official_yolact.data import recipe as recipe_lib
 from official_yolact.data import recipe_text
 
@@ -48,8 +48,8 @@ def write(
 
 def decide(tmp_path: pathlib.Path, images: int = 20, **options: Any) -> recipe_lib.Recipe:
     shape = {key: options.pop(key) for key in ("size", "objects", "sides", "names") if key in options}
-    train = coco_json.read(write(tmp_path / "train.json", images, **shape))
-    val = coco_json.read(write(tmp_path / "val.json", 5, seed=1, **shape))
+    train = coco_annotations.read(write(tmp_path / "train.json", images, **shape))
+    val = coco_annotations.read(write(tmp_path / "val.json", 5, seed=1, **shape))
     return recipe_lib.decide(train, val, records=str(tmp_path / "records"), **options)
 
 
@@ -176,7 +176,7 @@ def test_photos_of_all_proportions_get_a_square_input(tmp_path: pathlib.Path) ->
     for image in content["images"][::2]:
         image["height"], image["width"] = 640, 480
     path.write_text(json.dumps(content))
-    train = coco_json.read(str(path))
+    train = coco_annotations.read(str(path))
     recipe = recipe_lib.decide(train, train, records="records")
     assert recipe.grid.input_size == (416, 416)
 
@@ -191,7 +191,7 @@ def test_anchors_change_only_where_that_covers_more_objects(tmp_path: pathlib.Pa
     for entry in content["annotations"]:
         entry["bbox"] = [10, 10, 200, 25]
     path.write_text(json.dumps(content))
-    train = coco_json.read(str(path))
+    train = coco_annotations.read(str(path))
     odd = recipe_lib.decide(train, train, records="records")
     assert odd.new_anchors
     assert odd.coverage.at_50 > 0.9 > odd.coverage_before.at_50
@@ -237,8 +237,8 @@ def test_numbers_out_of_range_are_refused(
 
 
 def test_train_and_val_must_have_the_same_classes(tmp_path: pathlib.Path) -> None:
-    train = coco_json.read(write(tmp_path / "train.json", 3))
-    val = coco_json.read(write(tmp_path / "val.json", 3, names=("date", "fig")))
+    train = coco_annotations.read(write(tmp_path / "train.json", 3))
+    val = coco_annotations.read(write(tmp_path / "val.json", 3, names=("date", "fig")))
     with pytest.raises(ValueError, match=r"val.json: categories are \['date', 'fig'\]"):
         recipe_lib.decide(train, val, records="records")
 
@@ -282,7 +282,9 @@ def test_the_same_photos_in_both_sets_are_said(
 def test_the_nuts_get_the_recipe_that_was_measured_on_them(
     shared: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    train, val = (coco_json.read(str(shared / "data/nuts" / f"{name}.json")) for name in ("train", "val"))
+    train, val = (
+        coco_annotations.read(str(shared / "data/nuts" / f"{name}.json")) for name in ("train", "val")
+    )
     recipe = recipe_lib.decide(train, val, records="records")
     assert recipe.grid == recipe_lib.DEFAULT_GRIDS[recipe_lib.SMALL_MODEL]
     assert recipe.coverage.at_50 == 1.0
@@ -296,7 +298,7 @@ def test_the_nuts_get_the_recipe_that_was_measured_on_them(
 def test_photos_of_coco_get_anchors_that_cover_more(shared: pathlib.Path, tmp_path: pathlib.Path) -> None:
     files = [shared / f"data/coco-open/instances_{name}2017.json" for name in ("train", "val")]
     recipe = recipe_lib.decide(
-        *(coco_json.read(str(path)) for path in files),
+        *(coco_annotations.read(str(path)) for path in files),
         records="records",
         experiment="yolact_resnet50_coco",
         base=anchor_grid.AnchorGrid(),

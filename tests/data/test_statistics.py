@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 
 from official_yolact.cli import main
+from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data import anchor_grid
-from official_yolact.data import coco_json
 from official_yolact.data import statistics
 
 GRID = anchor_grid.AnchorGrid((100, 100))
@@ -53,7 +53,7 @@ def path(tmp_path: pathlib.Path) -> str:
 
 
 def test_counts_and_sizes_by_hand(path: str) -> None:
-    found = statistics.describe(coco_json.read(path), GRID)
+    found = statistics.describe(coco_annotations.read(path), GRID)
     assert (found.images, found.empty_images, found.instances, found.crowds) == (3, 1, 5, 1)
     assert (found.degenerate, found.orphans) == (1, 1)
     rows = [(row.id, row.name, row.instances, row.images, row.crowds) for row in found.classes]
@@ -70,7 +70,7 @@ def test_counts_and_sizes_by_hand(path: str) -> None:
 
 
 def test_boxes_are_clipped_and_normalised(path: str) -> None:
-    source = coco_json.read(path)
+    source = coco_annotations.read(path)
     objects = statistics.collect_objects(source, statistics.read_image_sizes(source))
     np.testing.assert_allclose(
         objects.boxes, [[0.1, 0.1, 0.3, 0.3], [0, 0, 1, 1], [0.95, 0.9, 1, 1], [0.05, 0.1, 0.06, 0.2]]
@@ -105,7 +105,7 @@ def test_sizes_that_are_not_stated_are_read_upright_from_the_files(tmp_path: pat
     changed = content()
     del changed["images"][0]["height"]
     (tmp_path / "a.json").write_text(json.dumps(changed))
-    source = coco_json.read(str(tmp_path / "a.json"))
+    source = coco_annotations.read(str(tmp_path / "a.json"))
     with pytest.raises(ValueError, match=r"image 1: height is missing.*--images"):
         statistics.read_image_sizes(source)
     exif = PIL.Image.Exif()
@@ -186,7 +186,7 @@ def test_stats_split_and_init_load_no_tensorflow(path: str, tmp_path: pathlib.Pa
 def test_real_sets_are_covered_better_by_what_is_suggested(
     shared: pathlib.Path, file: str, images: int, empty: int, instances: int, crowds: int
 ) -> None:
-    found = statistics.describe(coco_json.read(str(shared / "data" / file)), anchor_grid.AnchorGrid())
+    found = statistics.describe(coco_annotations.read(str(shared / "data" / file)), anchor_grid.AnchorGrid())
     assert (found.images, found.empty_images, found.instances, found.crowds) == (
         images,
         empty,

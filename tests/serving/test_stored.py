@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from official_yolact.cli import main
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
 from official_yolact.serving import stored
 
 SIZE = (400, 500)
@@ -41,7 +41,7 @@ def write(folder: pathlib.Path, **changed: Any) -> str:
 
 
 def draw(folder: pathlib.Path, **changed: Any) -> stored.StoredPicture:
-    source = coco_json.read(write(folder, **changed))
+    source = coco_annotations.read(write(folder, **changed))
     return stored.draw_stored(source, source.images[0], str(folder))
 
 
@@ -66,7 +66,7 @@ def test_many_masks_of_a_large_photo_are_held_as_their_runs(tmp_path: pathlib.Pa
         "annotations": annotations,
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
-    source = coco_json.read(str(tmp_path / "a.json"))
+    source = coco_annotations.read(str(tmp_path / "a.json"))
     tracemalloc.start()
     try:
         drawn = stored.draw_stored(source, source.images[0], str(tmp_path))
@@ -109,7 +109,7 @@ def test_an_unusable_mask_leaves_the_box_and_is_said(tmp_path: pathlib.Path) -> 
 
 
 def test_a_photo_without_annotations_is_shown_as_it_is(tmp_path: pathlib.Path) -> None:
-    source = coco_json.read(write(tmp_path))
+    source = coco_annotations.read(write(tmp_path))
     drawn = stored.draw_stored(source, source.images[1], str(tmp_path))
     assert (drawn.picture == GREY).all()
 
@@ -121,7 +121,7 @@ def test_a_turned_photo_is_shown_in_the_frame_of_its_annotations(tmp_path: pathl
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     PIL.Image.fromarray(picture).save(tmp_path / "b.png", exif=exif)
-    source = coco_json.read(path)
+    source = coco_annotations.read(path)
     drawn = stored.draw_stored(source, source.images[1], str(tmp_path)).picture
     # Turned clockwise, the left edge is on top.
     assert drawn.shape == (*SIZE, 3)

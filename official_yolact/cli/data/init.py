@@ -49,12 +49,12 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a configuration."""
-    from official_yolact.data import coco_json
+    from official_yolact.coco import annotations as coco_annotations
     from official_yolact.data import recipe as recipe_lib
     from official_yolact.data import recipe_text
 
     _check_paths(args)
-    train, val = coco_json.read(args.train), coco_json.read(args.val)
+    train, val = coco_annotations.read(args.train), coco_annotations.read(args.val)
     val_images = args.val_images or args.images
     gpus = _count_gpus() if args.gpus is None else args.gpus
     name, base = _find_experiment(args.experiment)

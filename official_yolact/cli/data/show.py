@@ -62,12 +62,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
     """Draw annotated photos; give the pictures, and the photos that the annotations name."""
-    from official_yolact.data import coco_json
+    from official_yolact.coco import annotations as coco_annotations
     from official_yolact.serving import stored
 
     if args.overrides:
         raise ValueError(f"{args.overrides[0]!r} overrides a configuration, but {args.config} is annotations")
-    source = coco_json.read(args.config)
+    source = coco_annotations.read(args.config)
     pictures: list[Any] = []
     problems: list[str] = []
     for image in _choose_images(source.images, args.ids, args.count):

@@ -35,12 +35,12 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Count and measure a data set."""
-    from official_yolact.data import coco_json
+    from official_yolact.coco import annotations as coco_annotations
     from official_yolact.data import statistics
     from official_yolact.data import statistics_table
 
     grid = _choose_anchors(args)
-    found = statistics.describe(coco_json.read(args.annotations), grid, args.images)
+    found = statistics.describe(coco_annotations.read(args.annotations), grid, args.images)
     print(json_text.dump(found.to_dict()) if args.json else statistics_table.format_statistics(found))
     return 0
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.data import coco_json
-from official_yolact.data import rasterize
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import masks
@@ -92,7 +92,7 @@ def check_boxes(view: view_lib.View) -> Findings:
     fit = ~empty_boxes(view) & ~far_boxes(view) & drawable(view)
     differs = fit & _boxes_differ(own, mask)
 
-    def is_other(at: int, _: float, box: coco_json.Box) -> bool:
+    def is_other(at: int, _: float, box: coco_annotations.Box) -> bool:
         drawn = np.array([[box[0], box[1], box[0] + box[2], box[1] + box[3]]])
         return bool(_boxes_differ(own[at : at + 1], drawn)[0])
 
@@ -193,7 +193,9 @@ def _areas_differ(area: Any, mask: Any) -> Marks:
         return np.asarray(apart & (np.abs(area - mask) > _AREA_SLACK))
 
 
-def _confirm(view: view_lib.View, marked: Marks, test: Callable[[int, float, coco_json.Box], bool]) -> Marks:
+def _confirm(
+    view: view_lib.View, marked: Marks, test: Callable[[int, float, coco_annotations.Box], bool]
+) -> Marks:
     """Draw the masks of what is marked: tips and crossings make the points' measures differ from it."""
     positions = np.flatnonzero(marked)
     if positions.size > MAX_DRAWN:
@@ -210,7 +212,7 @@ def _far(box: columns.Floats, canvas: columns.Floats) -> Marks:
     sides = np.concatenate([canvas[:, ::-1]] * 2, axis=1)
     # Without the image's size only what no image has is far.
     sides = np.where(np.isnan(sides), 1e5, sides)
-    reach = rasterize.MAX_OVERHANG
+    reach = segmentations.MAX_OVERHANG
     with np.errstate(invalid="ignore"):
         return np.asarray(((box < -reach * sides) | (box > (reach + 1) * sides)).any(axis=1))
 

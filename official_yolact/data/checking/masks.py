@@ -6,11 +6,11 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import run_lengths
+from official_yolact.coco import segmentations
 from official_yolact.data import image_files
-from official_yolact.data import rasterize
 from official_yolact.data.checking import outlines
-from official_yolact.ops import run_lengths
 
 _MAX_OUTLINE = 1_000_000
 
@@ -21,7 +21,7 @@ def count_pixels(segmentation: Any, height: int, width: int) -> int | None:
     return None if measured is None else int(measured[0])
 
 
-def measure(segmentation: Any, height: int, width: int) -> tuple[float, coco_json.Box] | None:
+def measure(segmentation: Any, height: int, width: int) -> tuple[float, coco_annotations.Box] | None:
     """Measure a mask.
 
     Args:
@@ -45,7 +45,7 @@ def _encode(segmentation: Any, height: int, width: int) -> tuple[int, Any] | Non
         return None
     shape, segmentation = outlines.measure([segmentation]), outlines.as_coco(segmentation)
     try:
-        clean, _ = rasterize.clean_segmentation(segmentation, height, width, "")
+        clean, _ = segmentations.clean_segmentation(segmentation, height, width, "")
     except (ValueError, OverflowError):
         return None
     if isinstance(clean, dict):

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from official_yolact.data import coco_json
-from official_yolact.data import rasterize
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
@@ -110,7 +110,7 @@ class Mender:
         self._used.add(self._spare)
         return self._spare
 
-    def mask(self, at: int, entry: Entry) -> tuple[float, coco_json.Box] | None:
+    def mask(self, at: int, entry: Entry) -> tuple[float, coco_annotations.Box] | None:
         """Measure the mask of an annotation."""
         canvas = self.view.canvas[at]
         if np.isnan(canvas).any():
@@ -299,7 +299,7 @@ def _is_good(part: Any, canvas: columns.Floats) -> bool:
     if np.isnan(canvas).any():
         return True
     sides = np.tile(canvas[::-1], len(part) // 2)
-    reach = rasterize.MAX_OVERHANG
+    reach = segmentations.MAX_OVERHANG
     return bool(((numbers >= -reach * sides) & (numbers <= (reach + 1) * sides)).all())
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.coco import polygons
+from official_yolact.coco import run_lengths
 from official_yolact.data.checking import columns
-from official_yolact.ops import polygons
-from official_yolact.ops import run_lengths
 
 NONE = 0
 POLYGON = 1
@@ -113,7 +113,7 @@ def as_coco(value: Any) -> Any:
 
 
 def whole_numbers(values: Any) -> list[int] | None:
-    """Read a list of numbers as `coco_json.parse_int` does; None where one is no whole number."""
+    """Read a list of numbers as `values.parse_int` does; None where one is no whole number."""
     if type(values) is not list:
         return None
     if set(map(type, values)) <= {int}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from official_yolact.data import coco_json
+from official_yolact.coco import values
 from official_yolact.data.checking import codes
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
@@ -102,7 +102,7 @@ def _example(finding: findings.Finding, view: view_lib.View, at: int) -> dict[st
         if owner is not None and view.file_names[owner]:
             result["file_name"] = view.file_names[owner]
         if finding.field != "id" or result["id"] == name:
-            result["value"] = coco_json.shorten(entry.get(finding.field))
+            result["value"] = values.shorten(entry.get(finding.field))
     if at < len(finding.notes) and finding.notes[at]:
         result["note"] = finding.notes[at]
     return result

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from typing import Any
 
 from official_yolact import inputs
+from official_yolact.coco import values
 from official_yolact.configs import yaml_document
-from official_yolact.data import coco_json
 
 _YAML = (".yaml", ".yml")
 _NAMES = "names"
@@ -88,15 +88,15 @@ def check(path: str, names: Any, first: int) -> dict[int, str]:
         names = dict(enumerate(names, start=first))
     if not isinstance(names, dict) or not names:
         raise ValueError(
-            f"{path}: the classes are {coco_json.shorten(names)}: give a list of names, or numbers with names"
+            f"{path}: the classes are {values.shorten(names)}: give a list of names, or numbers with names"
         )
     result: dict[int, str] = {}
     for key, name in names.items():
-        number = coco_json.parse_int(path, "number of a class", key)
+        number = values.parse_int(path, "number of a class", key)
         if number < 0:
-            raise ValueError(f"{path}: class {number} ({coco_json.shorten(name)}): numbers start at 0")
+            raise ValueError(f"{path}: class {number} ({values.shorten(name)}): numbers start at 0")
         if not isinstance(name, (str, int)) or isinstance(name, bool) or not str(name).strip():
-            raise ValueError(f"{path}: class {number} is {coco_json.shorten(name)}: give its name")
+            raise ValueError(f"{path}: class {number} is {values.shorten(name)}: give its name")
         if str(name) in result.values():
             raise ValueError(f"{path}: class {number}: the name {name!r} occurs twice: give each its own")
         result[number] = str(name)
@@ -105,4 +105,4 @@ def check(path: str, names: Any, first: int) -> dict[int, str]:
 
 def describe(names: dict[int, str]) -> str:
     """Show a few names in an error message."""
-    return coco_json.shorten([names[number] for number in sorted(names)])
+    return values.shorten([names[number] for number in sorted(names)])

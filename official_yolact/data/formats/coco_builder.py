@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from official_yolact import files
-from official_yolact.data import rasterize
+from official_yolact.coco import segmentations
 from official_yolact.data.formats import summary as summary_lib
 
 
@@ -36,10 +36,12 @@ class CocoBuilder:
             {"id": len(self._images) + 1, "file_name": file_name, "height": height, "width": width}
         )
 
-    def add_polygons(self, category_id: int, polygons: rasterize.Polygons) -> None:
+    def add_polygons(self, category_id: int, polygons: segmentations.Polygons) -> None:
         """Add an instance that is the union of checked polygons in pixels of the image."""
         image = self._images[-1]
-        self._add(category_id, rasterize.rasterize(polygons, image["height"], image["width"]), polygons, 0)
+        self._add(
+            category_id, segmentations.rasterize(polygons, image["height"], image["width"]), polygons, 0
+        )
 
     def add_mask(self, category_id: int, mask: npt.NDArray[Any], is_crowd: bool = False) -> None:
         """Add an instance that is where a mask [height, width] of the image's size is not 0."""
@@ -95,7 +97,7 @@ class CocoBuilder:
     def _list_inputs(self, images_dir: str) -> list[str | None]:
         return [*self.read, *(os.path.join(images_dir, image["file_name"]) for image in self._images)]
 
-    def _add(self, category_id: int, mask: rasterize.Mask, segmentation: Any, is_crowd: int) -> None:
+    def _add(self, category_id: int, mask: segmentations.Mask, segmentation: Any, is_crowd: int) -> None:
         area = int(mask.sum())
         if not area:
             self.skipped["mask_without_area"] += 1
@@ -107,7 +109,7 @@ class CocoBuilder:
                 "category_id": category_id,
                 "segmentation": segmentation,
                 "area": area,
-                "bbox": list(rasterize.tight_box(mask)),
+                "bbox": list(segmentations.tight_box(mask)),
                 "iscrowd": is_crowd,
             }
         )

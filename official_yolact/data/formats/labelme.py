@@ -20,8 +20,8 @@ import numpy.typing as npt
 from official_yolact import files
 from official_yolact import image_folders
 from official_yolact import json_text
-from official_yolact.data import coco_json
-from official_yolact.data import rasterize
+from official_yolact.coco import segmentations
+from official_yolact.coco import values
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
@@ -56,7 +56,7 @@ class _Instance:
     """Shapes of one label and one group."""
 
     label: str
-    polygons: rasterize.Polygons
+    polygons: segmentations.Polygons
     masks: list[npt.NDArray[np.bool_]]
 
 
@@ -161,13 +161,13 @@ def _read_file(path: str, images_dir: str) -> _File | None:
     if not isinstance(content, dict) or not {"shapes", "imagePath"} <= content.keys():
         return None
     if not isinstance(content["shapes"], list):
-        raise ValueError(f"{path}: shapes is {coco_json.shorten(content['shapes'])}: give a list")
+        raise ValueError(f"{path}: shapes is {values.shorten(content['shapes'])}: give a list")
     image = _find_image(path, content["imagePath"], images_dir)
     stored, upright = image_headers.read_sizes(os.path.join(images_dir, image))
     if content.get("imageHeight") is None and content.get("imageWidth") is None:
         return _File(path, image, *upright, content["shapes"])
     stated = tuple(
-        coco_json.parse_int(path, field, content.get(field)) for field in ("imageHeight", "imageWidth")
+        values.parse_int(path, field, content.get(field)) for field in ("imageHeight", "imageWidth")
     )
     if stated not in (stored, upright):
         raise ValueError(
@@ -180,7 +180,7 @@ def _read_file(path: str, images_dir: str) -> _File | None:
 def _find_image(path: str, name: Any, images_dir: str) -> str:
     """Find the image of a file; gives its path relative to the folder of images."""
     if not isinstance(name, str) or not name or "\0" in name:
-        raise ValueError(f"{path}: imagePath is {coco_json.shorten(name)}: give the name of the image file")
+        raise ValueError(f"{path}: imagePath is {values.shorten(name)}: give the name of the image file")
     parts = name.replace("\\", "/")
     folder = os.path.dirname(path)
     # Files that were moved keep the path of the machine they were made on.
@@ -210,21 +210,21 @@ def _add_instances(
     for at, shape in enumerate(file.shapes):
         where = f"{file.path}: shapes[{at}]"
         if not isinstance(shape, dict):
-            raise ValueError(f"{where} is {coco_json.shorten(shape)}: give an object with label and points")
+            raise ValueError(f"{where} is {values.shorten(shape)}: give an object with label and points")
         kind = shape.get("shape_type") or "polygon"
         if kind in WITHOUT_INSIDE:
             builder.skipped[f"shape_{kind}"] += 1
             continue
         label = shape.get("label")
         if not isinstance(label, str) or not label.strip():
-            raise ValueError(f"{where}: label is {coco_json.shorten(label)}: give the name of the class")
+            raise ValueError(f"{where}: label is {values.shorten(label)}: give the name of the class")
         if classes_file and label not in id_of:
             raise ValueError(
                 f"{where}: label is {label!r}, which {classes_file} does not list: add it there or correct it"
             )
         id_of.setdefault(label, len(id_of) + 1)
         instance = instances.setdefault(_group(where, shape, at), _Instance(label, [], []))
-        _draw(f"{where} ({coco_json.shorten(label)})", kind, shape, file, instance)
+        _draw(f"{where} ({values.shorten(label)})", kind, shape, file, instance)
     for instance in instances.values():
         _add(builder, id_of[instance.label], instance, file)
 
@@ -234,21 +234,21 @@ def _group(where: str, shape: dict[str, Any], at: int) -> tuple[Any, ...]:
     group = shape.get("group_id")
     if group is None:
         return (at,)
-    return shape["label"], coco_json.parse_int(where, "group_id", group)
+    return shape["label"], values.parse_int(where, "group_id", group)
 
 
 def _draw(where: str, kind: Any, shape: dict[str, Any], file: _File, instance: _Instance) -> None:
     """Add a shape to its instance."""
     if kind not in OUTLINES:
         known = ", ".join(OUTLINES + WITHOUT_INSIDE)
-        raise ValueError(f"{where}: shape_type is {coco_json.shorten(kind)}: known are {known}")
+        raise ValueError(f"{where}: shape_type is {values.shorten(kind)}: known are {known}")
     points = _read_points(where, kind, shape.get("points"))
     if kind == "mask":
         instance.masks.append(_read_mask(where, shape.get("mask"), points, file))
         return
     outline = {"polygon": _polygon, "rectangle": _rectangle, "circle": _circle}[kind](points, where)
     # The numbers are judged here, where the shape can be named.
-    parts, _ = rasterize.clean_segmentation([outline], file.height, file.width, where)
+    parts, _ = segmentations.clean_segmentation([outline], file.height, file.width, where)
     assert isinstance(parts, list)
     instance.polygons += parts
 
@@ -260,10 +260,8 @@ def _read_points(where: str, kind: str, points: Any) -> list[tuple[float, float]
     )
     if not is_list or (wanted and len(points) not in wanted) or len(points) < 2:
         count = " or ".join(map(str, wanted)) if wanted else "at least 3"
-        raise ValueError(
-            f"{where}: points is {coco_json.shorten(points)}: a {kind} has {count} points [x, y]"
-        )
-    x_and_y = [[coco_json.parse_number(where, "points", number) for number in point] for point in points]
+        raise ValueError(f"{where}: points is {values.shorten(points)}: a {kind} has {count} points [x, y]")
+    x_and_y = [[values.parse_number(where, "points", number) for number in point] for point in points]
     return [(x, y) for x, y in x_and_y]
 
 
@@ -315,14 +313,14 @@ def _read_mask(
     result = np.zeros((file.height, file.width), np.bool_)
     size = result[rows, columns].shape
     if not isinstance(text, str):
-        raise ValueError(f"{where}: mask is {coco_json.shorten(text)}: a mask shape has a PNG in base64")
+        raise ValueError(f"{where}: mask is {values.shorten(text)}: a mask shape has a PNG in base64")
     try:
         data = base64.b64decode(text, validate=True)
-        values = value_maps.read(io.BytesIO(data), size)
+        drawn = value_maps.read(io.BytesIO(data), size)
     except (*image_headers.FAULTS, binascii.Error) as error:
         reason = str(error).replace("\n", " ")
         raise ValueError(f"{where}: mask cannot be used ({reason}): save the annotation again") from error
-    result[rows, columns] = values != 0
+    result[rows, columns] = drawn != 0
     return result
 
 
@@ -330,5 +328,5 @@ def _add(builder: coco_builder.CocoBuilder, category_id: int, instance: _Instanc
     if not instance.masks:
         builder.add_polygons(category_id, instance.polygons)
         return
-    drawn = rasterize.rasterize(instance.polygons, file.height, file.width)
+    drawn = segmentations.rasterize(instance.polygons, file.height, file.width)
     builder.add_mask(category_id, np.logical_or.reduce([drawn != 0, *instance.masks]))

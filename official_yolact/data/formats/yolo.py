@@ -18,8 +18,8 @@ from typing import Any
 from official_yolact import files
 from official_yolact import image_folders
 from official_yolact import inputs
-from official_yolact.data import coco_json
-from official_yolact.data import rasterize
+from official_yolact.coco import segmentations
+from official_yolact.coco import values
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
@@ -198,7 +198,7 @@ def _find_layout(source: str, split: str | None, root: str | None, classes_file:
         raise FileNotFoundError(f"{source}: no such data.yaml or folder")
     content = class_lists.read_yaml(yaml_path, ("path", split or "train"))
     if not isinstance(content, dict):
-        raise ValueError(f"{yaml_path}: {coco_json.shorten(content)}: give train, val and names")
+        raise ValueError(f"{yaml_path}: {values.shorten(content)}: give train, val and names")
     split = split or "train"
     names = (
         class_lists.read(classes_file, 0)
@@ -209,7 +209,7 @@ def _find_layout(source: str, split: str | None, root: str | None, classes_file:
     entries = content.get(split)
     entries = entries if isinstance(entries, list) else [entries]
     if not entries or not all(isinstance(entry, str) and entry for entry in entries):
-        raise ValueError(f"{yaml_path}: {split} is {coco_json.shorten(content.get(split))}: name its folder")
+        raise ValueError(f"{yaml_path}: {split} is {values.shorten(content.get(split))}: name its folder")
     images = sorted({name for entry in entries for name in _list_images(yaml_path, split, root, entry)})
     return _Layout(root, _refuse_none(images, f"{yaml_path}: {split}"), names, classes_file or yaml_path)
 
@@ -220,7 +220,7 @@ def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
     if stated is None:
         return folder
     if not isinstance(stated, str) or "\0" in stated:
-        raise ValueError(f"{yaml_path}: path is {coco_json.shorten(stated)}: name a folder")
+        raise ValueError(f"{yaml_path}: path is {values.shorten(stated)}: name a folder")
     root = os.path.join(folder, stated)
     if not image_headers.is_inside(root, folder):
         raise ValueError(
@@ -248,7 +248,7 @@ def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]
     for number, line in lines:
         image = os.path.join(root, line)
         if "\0" in line or not image_headers.is_inside(image, root):
-            raise ValueError(f"{path}: line {number} is {coco_json.shorten(line)}, which leads out of {root}")
+            raise ValueError(f"{path}: line {number} is {values.shorten(line)}, which leads out of {root}")
         result.append(_find_image(f"{path}: line {number}", _relative(image, root), root))
     return result
 
@@ -311,7 +311,7 @@ def _add_labels(
                     builder.skipped["box_without_mask"] += 1
                     continue
             pixels = _to_pixels(points, words[1:], height, width)
-            polygons, _ = rasterize.clean_segmentation([pixels], height, width, where)
+            polygons, _ = segmentations.clean_segmentation([pixels], height, width, where)
             assert isinstance(polygons, list)
             builder.add_polygons(label + 1, polygons)
 
@@ -336,7 +336,7 @@ def _parse_class(where: str, word: str, layout: _Layout) -> int:
     # Some tools write the class as 0.0.
     match = re.fullmatch(r"([0-9]{1,9})(\.0*)?", word)
     if not match:
-        raise ValueError(f"{where}: class is {coco_json.shorten(word)}: give its number, from 0")
+        raise ValueError(f"{where}: class is {values.shorten(word)}: give its number, from 0")
     if int(match[1]) not in layout.names:
         raise ValueError(
             f"{where}: class is {match[1]}, but {layout.named_in} has {len(layout.names)} classes, numbered"
@@ -353,7 +353,7 @@ def _parse_points(where: str, words: list[str]) -> list[float]:
     for at, word in enumerate(words, start=1):
         if not _NUMBER.fullmatch(word) or not -_OVERHANG <= float(word) <= 1 + _OVERHANG:
             raise ValueError(
-                f"{where}: number {at} is {coco_json.shorten(word)}: give fractions of the image, 0 to 1"
+                f"{where}: number {at} is {values.shorten(word)}: give fractions of the image, 0 to 1"
             )
     return [float(word) for word in words]
 

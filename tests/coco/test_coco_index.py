@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from official_yolact.data import coco_index
-from official_yolact.data import coco_json
-from official_yolact.data import json_stream
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import index as coco_index
+from official_yolact.coco import stream as json_stream
 
 
 def content(count: int = 300) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_the_index_finds_what_reading_the_whole_file_finds(
     value = content()
     value = dict(reversed(value.items())) if reverse else value
     path = write(tmp_path / "a.json", value, **options)
-    index, whole = coco_index.read_index(path), coco_json.read(path)
+    index, whole = coco_index.read_index(path), coco_annotations.read(path)
     assert (index.images, index.categories) == (whole.images, whole.categories)
     assert len(index.orphans) == whole.orphans > 0
     assert index.num_annotations == 300

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
 from official_yolact import inputs
-from official_yolact.data import coco_json
-from official_yolact.data import json_stream
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import stream as json_stream
+from official_yolact.coco import values
 
 _KEYS = ("images", "annotations", "categories")
 _FIELDS = 5
@@ -43,7 +44,7 @@ class CocoIndex:
 
     path: str
     sha256: str
-    images: list[coco_json.Image]
+    images: list[coco_annotations.Image]
     categories: categories_lib.Categories
     num_annotations: int
     orphans: list[int]
@@ -72,7 +73,7 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
       OSError: the file cannot be read.
       ValueError: names the file, the record, the field, its value and the cure.
     """
-    images: list[coco_json.Image] = []
+    images: list[coco_annotations.Image] = []
     categories: list[Any] = []
     rows, places, bad = array.array("q"), array.array("q"), array.array("q")
     with inputs.open_input(path) as file:
@@ -80,27 +81,27 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
         for key, entry, start, size in reader:
             at = reader.lengths[key] - 1
             if key == "images":
-                images.append(coco_json.parse_image(path, at, entry))
+                images.append(coco_annotations.parse_image(path, at, entry))
             elif key == "categories":
                 categories.append(entry)
             else:
                 _index_annotation(path, at, entry, (start, size), rows, places, bad if skip_bad else None)
     for key in _KEYS:
         if key not in reader.lengths:
-            value = coco_json.shorten(reader.others.get(key))
+            value = values.shorten(reader.others.get(key))
             raise ValueError(f"{path}: {key} is {value}: a COCO instances file has a list there")
     return _assemble(
         path,
         reader,
         images,
-        coco_json.parse_categories(path, categories),
+        coco_annotations.parse_categories(path, categories),
         np.frombuffer(rows, np.int64).reshape(-1, _FIELDS),
         np.frombuffer(places, np.int64),
         (bad.tolist(), skip_bad),
     )
 
 
-def read_annotations(path: str, spans: list[Span]) -> list[coco_json.Annotation]:
+def read_annotations(path: str, spans: list[Span]) -> list[coco_annotations.Annotation]:
     """Read the annotations at given places of an indexed file."""
     found = []
     with inputs.open_input(path) as file:
@@ -110,7 +111,7 @@ def read_annotations(path: str, spans: list[Span]) -> list[coco_json.Annotation]
                 entry = json.loads(file.read(size))
             except ValueError as error:
                 raise ValueError(f"{path}: was changed while it was being converted: run again") from error
-            found.append(coco_json.parse_annotation(path, at, entry, None))
+            found.append(coco_annotations.parse_annotation(path, at, entry, None))
     return found
 
 
@@ -124,7 +125,7 @@ def _index_annotation(
     bad: array.array[int] | None,
 ) -> None:
     try:
-        one = coco_json.parse_annotation(path, at, entry, None)
+        one = coco_annotations.parse_annotation(path, at, entry, None)
     except ValueError:
         if bad is None:
             raise
@@ -136,7 +137,7 @@ def _index_annotation(
 
 def _find_id(entry: Any, at: int) -> int:
     try:
-        return coco_json.parse_int("", "id", entry["id"])
+        return values.parse_int("", "id", entry["id"])
     except (KeyError, TypeError, ValueError):
         return -1 - at
 
@@ -144,20 +145,20 @@ def _find_id(entry: Any, at: int) -> int:
 def _assemble(
     path: str,
     reader: json_stream.ListReader,
-    images: list[coco_json.Image],
+    images: list[coco_annotations.Image],
     categories: categories_lib.Categories,
     rows: NDArray[np.int64],
     places: NDArray[np.int64],
     bad: tuple[list[int], bool],
 ) -> CocoIndex:
-    coco_json.refuse_twice(path, "images", [image.id for image in images])
+    coco_annotations.refuse_twice(path, "images", [image.id for image in images])
     if not images:
         raise ValueError(f"{path}: images is empty: there is nothing to convert")
     bad_ids, skip_bad = bad
     unknown = ~np.isin(rows[:, _CATEGORY], categories.ids)
     if unknown.any() and not skip_bad:
         first = rows[unknown][0]
-        coco_json.require_category(path, int(first[_ID]), int(first[_CATEGORY]), set(categories.ids))
+        coco_annotations.require_category(path, int(first[_ID]), int(first[_CATEGORY]), set(categories.ids))
     bad_ids += rows[unknown, _ID].tolist()
     rows, places = rows[~unknown], places[~unknown]
     _refuse_twice(path, rows[:, _ID])
@@ -175,7 +176,7 @@ def _assemble(
     by_image = np.argsort(position, kind="stable")
     spans = np.column_stack([rows[listed][:, [_START, _BYTES]], places[listed]])[by_image]
     starts = np.searchsorted(position[by_image], np.arange(len(images) + 1))
-    spare_id = min(1 + max(0, int(rows[:, _ID].max())), coco_json.MAX_ID)
+    spare_id = min(1 + max(0, int(rows[:, _ID].max())), values.MAX_ID)
     total = reader.lengths["annotations"]
     return CocoIndex(
         path, reader.sha256, images, categories, total, orphans, bad_ids, spare_id, spans, starts
@@ -185,4 +186,4 @@ def _assemble(
 def _refuse_twice(path: str, ids: NDArray[np.int64]) -> None:
     ordered = np.sort(ids)
     if (ordered[1:] == ordered[:-1]).any():
-        coco_json.refuse_twice(path, "annotations", ids.tolist())
+        coco_annotations.refuse_twice(path, "annotations", ids.tolist())

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import coco_json
-from official_yolact.ops import polygons
-from official_yolact.ops import run_lengths
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import polygons
+from official_yolact.coco import run_lengths
+from official_yolact.coco import values
 
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]
@@ -53,7 +54,7 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
         kept = [part for part in parts if len(part) >= _MIN_POLYGON_NUMBERS]
         return kept, len(parts) - len(kept)
     raise ValueError(
-        f"{where}: segmentation is {coco_json.shorten(segmentation)}: instance segmentation needs"
+        f"{where}: segmentation is {values.shorten(segmentation)}: instance segmentation needs"
         " polygons or a run-length code; draw the mask or remove the annotation"
     )
 
@@ -91,11 +92,11 @@ def counts_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, w
     Returns:
       uint8 [height, width].
     """
-    values = (np.arange(len(counts)) % 2).astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
+    inside = (np.arange(len(counts)) % 2).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(inside, counts).reshape(width, height).T)
 
 
-def tight_box(mask: Mask) -> coco_json.Box:
+def tight_box(mask: Mask) -> coco_annotations.Box:
     """Give the box (x, y, width, height) in pixels of a mask; an empty mask has (0, 0, 0, 0)."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
@@ -107,10 +108,10 @@ def tight_box(mask: Mask) -> coco_json.Box:
 def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float]:
     where = f"{where}: segmentation"
     if not isinstance(part, list) or len(part) % 2:
-        raise ValueError(f"{where}: polygon {coco_json.shorten(part)}: give x1, y1, x2, y2, ... in pixels")
+        raise ValueError(f"{where}: polygon {values.shorten(part)}: give x1, y1, x2, y2, ... in pixels")
     for at, (number, side) in enumerate(zip(part, [width, height] * (len(part) // 2), strict=True)):
-        if not coco_json.is_finite(number):
-            raise ValueError(f"{where}: number {at} is {coco_json.shorten(number)}: give finite numbers")
+        if not values.is_finite(number):
+            raise ValueError(f"{where}: number {at} is {values.shorten(number)}: give finite numbers")
         if not -MAX_OVERHANG * side <= number <= (MAX_OVERHANG + 1) * side:
             raise ValueError(
                 f"{where}: number {at} is {number}, far outside the image of {height}x{width} pixels"
@@ -128,26 +129,26 @@ def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float
 def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle:
     where = f"{where}: segmentation"
     size, counts = code.get("size"), code.get("counts")
-    if not isinstance(size, list) or [coco_json.parse_int(where, "size", side) for side in size] != [
+    if not isinstance(size, list) or [values.parse_int(where, "size", side) for side in size] != [
         height,
         width,
     ]:
         raise ValueError(
-            f"{where}: size is {coco_json.shorten(size)}, but the image has [{height}, {width}]"
+            f"{where}: size is {values.shorten(size)}, but the image has [{height}, {width}]"
             " (height, width): encode the mask at the size of the image"
         )
     if isinstance(counts, str):
         try:
             runs = run_lengths.decompress(counts).tolist()
         except ValueError as error:
-            raise ValueError(f"{where}: counts is {coco_json.shorten(counts)}: {error}") from error
+            raise ValueError(f"{where}: counts is {values.shorten(counts)}: {error}") from error
     elif isinstance(counts, list):
-        runs = counts = [coco_json.parse_int(where, "counts", count) for count in counts]
+        runs = counts = [values.parse_int(where, "counts", count) for count in counts]
     else:
-        raise ValueError(f"{where}: counts is {coco_json.shorten(counts)}: give a list or a string")
+        raise ValueError(f"{where}: counts is {values.shorten(counts)}: give a list or a string")
     if any(run < 0 for run in runs) or sum(runs) != height * width:
         raise ValueError(
-            f"{where}: counts {coco_json.shorten(counts)} sum to {sum(runs)}, but the image has"
+            f"{where}: counts {values.shorten(counts)} sum to {sum(runs)}, but the image has"
             f" {height}x{width} = {height * width} pixels: encode the mask again"
         )
     return {"size": [height, width], "counts": counts}

@@ -5,17 +5,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import re
-import reprlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact import inputs
 from official_yolact import json_text
-
-MAX_ID = 2**63 - 1
+from official_yolact.coco import values
 
 Box = tuple[float, float, float, float]
 """(x, y, width, height) in pixels, as COCO has it."""
@@ -115,43 +111,6 @@ def read(path: str) -> CocoJson:
     return CocoJson(path, sha256, images, by_image, categories, orphans)
 
 
-def parse_int(where: str, field: str, value: Any) -> int:
-    """Take an int, an integral float or a decimal string as an int.
-
-    Raises:
-      ValueError: anything else, or beyond 64 bits.
-    """
-    digits = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value)
-    integral = isinstance(value, float) and value.is_integer()
-    if digits or integral or (isinstance(value, int) and not isinstance(value, bool)):
-        result = int(value)
-        if abs(result) <= MAX_ID:
-            return result
-    raise ValueError(f"{where}: {field} is {shorten(value)}: give an integer")
-
-
-def parse_number(where: str, field: str, value: Any) -> float:
-    """Take a finite number.
-
-    Raises:
-      ValueError: anything else.
-    """
-    if is_finite(value):
-        return float(value)
-    raise ValueError(f"{where}: {field} is {shorten(value)}: give a finite number")
-
-
-def is_finite(value: Any) -> bool:
-    """Tell whether a value is a number that a float can hold; a JSON file may have larger integers."""
-    largest = sys.float_info.max
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and -largest <= value <= largest
-
-
-def shorten(value: Any) -> str:
-    """Show a value in at most one short line."""
-    return reprlib.repr(value)
-
-
 def _load(path: str) -> tuple[Mapping[str, Any], str]:
     with inputs.open_input(path) as file:
         data = file.read()
@@ -166,7 +125,7 @@ def _load(path: str) -> tuple[Mapping[str, Any], str]:
 def _list_of(path: str, content: Mapping[str, Any], key: str) -> list[Any]:
     value = content.get(key)
     if not isinstance(value, list):
-        raise ValueError(f"{path}: {key} is {shorten(value)}: a COCO instances file has a list there")
+        raise ValueError(f"{path}: {key} is {values.shorten(value)}: a COCO instances file has a list there")
     return value
 
 
@@ -182,9 +141,9 @@ def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories
     for at, entry in enumerate(entries):
         where = f"{path}: categories[{at}]"
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
-            raise ValueError(f"{where} is {shorten(entry)}: give it an id and a name")
+            raise ValueError(f"{where} is {values.shorten(entry)}: give it an id and a name")
         json_text.refuse_control(entry["name"], f"{where}: name")
-        listed.append({"id": parse_int(where, "id", entry.get("id")), "name": entry["name"]})
+        listed.append({"id": values.parse_int(where, "id", entry.get("id")), "name": entry["name"]})
     refuse_twice(path, "categories", [category["id"] for category in listed])
     return categories_lib.Categories.from_coco(listed)
 
@@ -197,15 +156,17 @@ def parse_image(path: str, at: int, entry: Any) -> Image:
     """
     where = f"{path}: images[{at}]"
     if not isinstance(entry, dict):
-        raise ValueError(f"{where} is {shorten(entry)}: give an object with id and file_name")
-    image_id = parse_int(where, "id", entry.get("id"))
+        raise ValueError(f"{where} is {values.shorten(entry)}: give an object with id and file_name")
+    image_id = values.parse_int(where, "id", entry.get("id"))
     where = f"{path}: image {image_id}"
     file_name = entry.get("file_name")
     if not isinstance(file_name, str) or not file_name or json_text.has_control(file_name):
-        raise ValueError(f"{where}: file_name is {shorten(file_name)}: give the name of the image file")
+        raise ValueError(
+            f"{where}: file_name is {values.shorten(file_name)}: give the name of the image file"
+        )
     sides = []
     for field in ("height", "width"):
-        side = None if entry.get(field) is None else parse_int(where, field, entry[field])
+        side = None if entry.get(field) is None else values.parse_int(where, field, entry[field])
         if side is not None and side < 1:
             raise ValueError(f"{where}: {field} is {side}: give the size of {file_name} in pixels")
         sides.append(side)
@@ -229,21 +190,21 @@ def parse_annotation(path: str, at: int, entry: Any, known: set[int] | None) -> 
     """
     where = f"{path}: annotations[{at}]"
     if not isinstance(entry, dict):
-        raise ValueError(f"{where} is {shorten(entry)}: give an object")
-    annotation_id = parse_int(where, "id", entry.get("id"))
+        raise ValueError(f"{where} is {values.shorten(entry)}: give an object")
+    annotation_id = values.parse_int(where, "id", entry.get("id"))
     where = f"{path}: annotation {annotation_id}"
-    category_id = parse_int(where, "category_id", entry.get("category_id"))
+    category_id = values.parse_int(where, "category_id", entry.get("category_id"))
     if known is not None:
         require_category(path, annotation_id, category_id, known)
     area = entry.get("area")
     return Annotation(
         id=annotation_id,
-        image_id=parse_int(where, "image_id", entry.get("image_id")),
+        image_id=values.parse_int(where, "image_id", entry.get("image_id")),
         category_id=category_id,
         box=_parse_box(where, entry.get("bbox")),
         segmentation=entry.get("segmentation"),
         is_crowd=_parse_crowd(where, entry.get("iscrowd")),
-        area=None if area is None else parse_number(where, "area", area),
+        area=None if area is None else values.parse_number(where, "area", area),
     )
 
 
@@ -251,8 +212,8 @@ def _parse_box(where: str, value: Any) -> Box | None:
     if value is None or value == []:
         return None
     if not isinstance(value, list) or len(value) != 4:
-        raise ValueError(f"{where}: bbox is {shorten(value)}: give [x, y, width, height] in pixels")
-    x, y, width, height = (parse_number(where, "bbox", number) for number in value)
+        raise ValueError(f"{where}: bbox is {values.shorten(value)}: give [x, y, width, height] in pixels")
+    x, y, width, height = (values.parse_number(where, "bbox", number) for number in value)
     return x, y, width, height
 
 
@@ -261,7 +222,7 @@ def _parse_crowd(where: str, value: Any) -> bool:
         return False
     if value in (0, 1, "0", "1"):
         return bool(int(value))
-    raise ValueError(f"{where}: iscrowd is {shorten(value)}: give 0 or 1")
+    raise ValueError(f"{where}: iscrowd is {values.shorten(value)}: give 0 or 1")
 
 
 def require_category(path: str, annotation_id: int, category_id: int, known: set[int]) -> None:
@@ -269,7 +230,7 @@ def require_category(path: str, annotation_id: int, category_id: int, known: set
     if category_id not in known:
         raise ValueError(
             f"{path}: annotation {annotation_id}: category_id is {category_id}, which categories does not"
-            f" list (it has {shorten(sorted(known))}): add the category or correct the id"
+            f" list (it has {values.shorten(sorted(known))}): add the category or correct the id"
         )
 
 

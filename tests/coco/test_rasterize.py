@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import rasterize
+from official_yolact.coco import segmentations
 
 
 def random_mask(seed: int, height: int = 23, width: int = 31) -> np.ndarray:
@@ -28,39 +28,41 @@ def test_both_forms_of_run_lengths_draw_the_mask_that_pycocotools_encoded(seed: 
     mask = random_mask(seed)
     text = coco_mask.encode(mask)["counts"].decode()
     for counts in (text, runs_of(mask)):
-        code, dropped = rasterize.clean_segmentation({"size": [23, 31], "counts": counts}, 23, 31, "x")
+        code, dropped = segmentations.clean_segmentation({"size": [23, 31], "counts": counts}, 23, 31, "x")
         assert dropped == 0
-        np.testing.assert_array_equal(rasterize.rasterize(code, 23, 31), mask)
+        np.testing.assert_array_equal(segmentations.rasterize(code, 23, 31), mask)
 
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_run_lengths_of_an_even_mask_are_understood(value: int) -> None:
     mask = np.full((600, 500), value, np.uint8, order="F")
     text = coco_mask.encode(mask)["counts"].decode()
-    np.testing.assert_array_equal(rasterize.rasterize({"size": [600, 500], "counts": text}, 600, 500), mask)
+    np.testing.assert_array_equal(
+        segmentations.rasterize({"size": [600, 500], "counts": text}, 600, 500), mask
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_polygons_draw_as_pycocotools_draws_them_also_beyond_the_border(seed: int) -> None:
     rng = np.random.default_rng(seed)
     polygons = [list(rng.uniform(-20, 60, 2 * count)) for count in rng.integers(3, 9, 3)]
-    clean, _ = rasterize.clean_segmentation(polygons, 40, 30, "x")
+    clean, _ = segmentations.clean_segmentation(polygons, 40, 30, "x")
     oracle = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 40, 30)))
-    np.testing.assert_array_equal(rasterize.rasterize(clean, 40, 30), oracle)
+    np.testing.assert_array_equal(segmentations.rasterize(clean, 40, 30), oracle)
 
 
 def test_a_hand_drawn_square_covers_its_pixels() -> None:
-    mask = rasterize.rasterize([[1, 2, 4, 2, 4, 5, 1, 5]], 6, 7)
+    mask = segmentations.rasterize([[1, 2, 4, 2, 4, 5, 1, 5]], 6, 7)
     assert mask.sum() == 9
     assert mask[2:5, 1:4].all()
-    assert rasterize.tight_box(mask) == (1, 2, 3, 3)
+    assert segmentations.tight_box(mask) == (1, 2, 3, 3)
 
 
 def test_parts_of_fewer_than_three_points_are_dropped_and_a_flat_list_is_one_part() -> None:
     square = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0]
-    assert rasterize.clean_segmentation([[1, 2, 3, 4], square, []], 9, 9, "x") == ([square], 2)
-    assert rasterize.clean_segmentation(square, 9, 9, "x") == ([square], 0)
-    assert not rasterize.rasterize([], 9, 9).any()
+    assert segmentations.clean_segmentation([[1, 2, 3, 4], square, []], 9, 9, "x") == ([square], 2)
+    assert segmentations.clean_segmentation(square, 9, 9, "x") == ([square], 0)
+    assert not segmentations.rasterize([], 9, 9).any()
 
 
 @pytest.mark.parametrize(
@@ -90,4 +92,4 @@ def test_what_pycocotools_must_not_see_is_refused_by_name(segmentation: object, 
     with pytest.raises(
         ValueError, match=f"^a.json: annotation 7: {message}|^a.json: annotation 7.*{message}"
     ):
-        rasterize.clean_segmentation(segmentation, 9, 9, "a.json: annotation 7")
+        segmentations.clean_segmentation(segmentation, 9, 9, "a.json: annotation 7")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from official_yolact.ops import run_lengths
+from official_yolact.coco import run_lengths
 
 
 def runs_of(mask):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from official_yolact.data import coco_json
+from official_yolact.coco import annotations as coco_annotations
 
 GOOD: dict[str, Any] = {
     "images": [
@@ -30,10 +30,10 @@ GOOD: dict[str, Any] = {
 }
 
 
-def read(path: pathlib.Path, content: Any) -> coco_json.CocoJson:
+def read(path: pathlib.Path, content: Any) -> coco_annotations.CocoJson:
     path = path / "a.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return coco_json.read(str(path))
+    return coco_annotations.read(str(path))
 
 
 def test_records_keep_the_files_order_and_classes_follow_the_category_id(tmp_path: pathlib.Path) -> None:

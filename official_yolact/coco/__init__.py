@@ -1,0 +1,1 @@
+"""COCO's files: annotations, segmentations and results, read by one rule. No TensorFlow."""
