@@ -201,14 +201,19 @@ def parse_annotation(path: str, at: int, entry: Any, known: set[int] | None) -> 
         id=annotation_id,
         image_id=values.parse_int(where, "image_id", entry.get("image_id")),
         category_id=category_id,
-        box=_parse_box(where, entry.get("bbox")),
+        box=parse_box(where, entry.get("bbox")),
         segmentation=entry.get("segmentation"),
         is_crowd=_parse_crowd(where, entry.get("iscrowd")),
         area=None if area is None else values.parse_number(where, "area", area),
     )
 
 
-def _parse_box(where: str, value: Any) -> Box | None:
+def parse_box(where: str, value: Any) -> Box | None:
+    """Check a bbox [x, y, width, height] in pixels; None and [] are none.
+
+    Raises:
+      ValueError: not four finite numbers.
+    """
     if value is None or value == []:
         return None
     if not isinstance(value, list) or len(value) != 4:

@@ -1,7 +1,7 @@
-"""Segmentations into masks, checked before anything reaches pycocotools.
+"""Segmentations of COCO files: checked, drawn and encoded. Nothing of a file reaches pycocotools unchecked.
 
 pycocotools trusts its input: run lengths that do not cover the image make it return uninitialised
-memory, and far-away polygon points end the process.
+memory, and far-away polygon points or long outlines end the process.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from official_yolact.coco import values
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]
 Rle = dict[str, Any]
+"""{"size": [height, width], "counts": str}: a compressed run-length encoding, as JSON holds it."""
+
+MAX_PIXELS = 2**30
+"""Of an image whose masks are drawn."""
 
 MAX_OVERHANG = 4
 """Polygon points may lie so many image sides away from the image."""
@@ -44,8 +48,14 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
 
     Raises:
       ValueError: the segmentation is missing or is neither; a number is not finite or far outside
-        the image; the run lengths do not cover the image.
+        the image; the outline is longer than the image has room for; the run lengths do not cover the
+        image; the image has no possible size.
     """
+    if not 0 < height * width <= MAX_PIXELS or height < 0:
+        raise ValueError(
+            f"{where}: image of height {values.shorten(height)} and width {values.shorten(width)}: "
+            f"expected 1 to {MAX_PIXELS} px"
+        )
     if isinstance(segmentation, dict):
         return _clean_rle(segmentation, height, width, where), 0
     if isinstance(segmentation, list) and segmentation:
@@ -57,6 +67,56 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
         f"{where}: segmentation is {values.shorten(segmentation)}: instance segmentation needs"
         " polygons or a run-length code; draw the mask or remove the annotation"
     )
+
+
+def has_mask(segmentation: Any) -> bool:
+    """Tell whether an annotation has a segmentation at all; some tools write an empty one."""
+    return segmentation not in (None, [], {}, [[]], "")
+
+
+def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[Rle, int]:
+    """Check a segmentation and encode it.
+
+    Args:
+      segmentation: as for `clean_segmentation`.
+      height: of the image in pixels.
+      width: of the image in pixels.
+      where: begins each error message: file and record.
+
+    Returns:
+      The encoding, without runs of length 0 but for the first, and the number of polygon parts of fewer
+      than three points, which are left out. No part may be left: the mask is then empty.
+
+    Raises:
+      ValueError: as `clean_segmentation`.
+    """
+    cleaned, dropped = clean_segmentation(segmentation, height, width, where)
+    size = [height, width]
+    if isinstance(cleaned, list) and cleaned:
+        return _to_text(coco_mask.merge(coco_mask.frPyObjects(cleaned, height, width))), dropped
+    counts = cleaned["counts"] if isinstance(cleaned, dict) else [height * width]
+    runs = run_lengths.decompress(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
+    if isinstance(counts, list) or (runs[1:] == 0).any():
+        joined = {"size": size, "counts": _join_runs(runs)}
+        return _to_text(coco_mask.frPyObjects(joined, height, width)), dropped
+    return {"size": size, "counts": counts}, dropped
+
+
+def encode_masks(masks: npt.NDArray[np.bool_]) -> list[Rle]:
+    """Encode masks.
+
+    Args:
+      masks: bool [D, H, W].
+
+    Returns:
+      D encodings.
+    """
+    return [_to_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))) for mask in masks]
+
+
+def decode_mask(rle: Rle) -> npt.NDArray[np.bool_]:
+    """Decode what `to_rle` or `encode_masks` returned to bool [H, W]."""
+    return np.asarray(coco_mask.decode(rle), dtype=np.bool_)
 
 
 def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
@@ -152,3 +212,20 @@ def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle
             f" {height}x{width} = {height * width} pixels: encode the mask again"
         )
     return {"size": [height, width], "counts": counts}
+
+
+def _join_runs(runs: npt.NDArray[np.int64]) -> list[int]:
+    """Remove runs of length 0: pycocotools stops at one when it intersects masks."""
+    joined = [int(runs[0])]
+    value = 0
+    for index, run in enumerate(runs.tolist()[1:], start=1):
+        if run and index % 2 == value:
+            joined[-1] += run
+        elif run:
+            joined.append(run)
+            value = index % 2
+    return joined
+
+
+def _to_text(rle: dict[str, Any]) -> Rle:
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}

@@ -92,7 +92,7 @@ class InstanceMaker:
             return "class_not_wanted"
         if annotation.is_crowd and self._options.crowd == "drop":
             return "crowd"
-        if not _has_mask(annotation.segmentation) and self._options.missing_masks == "skip":
+        if not segmentations.has_mask(annotation.segmentation) and self._options.missing_masks == "skip":
             return "no_segmentation"
         return None
 
@@ -137,7 +137,7 @@ class InstanceMaker:
         changes: collections.Counter[str],
         where: str,
     ) -> Any:
-        if _has_mask(annotation.segmentation):
+        if segmentations.has_mask(annotation.segmentation):
             return annotation.segmentation
         if self._options.missing_masks == "error":
             raise ValueError(
@@ -153,10 +153,6 @@ class InstanceMaker:
             return [[0.0] * 6]
         right, bottom = x + box_width, y + box_height
         return [[x, y, right, y, right, bottom, x, bottom]]
-
-
-def _has_mask(segmentation: Any) -> bool:
-    return segmentation not in (None, [], {}, [[]], "")
 
 
 def _has_area_as_stored(box: coco_annotations.Box, height: int, width: int) -> bool:

@@ -11,10 +11,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
-from official_yolact.evaluation import segmentation
 from official_yolact.ops import masks as mask_ops
 
 _logger = logging.getLogger(__name__)
@@ -216,13 +216,13 @@ def _upsample(masks: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return mask_ops.upsample_masks(masks, size[0], size[1])
 
 
-def _encode(masks: NDArray[np.floating[Any]], height: int, width: int) -> list[segmentation.Rle]:
+def _encode(masks: NDArray[np.floating[Any]], height: int, width: int) -> list[segmentations.Rle]:
     """Upsample and encode soft masks [D, h, w], a few at a time where the image is large."""
     step = max(1, _MAX_PIXELS_AT_ONCE // (height * width))
-    encodings: list[segmentation.Rle] = []
+    encodings: list[segmentations.Rle] = []
     for start in range(0, len(masks), step):
         part = _upsample(tf.constant(masks[start : start + step], tf.float32), tf.constant([height, width]))
-        encodings += segmentation.encode_masks(part.numpy())
+        encodings += segmentations.encode_masks(part.numpy())
     return encodings
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-import reprlib
+import math
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact import json_text
-from official_yolact.evaluation import segmentation
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class GroundTruth:
     @property
     def has_masks(self) -> bool:
         """Whether any annotation has a segmentation; True when there are no annotations."""
-        return not self.annotations or any(a.get("segmentation") for a in self.annotations)
+        return not self.annotations or any("segmentation" in a for a in self.annotations)
 
     @functools.cached_property
     def mask_annotations(self) -> list[dict[str, Any]]:
@@ -47,7 +48,9 @@ class GroundTruth:
         Raises:
           ValueError: a segmentation is missing or malformed.
         """
-        return [{**a, "segmentation": self._rle(a)} for a in self.annotations]
+        encoded = [self._encode(annotation) for annotation in self.annotations]
+        _warn(self.path, sum(dropped for _, dropped in encoded), "polygon parts have fewer than 3 points")
+        return [{**a, "segmentation": rle} for a, (rle, _) in zip(self.annotations, encoded, strict=True)]
 
     def size(self, image_id: int) -> tuple[int, int]:
         """Give the (height, width) of an image in pixels.
@@ -56,26 +59,58 @@ class GroundTruth:
           ValueError: the file states none.
         """
         image = self.images[image_id]
-        height, width = image.get("height"), image.get("width")
-        if not isinstance(height, int) or not isinstance(width, int):
+        height, width = image["height"], image["width"]
+        if height is None or width is None:
             raise ValueError(
-                f"{self.path}: image {image_id} has height {reprlib.repr(height)} and "
-                f"width {reprlib.repr(width)}: masks need both, in pixels"
+                f"{self.path}: image {image_id} has height {height} and width {width}: "
+                "masks need both, in pixels"
             )
         return height, width
 
-    def measure_area(self, annotation: dict[str, Any]) -> float:
-        """Compute an area that the file leaves out, in pixels: of the mask, or else of the box."""
-        if annotation.get("segmentation"):
-            return float(coco_mask.area(self._rle(annotation)))
-        return float(annotation["bbox"][2] * annotation["bbox"][3])
+    def fill(self, annotation: coco_annotations.Annotation) -> dict[str, Any]:
+        """Write an annotation as pycocotools reads it, with a box and an area.
 
-    def _rle(self, annotation: dict[str, Any]) -> segmentation.Rle:
-        where = f"{self.path}: annotation {annotation['source_id']}"
-        if not annotation.get("segmentation"):
+        Raises:
+          ValueError: it has neither box nor mask, or one that is needed cannot be used.
+        """
+        entry = {
+            "source_id": annotation.id,
+            "image_id": annotation.image_id,
+            "category_id": annotation.category_id,
+            "iscrowd": int(annotation.is_crowd),
+            "bbox": None if annotation.box is None else list(annotation.box),
+            "area": annotation.area,
+        }
+        if segmentations.has_mask(annotation.segmentation):
+            entry["segmentation"] = annotation.segmentation
+        if entry["bbox"] is None:
+            if "segmentation" not in entry:
+                raise ValueError(
+                    f"{self.path}: annotation {annotation.id}: bbox is None and there is no segmentation: "
+                    "nothing says where it is"
+                )
+            entry["bbox"] = [float(side) for side in coco_mask.toBbox(self._encode(entry)[0])]
+        if not self._is_possible_area(entry):
+            entry["area"] = self._measure_area(entry)
+        return entry
+
+    def _is_possible_area(self, entry: dict[str, Any]) -> bool:
+        area, image = entry["area"], self.images[entry["image_id"]]
+        if area is None or area <= 0:
+            return False
+        has_size = image["height"] is not None and image["width"] is not None
+        return not has_size or area <= math.prod(self.size(entry["image_id"]))
+
+    def _measure_area(self, entry: dict[str, Any]) -> float:
+        if "segmentation" in entry:
+            return float(coco_mask.area(self._encode(entry)[0]))
+        return float(entry["bbox"][2] * entry["bbox"][3])
+
+    def _encode(self, entry: dict[str, Any]) -> tuple[segmentations.Rle, int]:
+        where = f"{self.path}: annotation {entry['source_id']}"
+        if "segmentation" not in entry:
             raise ValueError(f"{where}: no segmentation, while others of the file have one")
-        height, width = self.size(annotation["image_id"])
-        return segmentation.to_rle(annotation["segmentation"], height, width, where)
+        return segmentations.to_rle(entry["segmentation"], *self.size(entry["image_id"]), where)
 
 
 def load_json(path: str) -> Any:
@@ -88,26 +123,13 @@ def load_json(path: str) -> Any:
     return json_text.load(path, finite=False)
 
 
-def to_id(value: Any, where: str) -> int:
-    """Give an id as an int; some exporters write "42" or 42.0.
-
-    Raises:
-      ValueError: the value is no integer.
-    """
-    if isinstance(value, int | str | float) and not isinstance(value, bool):
-        try:
-            number = int(value)
-            if isinstance(value, str) or number == value:
-                return number
-        except (ValueError, OverflowError):
-            pass
-    raise ValueError(f"{where} is {reprlib.repr(value)}: expected an integer, or a string that holds one")
-
-
 def load_groundtruth(path: str) -> GroundTruth:
-    """Read an annotation file in COCO's instance form.
+    """Read an annotation file in COCO's instance form, by the rules of the conversion.
 
-    Annotations of images that the file does not list are left out and counted in the log.
+    Left out, and counted in the log: annotations of images that the file does not list, those whose box
+    has no area, and polygon parts of fewer than three points. A missing box is that of the mask; an area
+    that is missing or impossible is that of the mask, or else of the box. Boxes that reach beyond the
+    image stay as they are, as pycocotools measures them; so do objects whose mask covers no pixel.
 
     Args:
       path: the JSON file; ids may be strings.
@@ -121,62 +143,40 @@ def load_groundtruth(path: str) -> GroundTruth:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(f"{path}: no list {key!r}: expected a COCO instance annotation file")
     images = index_images(content["images"], path)
-    try:
-        categories = categories_lib.Categories.from_coco(content["categories"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path}: categories: expected id and name in each: {error}") from None
-    checked = [_check_annotation(a, i, path, categories) for i, a in enumerate(content["annotations"])]
-    listed = [annotation for annotation in checked if annotation["image_id"] in images]
-    if len(listed) < len(checked):
-        orphans = len(checked) - len(listed)
-        _logger.warning("%s: %d annotations belong to images that it does not list", path, orphans)
-    annotations = [{**annotation, "id": i} for i, annotation in enumerate(listed, start=1)]
-    groundtruth = GroundTruth(path, images, categories, annotations)
-    for annotation in annotations:
-        if annotation["area"] is None:
-            annotation["area"] = groundtruth.measure_area(annotation)
+    categories = coco_annotations.parse_categories(path, content["categories"])
+    known = set(categories.ids)
+    parsed = [
+        coco_annotations.parse_annotation(path, at, entry, known)
+        for at, entry in enumerate(content["annotations"])
+    ]
+    coco_annotations.refuse_twice(path, "annotations", [annotation.id for annotation in parsed])
+    listed = [annotation for annotation in parsed if annotation.image_id in images]
+    _warn(path, len(parsed) - len(listed), "annotations belong to images that it does not list")
+    groundtruth = GroundTruth(path, images, categories, [])
+    filled = [groundtruth.fill(annotation) for annotation in listed]
+    kept = [entry for entry in filled if min(entry["bbox"][2:]) > 0]
+    _warn(path, len(filled) - len(kept), "annotations have a box without area")
+    groundtruth.annotations.extend({**entry, "id": at} for at, entry in enumerate(kept, start=1))
     return groundtruth
 
 
+def _warn(path: str, count: int, what: str) -> None:
+    if count:
+        _logger.warning("%s: %d %s: left out", path, count, what)
+
+
 def index_images(listed: list[Any], path: str) -> dict[int, dict[str, Any]]:
-    """Map image id to entry.
+    """Map image id to `id`, `file_name`, and `height` and `width`, which are None where they are not stated.
 
     Raises:
-      ValueError: an entry without an id, an id that occurs twice, or no entries.
+      ValueError: an entry without an id or a file name, an id that occurs twice, or no entries.
     """
     if not listed:
         raise ValueError(f"{path}: images is empty: there is nothing to evaluate")
     images: dict[int, dict[str, Any]] = {}
-    for index, image in enumerate(listed):
-        if not isinstance(image, dict):
-            raise ValueError(f"{path}: images[{index}] is {reprlib.repr(image)}: expected an object")
-        image_id = to_id(image.get("id"), f"{path}: images[{index}].id")
-        if image_id in images:
-            raise ValueError(f"{path}: images[{index}].id is {image_id}, as of an image before it")
-        images[image_id] = image
+    for index, entry in enumerate(listed):
+        image = coco_annotations.parse_image(path, index, entry)
+        if image.id in images:
+            raise ValueError(f"{path}: images[{index}]: id is {image.id}, as of an image before it")
+        images[image.id] = dataclasses.asdict(image)
     return images
-
-
-def _check_annotation(
-    annotation: Any, index: int, path: str, categories: categories_lib.Categories
-) -> dict[str, Any]:
-    if not isinstance(annotation, dict):
-        raise ValueError(f"{path}: annotations[{index}] is {reprlib.repr(annotation)}: expected an object")
-    source_id = annotation.get("id", f"at index {index}")
-    where = f"{path}: annotation {source_id}"
-    category_id = to_id(annotation.get("category_id"), f"{where}: category_id")
-    if category_id not in categories.ids:
-        raise ValueError(f"{where}: category_id is {category_id}: categories has {list(categories.ids)}")
-    checked = {
-        "source_id": source_id,
-        "image_id": to_id(annotation.get("image_id"), f"{where}: image_id"),
-        "category_id": category_id,
-        "iscrowd": int(bool(annotation.get("iscrowd", 0))),
-        "bbox": segmentation.check_box(annotation.get("bbox"), where),
-    }
-    area = annotation.get("area")
-    if area is not None and not segmentation.is_number(area):
-        raise ValueError(f"{where}: area is {reprlib.repr(area)}: expected a number of pixels")
-    if annotation.get("segmentation"):
-        checked["segmentation"] = annotation["segmentation"]
-    return {**checked, "area": area}

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from official_yolact import files
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import segmentations
+from official_yolact.coco import values
 from official_yolact.evaluation import groundtruth as groundtruth_lib
-from official_yolact.evaluation import segmentation
 
 BOX_FILE_NAME = "bbox_detections.json"
 MASK_FILE_NAME = "mask_detections.json"
@@ -66,7 +68,10 @@ def load_results(
         raise ValueError(
             f"{path}: expected a list of detections (COCO results), found {type(content).__name__}"
         )
-    results = [_check(entry, f"{path}: [{i}]", groundtruth) for i, entry in enumerate(content)]
+    checked = [_check(entry, f"{path}: [{i}]", groundtruth) for i, entry in enumerate(content)]
+    results = [result for result, _ in checked]
+    if dropped := sum(parts for _, parts in checked):
+        _logger.warning("%s: %d polygon parts have fewer than 3 points: left out", path, dropped)
     known = [result for result in results if result["category_id"] in groundtruth.categories.ids]
     if results and not known:
         raise ValueError(
@@ -103,31 +108,34 @@ def _cut_all(results: list[Result]) -> list[Result]:
     return [one for one in cut if one.get("bbox", ()) is not None]
 
 
-def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> Result:
+def _check(entry: Any, where: str, groundtruth: groundtruth_lib.GroundTruth) -> tuple[Result, int]:
+    """Check a detection; the number counts the polygon parts that are left out."""
     if not isinstance(entry, dict):
         raise ValueError(f"{where} is {reprlib.repr(entry)}: expected an object")
-    image_id = groundtruth_lib.to_id(entry.get("image_id"), f"{where}.image_id")
+    image_id = values.parse_int(where, "image_id", entry.get("image_id"))
     if image_id not in groundtruth.images:
         raise ValueError(
-            f"{where}.image_id is {image_id}: not an image of {groundtruth.path}: "
+            f"{where}: image_id is {image_id}: not an image of {groundtruth.path}: "
             "give the annotation file that the results were made for"
         )
-    score = entry.get("score")
-    if not segmentation.is_number(score):
-        raise ValueError(f"{where}.score is {reprlib.repr(score)}: expected a finite number")
+    score = values.parse_number(where, "score", entry.get("score"))
     result: Result = {
         "image_id": image_id,
-        "category_id": groundtruth_lib.to_id(entry.get("category_id"), f"{where}.category_id"),
+        "category_id": values.parse_int(where, "category_id", entry.get("category_id")),
         "score": score,
     }
-    if entry.get("bbox"):
-        result["bbox"] = segmentation.check_box(entry["bbox"], where)
-    if entry.get("segmentation"):
+    dropped = 0
+    box = coco_annotations.parse_box(where, entry.get("bbox"))
+    if box is not None:
+        if min(box[2:]) < 0:
+            raise ValueError(f"{where}: bbox is {values.shorten(entry['bbox'])}: give a width and a height")
+        result["bbox"] = list(box)
+    if segmentations.has_mask(entry.get("segmentation")):
         height, width = groundtruth.size(image_id)
-        result["segmentation"] = segmentation.to_rle(entry["segmentation"], height, width, where)
+        result["segmentation"], dropped = segmentations.to_rle(entry["segmentation"], height, width, where)
     if len(result) == 3:
         raise ValueError(f"{where} has neither bbox nor segmentation: detections need one of them")
-    return result
+    return result, dropped
 
 
 def _check_field_everywhere(field: str, results: list[Result], path: str) -> None:

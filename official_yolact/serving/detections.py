@@ -14,8 +14,8 @@ from PIL import Image
 
 from official_yolact import files
 from official_yolact import json_text
+from official_yolact.coco import segmentations
 from official_yolact.drawing import visualization
-from official_yolact.evaluation import segmentation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Detections:
                 self.category_ids,
                 self.boxes,
                 self.mask_scores,
-                segmentation.encode_masks(self.masks),
+                segmentations.encode_masks(self.masks),
                 strict=True,
             )
         ]

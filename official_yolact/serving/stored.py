@@ -15,7 +15,6 @@ from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.data import image_files
 from official_yolact.drawing import visualization
-from official_yolact.evaluation import segmentation
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""
@@ -35,13 +34,13 @@ class _Masks(Sequence[NDArray[np.bool_]]):
 
     def __init__(self, height: int, width: int) -> None:
         self._size = (height, width)
-        self._held: list[tuple[int, int, segmentation.Rle]] = []
+        self._held: list[tuple[int, int, segmentations.Rle]] = []
 
     def append(self, mask: NDArray[np.bool_]) -> None:
         """Keep a mask, bool [H, W]."""
         left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
         part = mask[top : top + max(1, height), left : left + max(1, width)]
-        self._held.append((top, left, segmentation.encode_masks(part[np.newaxis])[0]))
+        self._held.append((top, left, segmentations.encode_masks(part[np.newaxis])[0]))
 
     def __len__(self) -> int:
         return len(self._held)
@@ -56,7 +55,7 @@ class _Masks(Sequence[NDArray[np.bool_]]):
         if isinstance(index, slice):
             return [self[at] for at in range(len(self))[index]]
         top, left, rle = self._held[index]
-        part = segmentation.decode_mask(rle)
+        part = segmentations.decode_mask(rle)
         mask = np.zeros(self._size, np.bool_)
         mask[top : top + part.shape[0], left : left + part.shape[1]] = part
         return mask

@@ -121,7 +121,7 @@ def test_a_missing_image_is_named_before_the_model_is_loaded(photos, annotations
 def test_results_of_other_images_are_refused(detections, annotations, capsys):
     detections.write_text('[{"image_id": 70, "category_id": 3, "bbox": [1, 1, 2, 2], "score": 1}]')
     assert main.main(["eval", "--detections", str(detections), "--annotations", str(annotations)]) == 2
-    assert "[0].image_id is 70: not an image of" in capsys.readouterr().err
+    assert "[0]: image_id is 70: not an image of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

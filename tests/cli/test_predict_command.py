@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from official_yolact.cli import main
-from official_yolact.evaluation import segmentation
+from official_yolact.coco import segmentations
 
 
 def predict(*arguments):
@@ -26,7 +26,7 @@ def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, 
     first = entries[0]
     assert (first["image_id"], first["file_name"]) == (1, str(photos / "9.jpg"))
     assert first["category_name"] in ("fig", "date")
-    assert segmentation.decode_mask(first["segmentation"]).shape == (64, 64)
+    assert segmentations.decode_mask(first["segmentation"]).shape == (64, 64)
 
 
 def test_a_bad_picture_among_good_ones_is_reported_and_the_rest_is_done(
@@ -84,7 +84,7 @@ def found(tiny_model_dir, photos, tmp_path):
 
 
 def area(entries):
-    return sum(int(segmentation.decode_mask(entry["segmentation"]).sum()) for entry in entries)
+    return sum(int(segmentations.decode_mask(entry["segmentation"]).sum()) for entry in entries)
 
 
 def classes_of_boxes(entries):

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from official_yolact.cli import main
-from official_yolact.evaluation import segmentation
+from official_yolact.coco import segmentations
 from official_yolact.serving import sources
 
 SQUARE = [2, 2, 12, 2, 12, 12, 2, 12]
@@ -50,7 +50,7 @@ def test_points_in_pairs_are_converted_and_counted(
     assert "changed: 1 polygons written as coco does" in capsys.readouterr().err
     written = json.loads((tmp_path / "rec/instances-train.json").read_text())
     assert written["annotations"][0]["segmentation"] == [SQUARE]
-    assert segmentation.to_rle(polygon, 20, 20, "") == segmentation.to_rle([SQUARE], 20, 20, "")
+    assert segmentations.to_rle(polygon, 20, 20, "") == segmentations.to_rle([SQUARE], 20, 20, "")
 
 
 def test_two_names_of_one_file_are_said_by_every_command(

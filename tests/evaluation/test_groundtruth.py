@@ -15,7 +15,7 @@ def test_ids_given_as_strings_are_integers_afterwards(content, write):
 
 
 def test_annotation_ids_count_from_one(content, write):
-    content["annotations"][2]["id"] = 0
+    content["annotations"][2]["id"] = -4
     truth = groundtruth.load_groundtruth(write(content))
     assert [a["id"] for a in truth.annotations] == [1, 2, 3]
 
@@ -32,7 +32,7 @@ def test_annotations_of_unlisted_images_are_left_out_and_reported(content, write
     content["annotations"][0]["image_id"] = 99
     truth = groundtruth.load_groundtruth(write(content))
     assert len(truth.annotations) == 2
-    assert "1 annotations belong to images" in caplog.text
+    assert "1 annotations belong to images that it does not list: left out" in caplog.text
 
 
 def test_a_file_without_segmentations_has_no_masks(content, write):
@@ -63,14 +63,14 @@ def test_masks_need_the_size_of_the_image(content, write):
         (lambda c: c.update(annotations={}), "no list 'annotations'"),
         (lambda c: c.pop("categories"), "no list 'categories'"),
         (lambda c: c["images"].clear(), "images is empty"),
-        (lambda c: c["images"].append(c["images"][0]), r"images\[3\].id is 7"),
-        (lambda c: c["images"][1].update(id="seven"), r"images\[1\].id is 'seven': expected an integer"),
-        (lambda c: c["images"][1].update(id=7.5), r"images\[1\].id is 7.5"),
-        (lambda c: c["images"][1].update(id=True), r"images\[1\].id is True"),
-        (lambda c: c["categories"][0].pop("name"), "categories: expected id and name"),
+        (lambda c: c["images"].append(c["images"][0]), r"images\[3\]: id is 7"),
+        (lambda c: c["images"][1].update(id="seven"), r"images\[1\]: id is 'seven': give an integer"),
+        (lambda c: c["images"][1].update(id=7.5), r"images\[1\]: id is 7.5"),
+        (lambda c: c["images"][1].update(id=True), r"images\[1\]: id is True"),
+        (lambda c: c["categories"][0].pop("name"), r"categories\[0\] is .*: give it an id and a name"),
         (
             lambda c: c["annotations"][1].update(category_id=4),
-            r"annotation 1: category_id is 4: categories has \[3, 5\]",
+            r"annotation 1: category_id is 4, which categories does not list \(it has \[3, 5\]\)",
         ),
         (lambda c: c["annotations"][1].pop("image_id"), "annotation 1: image_id is None"),
         (lambda c: c["annotations"][1].update(bbox=[1, 2, 3]), "annotation 1: bbox is"),

@@ -91,12 +91,11 @@ def test_the_ids_of_annotations_do_not_matter(content, perfect, write, first_id)
     assert measure(write(content), write(perfect, "r.json"))["box_AP"] == pytest.approx(1.0)
 
 
-def test_equal_annotation_ids_do_not_hide_an_object(content, perfect, write):
+def test_equal_annotation_ids_are_refused_and_hide_no_object(content, perfect, write):
     for annotation in content["annotations"]:
         annotation["id"] = 4
-    assert measure(write(content), write(perfect[:2], "r.json"))["box_AP"] == pytest.approx(
-        (51 / 101 + 1) / 2
-    )
+    with pytest.raises(ValueError, match="1 ids occur more than once, the first is 4"):
+        measure(write(content), write(perfect[:2], "r.json"))
 
 
 def test_a_crowd_is_neither_found_nor_missed(content, perfect, write):
@@ -134,7 +133,7 @@ def test_evaluating_twice_gives_the_same_and_changes_nothing(content, perfect, w
 
 def test_the_size_class_of_a_detected_mask_is_its_own_not_its_boxes(content, write):
     # A false diagonal sliver: its box of 90 x 90 is medium, its mask of 90 px small.
-    content["images"] = [{"id": 7, "height": 100, "width": 100}]
+    content["images"] = [{"id": 7, "file_name": "7.jpg", "height": 100, "width": 100}]
     content["annotations"] = [
         {
             "id": 1,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from official_yolact.evaluation import segmentation
+from official_yolact.coco import segmentations
 from official_yolact.serving import detections
 
 
@@ -33,7 +33,7 @@ def test_coco_results_hold_ids_boxes_and_masks(found):
         [3, 2, 6, 6],
         0.75,
     )
-    np.testing.assert_array_equal(segmentation.decode_mask(first["segmentation"]), found.masks[0])
+    np.testing.assert_array_equal(segmentations.decode_mask(first["segmentation"]), found.masks[0])
     assert second["bbox"] == [0, 0, 30, 20]
     json.dumps([first, second])
 
