@@ -19,10 +19,10 @@ import tensorflow as tf
 import tf_keras
 
 from official.vision.modeling.backbones import factory
-from official_yolact import files
 from official_yolact import inputs
 from official_yolact.checkpoints import account
 from official_yolact.checkpoints import model_dir
+from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import verify
 from official_yolact.configs import yolact as configs
 
@@ -67,12 +67,7 @@ def import_mobilenet_v2(
     for (name, arrays), variables in zip(convolutions[: len(units)], units, strict=True):
         for kind, variable in variables.items():
             _assign(path, f"{name}/{kind}", variable, arrays[kind])
-    os.makedirs(output, exist_ok=True)
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=tf.train.Checkpoint(backbone=backbone)), output, max_to_keep=1
-    )
-    checkpoint = manager.save(checkpoint_number=0)
-    verify.write_record(str(checkpoint), {})
+    checkpoint = os.path.join(output, restore.FIRST)
     with inputs.open_input(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     done = account.ImportAccount(
@@ -86,9 +81,11 @@ def import_mobilenet_v2(
         mapped=tuple(f"{name}/{kind}" for name, _ in convolutions[: len(units)] for kind in _KINDS),
         skipped=tuple(skipped),
         notes=(),
-        checkpoint=str(checkpoint),
+        checkpoint=checkpoint,
     )
-    files.write_json(os.path.join(output, model_dir.IMPORT_FILE), done.to_json(), indent=1, force=force)
+    with model_dir.open_import(output, done.to_json(), [path], force):
+        restore.save_backbone(backbone, output)
+        verify.write_record(checkpoint, {})
     return done
 
 

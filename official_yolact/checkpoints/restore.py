@@ -12,6 +12,9 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import stored
 
 MODULES = ("all", "backbone")
+FIRST = "ckpt-0"
+"""The checkpoint that an import writes."""
+
 _DEFORMABLE_ADDITION = re.compile(r"/conv2/(bias|offset_conv/(kernel|bias))$")
 
 
@@ -129,8 +132,19 @@ def save_model(model: Any, directory: str, modules: str = "all") -> str:
     Returns:
       The checkpoint, without `.index`.
     """
-    items = model if modules == "all" else tf.train.Checkpoint(backbone=model.backbone)
+    if modules == "backbone":
+        return save_backbone(model.backbone, directory)
+    return _save(model, directory)
+
+
+def save_backbone(backbone: Any, directory: str) -> str:
+    """Write a checkpoint of a backbone alone, as `save_model` does."""
+    return _save(tf.train.Checkpoint(backbone=backbone), directory)
+
+
+def _save(items: Any, directory: str) -> str:
+    # All are kept: that a directory holds no other checkpoint was looked at before.
     manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=items), directory, max_to_keep=1, checkpoint_name="ckpt"
+        tf.train.Checkpoint(model=items), directory, max_to_keep=None, checkpoint_name="ckpt"
     )
     return str(manager.save(checkpoint_number=0))

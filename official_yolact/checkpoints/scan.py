@@ -70,7 +70,7 @@ def find_checkpoints(directory: str, name: str = "") -> list[CheckpointFiles]:
       All that has an index, and what has lost it; not what a killed save left, which never had one.
     """
     groups = _group(directory, name)
-    stated = _read_stated(directory)
+    stated = read_stated(directory)
     found = [group for group in groups if _is_checkpoint(group, stated)]
     return sorted(found, key=lambda group: (group.number, group.name), reverse=True)
 
@@ -88,7 +88,7 @@ def find_orphans(directory: str, name: str = "") -> list[str]:
     listed = files.list_names(directory)
     paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
     paths += written_files.list_left_over(directory)
-    stated = _read_stated(directory)
+    stated = read_stated(directory)
     for group in _group(directory, name):
         if not _is_checkpoint(group, stated):
             paths += group.paths()
@@ -113,6 +113,26 @@ def was_saved(directory: str) -> bool:
     return bool(find_checkpoints(directory)) or tf.io.gfile.exists(os.path.join(directory, STATE_FILE))
 
 
+def read_stated(directory: str) -> set[str] | None:
+    """Read which checkpoints the state file of a directory names.
+
+    Returns:
+      Their names without folder; None if it cannot be read.
+    """
+    if not tf.io.gfile.exists(os.path.join(directory, STATE_FILE)):
+        return set()
+    try:
+        inputs.check(os.path.join(directory, STATE_FILE))
+        state = tf.train.get_checkpoint_state(directory)
+    except (OSError, ValueError, tf.errors.OpError):
+        return None
+    if state is None:
+        return None
+    return {
+        os.path.basename(path) for path in [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
+    }
+
+
 def _group(directory: str, name: str) -> list[CheckpointFiles]:
     found: dict[tuple[str, int], list[str]] = {}
     for entry in files.list_names(directory):
@@ -133,19 +153,3 @@ def _is_checkpoint(group: CheckpointFiles, stated: set[str] | None) -> bool:
     # A save renames data, then the index, then writes the record, then the state: what the last two
     # name was whole once. A state that cannot be read may name it.
     return bool(group.data) and (".json" in group.endings or stated is None or group.name in stated)
-
-
-def _read_stated(directory: str) -> set[str] | None:
-    """Read the names in the state file; None if it cannot be read."""
-    if not tf.io.gfile.exists(os.path.join(directory, STATE_FILE)):
-        return set()
-    try:
-        inputs.check(os.path.join(directory, STATE_FILE))
-        state = tf.train.get_checkpoint_state(directory)
-    except (OSError, ValueError, tf.errors.OpError):
-        return None
-    if state is None:
-        return None
-    return {
-        os.path.basename(path) for path in [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
-    }

@@ -92,14 +92,14 @@ def import_torch(
     for key, place in places.items():
         place.variable.assign(place.convert(_check_values(path, key, tensors[key])))
         opened.release()
-    os.makedirs(output, exist_ok=True)
-    checkpoint = restore.save_model(model, output, modules)
-    verify.write_record(checkpoint, architecture.select(params.as_dict()) if modules == "all" else {})
-    if categories is not None and modules == "all":
-        categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
-        files.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)
+    checkpoint = os.path.join(output, restore.FIRST)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
-    files.write_json(os.path.join(output, model_dir.IMPORT_FILE), done.to_json(), indent=1, force=force)
+    with model_dir.open_import(output, done.to_json(), inputs, force):
+        restore.save_model(model, output, modules)
+        verify.write_record(checkpoint, architecture.select(params.as_dict()) if modules == "all" else {})
+        if categories is not None and modules == "all":
+            categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
+            files.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)
     return done
 
 

@@ -12,6 +12,7 @@ from absl import logging
 from official.core import task_factory
 from official.core import train_utils
 from official.modeling import performance
+from official_yolact.checkpoints import directory_lock
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
@@ -19,7 +20,6 @@ from official_yolact.evaluation import exchange
 from official_yolact.training import banner
 from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
-from official_yolact.training import directory_lock
 from official_yolact.training import experiment_runner
 from official_yolact.training import new_checkpoints
 from official_yolact.training import reports

@@ -112,7 +112,9 @@ def test_an_archive_that_is_not_mobilenet_is_refused_by_name(tmp_path, keras_mod
 def test_a_directory_that_training_wrote_is_left_alone(tmp_path, held):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / held).write_text("of a run")
-    with pytest.raises(ValueError, match="run: holds a model that no import wrote: choose another --output"):
+    with pytest.raises(
+        ValueError, match="run: holds a model that no import wrote .*: choose another --output"
+    ):
         mobilenet_v2.import_mobilenet_v2("weights.npz", model_config(), str(tmp_path / "run"), force=True)
     assert (tmp_path / "run" / held).read_text() == "of a run"
 

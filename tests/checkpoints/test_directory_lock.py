@@ -9,7 +9,7 @@ import sys
 import pytest
 import small_network
 
-from official_yolact.training import directory_lock
+from official_yolact.checkpoints import directory_lock
 
 
 def test_a_second_training_is_refused_with_host_and_process_of_the_first(tmp_path):
@@ -21,7 +21,7 @@ def test_a_second_training_is_refused_with_host_and_process_of_the_first(tmp_pat
         ):
             pass
         assert run in str(caught.value)
-        assert "--model_dir" in str(caught.value)
+        assert f"if that host is gone, delete {run}/.training.lock" in str(caught.value)
     assert os.listdir(run) == []
     with directory_lock.hold(run):
         pass
@@ -29,7 +29,7 @@ def test_a_second_training_is_refused_with_host_and_process_of_the_first(tmp_pat
 
 def test_a_killed_training_leaves_no_lock(tmp_path):
     program = (
-        "import sys, time\nfrom official_yolact.training import directory_lock\n"
+        "import sys, time\nfrom official_yolact.checkpoints import directory_lock\n"
         "with directory_lock.hold(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     run = str(tmp_path / "run")
@@ -47,7 +47,7 @@ def test_a_killed_training_leaves_no_lock(tmp_path):
 def test_a_record_of_the_holder_that_cannot_be_read_refuses_all_the_same(tmp_path):
     with directory_lock.hold(str(tmp_path)):
         (tmp_path / directory_lock.FILE_NAME).write_text("{not JSON")
-        with pytest.raises(OSError, match="another process trains in"), directory_lock.hold(str(tmp_path)):
+        with pytest.raises(OSError, match="another process writes to"), directory_lock.hold(str(tmp_path)):
             pass
 
 

@@ -1,4 +1,4 @@
-"""One training at a time in a model directory."""
+"""One writer at a time in a model directory: a training or an import."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ FILE_NAME = ".training.lock"
 
 @contextlib.contextmanager
 def hold(model_dir: str) -> Iterator[None]:
-    """Hold a model directory for one training; the chief of several workers does so for all of them.
+    """Hold a model directory for one writer; the chief of several workers does so for all of them.
 
     The operating system releases the lock when the process ends, also by a crash or SIGKILL. The file
-    that is left then, `.training.lock`, blocks nobody.
+    that is left then, `.training.lock`, blocks nobody. Only the lock of a host that has vanished from a
+    network file system may last, until the lease that the server gave it ends.
 
     Args:
       model_dir: the directory, which is made. In a bucket (`gs://...`) nothing can be locked: a warning
         says so.
 
     Raises:
-      OSError: another training holds it; the message names its host and process.
+      OSError: another one holds it; the message names its host and process.
     """
     if "://" in model_dir:
         logging.warning(
@@ -63,8 +64,8 @@ def _take(path: str, model_dir: str) -> int:
             holder = _read_holder(descriptor)
             os.close(descriptor)
             raise OSError(
-                f"{model_dir}: {holder} trains in this directory now: wait for it, stop it, or give another "
-                "--model_dir"
+                f"{model_dir}: {holder} writes to this directory now: wait for it, stop it, or give another "
+                f"directory; if that host is gone, delete {path}"
             ) from None
         # The holder of a moment ago may have removed the file after it was opened here.
         if locks.is_at(descriptor, path):
