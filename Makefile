@@ -75,7 +75,7 @@ FUZZ_TESTS := images/test_pictures_at_every_door.py data/test_json_text.py data/
   checkpoints/test_mutated_records.py checkpoints/test_torch_fuzz.py dataloaders/test_mutated_shards.py
 MUTATIONS ?= 20000
 
-fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs at every door; prints a table of counts and bounds
+fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs of each kind; prints a table of counts and bounds
 	@report=$$(mktemp) && status=0 && \
 	OFFICIAL_YOLACT_MUTATIONS=$(MUTATIONS) OFFICIAL_YOLACT_FUZZ_REPORT="$$report" $(BIN)/python -m pytest \
 	  $(addprefix tests/,$(FUZZ_TESTS)) -k 'mutated or damaged or command_line or three_faults' \

@@ -167,15 +167,20 @@ class Processes:
                 )
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
-        """Wait for a condition; tell whether it came while all processes were alive."""
+        """Wait for a condition; tell whether it came while all processes were alive, and else kill them."""
         limit = time.monotonic() + SECONDS
         while not condition():
             if any(process.poll() is not None for process in self._processes):
+                self.kill()
                 return False
             if time.monotonic() > limit:
+                self.kill()
                 raise AssertionError(f"it goes on and on\n{self._read_log()}")
             time.sleep(0.003)
-        return all(process.poll() is None for process in self._processes)
+        if all(process.poll() is None for process in self._processes):
+            return True
+        self.kill()
+        return False
 
     def kill(self) -> bool:
         """Kill all; tell whether they were alive."""

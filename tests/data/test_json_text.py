@@ -195,7 +195,7 @@ def test_what_is_not_finite_is_written_as_null():
 
 
 def test_no_module_writes_json_that_may_hold_nan():
-    """What commands print and what a training stores goes through the one writer, or allows no NaN."""
+    """What commands print goes through the one writer, or allows no NaN."""
     import pathlib
     import re
 

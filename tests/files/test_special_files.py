@@ -18,7 +18,7 @@ def _limit_of_time():
         raise TimeoutError("waited for a pipe")
 
     old = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(20)
+    signal.alarm(120)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, old)

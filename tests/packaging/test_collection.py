@@ -44,7 +44,10 @@ def start_collection(config, folder, variables, plugins=()):
 
 
 def read_ids(process):
-    text, _ = process.communicate(timeout=300)
+    try:
+        text, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0, text[-3000:]
     return [line for line in text.splitlines() if "::" in line]
 

@@ -55,7 +55,7 @@ def test_raw_outputs_of_a_ragged_list_are_refused(fake):
         fake.raw_outputs([[1.0], [1.0, 2.0]])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300], ids=["no number", "infinite", "huge"])
 def test_raw_outputs_of_what_is_not_finite_name_the_place(fake, value):
     images = GOOD.astype(np.float64)
     images[1, 2, 3, 0] = value
@@ -69,7 +69,11 @@ def test_raw_outputs_take_arrays_and_tensors_of_any_floating_type(fake):
         np.testing.assert_array_equal(fake.raw_outputs(images)["cls_outputs"], expected["cls_outputs"])
 
 
-@pytest.mark.parametrize("value", [float("nan"), -0.1, 1.5, float("inf"), 2, 10**400])
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), -0.1, 1.5, float("inf"), 2, 10**400],
+    ids=["no number", "negative", "above one", "infinite", "two", "beyond floats"],
+)
 def test_a_threshold_out_of_its_range_is_refused(fake, bright, value):
     with pytest.raises(ValueError, match="score_threshold is .*: expected a number from 0 to 1"):
         fake(bright, score_threshold=value)

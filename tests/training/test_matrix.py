@@ -4,6 +4,7 @@
 that cover every value once, on shallow ones. docs/training.md has the table of the last whole run.
 """
 
+import fcntl
 import itertools
 import json
 import os
@@ -37,10 +38,22 @@ def bench(tmp_path_factory, helper_environment):
     return matrix_runs.Bench(str(folder / "records"), folder, depth, environment)
 
 
+@pytest.fixture(scope="module")
+def references(bench, tmp_path_factory):
+    """Compute the losses of one device once for all rows; processes of one run of the tests share them."""
+    own = tmp_path_factory.getbasetemp()
+    place = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with open(place / "matrix-references.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shared = place / "matrix-references.json"
+        if not shared.exists():
+            shared.write_text(json.dumps(matrix_runs.compute_references(bench, ROWS)))
+        return json.loads(shared.read_text())
+
+
 @pytest.mark.parametrize("row", ROWS, ids=matrix_plan.name_row)
-def test_a_combination_trains_is_killed_goes_on_and_agrees_with_one_device(row, bench):
-    reference = matrix_runs.compute_references(bench, [row])
-    found = matrix_runs.run_row(bench, row, reference[matrix_runs.reference_key(row)])
+def test_a_combination_trains_is_killed_goes_on_and_agrees_with_one_device(row, bench, references):
+    found = matrix_runs.run_row(bench, row, references[matrix_runs.reference_key(row)])
     assert not found["fault"], json.dumps(found, indent=1)
     assert found["trained"]
     assert found["resumed"]
