@@ -16,7 +16,9 @@ import mimetypes
 import os
 import re
 import secrets
+import socket
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
@@ -27,7 +29,11 @@ LEDGER = ".yolact-written"
 """Name of the list of what was written into a folder, where files have no extended attributes."""
 
 _INCOMPLETE = ".incomplete"
-_LEFT_OVER = re.compile(r"\.yolact-(\d+)-[0-9a-f]{8}\.incomplete")
+_TEMPORARY = re.compile(r"\.yolact-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.incomplete")
+_OLD_SECONDS = 3600
+_writing: set[str] = set()
+"""Names of the temporary files that this process has open."""
+
 _BLOCK = 1 << 20
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
 _known: dict[str, tuple[int, set[bytes]]] = {}
@@ -106,8 +112,7 @@ def write(
         file.write(data)
         noted = _mark(file, digest)
         _finish(file)
-        with contextlib.nullcontext() if noted else _noted(path, digest):
-            os.replace(temporary, path)
+        _publish(temporary, path, digest, noted)
 
 
 def write_json(
@@ -132,12 +137,13 @@ def write_json(
     write(path, text, inputs=inputs, force=force, root=root)
 
 
-def store(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
+def store(path: str, blocks: Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
     """Write a file of the program's own, whole or not at all, over what is there.
 
     Args:
       path: of the file; what is there is not looked at.
       blocks: the content, in parts.
+      staged: the file is one that nobody but this program looks for, or `move` gives it its name later.
 
     Returns:
       Its size in bytes and its sha256.
@@ -151,9 +157,9 @@ def store(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
             file.write(block)
             digest.update(block)
             size += len(block)
-        _mark(file, digest.hexdigest())
+        noted = _mark(file, digest.hexdigest()) or staged
         _finish(file)
-        os.replace(temporary, path)
+        _publish(temporary, path, digest.hexdigest(), noted)
     return size, digest.hexdigest()
 
 
@@ -168,8 +174,9 @@ def move(stored: str, path: str, digest: str) -> None:
     Raises:
       OSError: names the new file.
     """
-    with named(path), contextlib.nullcontext() if _is_marked(stored, digest) else _noted(path, digest):
-        os.replace(stored, path)
+    with named(path):
+        _keep_mode(stored, path)
+        _publish(stored, path, digest, _is_marked(stored, digest))
 
 
 def find_input(path: str, inputs: Iterable[str | None]) -> str | None:
@@ -208,11 +215,27 @@ def list_left_over(folder: str) -> list[str]:
       folder: where files were written; may be missing.
 
     Returns:
-      Paths. Files of processes that live on this host are not among them.
+      Paths. Files of processes that live on this host are not among them, nor those of other hosts that
+      are younger than an hour.
     """
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    found = [(name, _LEFT_OVER.fullmatch(name)) for name in sorted(names)]
-    return [os.path.join(folder, name) for name, match in found if match and not _is_alive(int(match[1]))]
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if _is_left_over(folder, name)]
+
+
+def _is_left_over(folder: str, name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    if not match:
+        return False
+    if match[1] != _hash_host():
+        status = _status(os.path.join(folder, name), os.lstat)
+        return status is not None and time.time() - status.st_mtime > _OLD_SECONDS
+    process = int(match[2])
+    # In a container each process may have the number of the one before.
+    return name not in _writing if process == os.getpid() else not _is_alive(process)
+
+
+def _hash_host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:
@@ -228,14 +251,30 @@ def _is_alive(process: int) -> bool:
 @contextlib.contextmanager
 def _temporary(path: str) -> Iterator[tuple[IO[bytes], str]]:
     """Open a file beside the one that is to be written; it is gone at the end, whatever happens."""
-    name = f".yolact-{os.getpid()}-{secrets.token_hex(4)}{_INCOMPLETE}"
+    name = f".yolact-{_hash_host()}-{os.getpid()}-{secrets.token_hex(4)}{_INCOMPLETE}"
     temporary = os.path.join(os.path.dirname(path), name)
+    _writing.add(name)
     try:
         with open(temporary, "xb") as file:
+            _keep_mode(temporary, path)
             yield file, temporary
     finally:
         with contextlib.suppress(OSError):
             os.remove(temporary)
+        _writing.discard(name)
+
+
+def _keep_mode(new: str, path: str) -> None:
+    """Give a file the mode of the one that it replaces, where that may be written."""
+    status = _status(path, os.lstat)
+    if status and stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWUSR:
+        with contextlib.suppress(OSError):  # a file system without modes
+            os.chmod(new, stat.S_IMODE(status.st_mode) & 0o777)
+
+
+def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:
+    with contextlib.nullcontext() if noted else _noted(path, digest):
+        os.replace(temporary, path)
 
 
 def _finish(file: IO[bytes]) -> None:
@@ -295,8 +334,8 @@ def _line(path: str, digest: str) -> bytes:
 def _read_ledger(ledger: str) -> set[bytes]:
     """Give the lines of a list; what was read before is not read again."""
     try:
-        descriptor = os.open(ledger, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
+        descriptor = _open_ledger(ledger, os.O_RDONLY)
+    except (OSError, ValueError):
         return set()
     with open(descriptor, "rb") as file:
         end, lines = _known.get(ledger, (0, set[bytes]()))
@@ -310,6 +349,22 @@ def _read_ledger(ledger: str) -> set[bytes]:
     return lines
 
 
+def _open_ledger(ledger: str, flags: int) -> int:
+    """Open a list; a pipe of its name is not waited for.
+
+    Raises:
+      OSError: it cannot be opened.
+      ValueError: it is no regular file.
+    """
+    status = _status(ledger, os.lstat)
+    if status is None or stat.S_ISREG(status.st_mode):
+        descriptor = os.open(ledger, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    raise ValueError(f"{ledger}: is no regular file: remove it, so that what is written can be noted there")
+
+
 @contextlib.contextmanager
 def _noted(path: str, digest: str) -> Iterator[None]:
     """Note what is about to be written: a file that this program wrote is never taken for another's."""
@@ -318,7 +373,7 @@ def _noted(path: str, digest: str) -> Iterator[None]:
         yield
         return
     with named(path):
-        descriptor = os.open(ledger, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        descriptor = _open_ledger(ledger, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     with open(descriptor, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         try:

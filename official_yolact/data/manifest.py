@@ -140,7 +140,7 @@ def write_file(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
     Raises:
       OSError: names the file; nothing is left of it.
     """
-    return files.store(path, blocks)
+    return files.store(path, blocks, staged=True)
 
 
 def measure(path: str) -> tuple[int, str]:

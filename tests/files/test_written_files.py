@@ -237,11 +237,122 @@ def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_p
             subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_what_a_killed_process_left_over_is_listed_and_what_a_live_one_writes_is_not(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    left, live = f".yolact-{ended.pid}-0123abcd.incomplete", f".yolact-{os.getpid()}-0123abcd.incomplete"
-    for name in (left, live, "photo.incomplete", ".yolact-x-0123abcd.incomplete"):
-        (tmp_path / name).write_text("")
-    assert files.list_left_over(str(tmp_path)) == [str(tmp_path / left)]
+_WRITE_AND_WAIT = """
+import sys, time
+from official_yolact import files
+def blocks():
+    yield b"x"
+    print("open", flush=True)
+    time.sleep(600)
+files.store(sys.argv[1], blocks())
+"""
+
+
+def left_over(folder: pathlib.Path) -> set[str]:
+    return {os.path.basename(path) for path in files.list_left_over(str(folder))}
+
+
+def test_a_file_is_left_over_when_nobody_writes_it_any_more(tmp_path: pathlib.Path) -> None:
+    words = [sys.executable, "-c", _WRITE_AND_WAIT, str(tmp_path / "b")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        (theirs,) = os.listdir(tmp_path)
+
+        def blocks() -> Iterator[bytes]:
+            yield b"x"
+            (ours,) = set(os.listdir(tmp_path)) - {theirs}
+            assert left_over(tmp_path) == set()
+            # A process before this one had its number, as every first one of a container has.
+            earlier = f"{ours.rpartition('-')[0]}-0123abcd.incomplete"
+            (tmp_path / earlier).write_text("")
+            (tmp_path / "photo.incomplete").write_text("")
+            (tmp_path / ".yolact-0123abcd-x-0123abcd.incomplete").write_text("")
+            assert left_over(tmp_path) == {earlier}
+            (tmp_path / earlier).unlink()
+
+        files.store(str(tmp_path / "a"), blocks())
+        other.kill()
+        other.wait()
+    assert left_over(tmp_path) == {theirs}
     assert files.list_left_over(str(tmp_path / "nowhere")) == []
+
+
+def test_a_file_of_another_host_is_left_over_once_it_is_an_hour_old(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"x"
+        (name,) = os.listdir(tmp_path)
+        monkeypatch.setattr("socket.gethostname", lambda: "another")
+        now = os.stat(tmp_path / name).st_mtime
+        for age, found in ((0, set()), (3500, set()), (3700, {name})):
+            os.utime(tmp_path / name, (now - age, now - age))
+            assert left_over(tmp_path) == found
+
+    files.store(str(tmp_path / "a"), blocks())
+
+
+def test_what_is_stored_is_known_as_ours_and_noted_once(kept: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a"
+    for content in (b"one", b"two", b"one"):
+        files.store(str(path), [content])
+        files.check(str(path))
+    ledger = tmp_path / files.LEDGER
+    assert ledger.exists() == (kept == "a list")
+    staged = tmp_path / "work" / "staged"
+    staged.parent.mkdir()
+    _, digest = files.store(str(staged), [b"three"], staged=True)
+    assert os.listdir(staged.parent) == ["staged"]
+    files.move(str(staged), str(path), digest)
+    files.check(str(path))
+    lines = ledger.read_bytes().splitlines() if kept == "a list" else []
+    assert len(lines) == len(set(lines)) == (3 if kept == "a list" else 0)
+    path.write_bytes(b"edited")
+    with pytest.raises(ValueError, match="a exists"):
+        files.check(str(path))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_a_list_that_is_no_file_is_named_and_nothing_waits_for_it(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: os.symlink("elsewhere", path)}
+    make[kind](tmp_path / files.LEDGER)
+    (tmp_path / "other").write_text("other")
+    with pytest.raises(ValueError, match="other exists"):
+        files.write(str(tmp_path / "other"), "new")
+    for name in ("setxattr", "getxattr"):
+        monkeypatch.delattr(os, name, raising=False)
+    with pytest.raises(ValueError, match="other exists"):
+        files.write(str(tmp_path / "other"), "new")
+    with pytest.raises(ValueError, match=r"\.yolact-written: is no regular file: remove it"):
+        files.write(str(tmp_path / "new"), "new")
+    assert names_in(tmp_path) == ["other"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o660, 0o755], ids=oct)
+def test_a_file_keeps_its_mode(kept: str, mode: int, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a"
+    files.write(str(path), "one")
+    path.chmod(mode)
+    files.write(str(path), "two")
+    assert path.stat().st_mode & 0o777 == mode
+    files.store(str(path), [b"three"])
+    assert path.stat().st_mode & 0o777 == mode
+    _, digest = files.store(str(tmp_path / "staged"), [b"four"], staged=True)
+    files.move(str(tmp_path / "staged"), str(path), digest)
+    assert (path.stat().st_mode & 0o777, path.read_text()) == (mode, "four")
+
+
+def test_what_is_in_a_private_file_is_at_no_time_open_to_others(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a"
+    files.write(str(path), "one")
+    path.chmod(0o600)
+
+    def blocks() -> Iterator[bytes]:
+        yield b"two"
+        assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o600}
+
+    files.store(str(path), blocks())

@@ -231,3 +231,16 @@ def test_a_bucket_holds_the_records_too(tiny_records):
     with pytest.raises(ValueError, match="another architecture"):
         run_directory.open_run(build(tiny_records, "task.model.head.num_filters=32"), "train", folder)
     assert not os.path.exists("ram:")
+
+
+@pytest.mark.parametrize("has_attributes", [True, False], ids=["attributes", "a list"])
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
+    has_attributes, tiny_records, tmp_path, monkeypatch
+):
+    for name in () if has_attributes else ("setxattr", "getxattr"):
+        monkeypatch.delattr(os, name, raising=False)
+    reopen(tiny_records, tmp_path)
+    reopen(tiny_records, tmp_path, "task.seed=3")
+    (tmp_path / "params.yaml").write_text("mine: 1\n")
+    with pytest.raises(ValueError, match=r"params\.yaml: is there, and no training wrote it"):
+        reopen(tiny_records, tmp_path)
