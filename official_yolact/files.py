@@ -20,7 +20,7 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 ATTRIBUTE = "user.official_yolact"
 """Extended attribute of a file: the sha256 with which it was written."""
@@ -40,14 +40,29 @@ _known: dict[str, tuple[int, set[bytes]]] = {}
 """Per list: how far it was read, and its lines."""
 
 
-def check(
-    path: str, *, inputs: Iterable[str | None] = (), force: bool = False, root: str | None = None
-) -> None:
+class Folder(NamedTuple):
+    """A folder of inputs: every file below it is one, whatever it is named.
+
+    But for those that this program wrote and nobody changed since: a page may lie beside the photos.
+
+    Attributes:
+      path: of the folder.
+      keeps_pictures: pictures that this program wrote are inputs all the same.
+    """
+
+    path: str
+    keeps_pictures: bool = True
+
+
+Inputs = Iterable[str | Folder | None]
+
+
+def check(path: str, *, inputs: Inputs = (), force: bool = False, root: str | None = None) -> None:
     """Refuse a place where something would be lost, before work is spent on it.
 
     Args:
       path: the file that is to be written.
-      inputs: files that are read; they are looked at only if `path` exists.
+      inputs: files and folders that are read; they are looked at only if `path` exists.
       force: replace a file that this program did not write, and a link (not what it points to).
       root: the output folder, which links below it must not lead out of. None: the file's folder.
 
@@ -62,6 +77,10 @@ def check(
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
+    inputs = list(inputs)
+    among = _find_folder(path, inputs)
+    if among:
+        raise ValueError(f"{path}: is one of the files that are read, those of {among}: name another file")
     other = find_input(path, inputs)
     if other:
         also = "" if other == path else f" ({other})"
@@ -86,7 +105,7 @@ def write(
     path: str,
     content: bytes | str,
     *,
-    inputs: Iterable[str | None] = (),
+    inputs: Inputs = (),
     force: bool = False,
     root: str | None = None,
 ) -> None:
@@ -120,7 +139,7 @@ def write_json(
     content: Any,
     *,
     indent: int | None = None,
-    inputs: Iterable[str | None] = (),
+    inputs: Inputs = (),
     force: bool = False,
     root: str | None = None,
 ) -> None:
@@ -179,14 +198,64 @@ def move(stored: str, path: str, digest: str) -> None:
         _publish(stored, path, digest, _is_marked(stored, digest))
 
 
-def find_input(path: str, inputs: Iterable[str | None]) -> str | None:
-    """Find the input that is the same file, by whatever name or link; None: none is."""
+def find_input(path: str, inputs: Inputs) -> str | None:
+    """Find the input that is the same file, by whatever name or link; None: none is.
+
+    Folders among the inputs are passed over; `check` looks into them.
+    """
     places = {_place(status) for status in (_status(path, os.lstat), _status(path, os.stat)) if status}
-    for other in filter(None, inputs) if places else ():
-        status = _status(other, os.stat)
+    for other in inputs if places else ():
+        status = _status(other, os.stat) if isinstance(other, str) else None
         if status and _place(status) in places:
-            return other
+            return str(other)
     return None
+
+
+def _find_folder(path: str, inputs: Inputs) -> str | None:
+    """Find the folder of inputs that a file belongs to: it lies below, or a link below leads to it."""
+    status = _status(path, os.stat)
+    for folder in inputs:
+        if not isinstance(folder, Folder):
+            continue
+        if _lies_below(path, folder.path):
+            is_picture = (mimetypes.guess_type(path)[0] or "").startswith("image/")
+            if (folder.keeps_pictures and is_picture) or not is_own(path):
+                return folder.path
+        elif status and _place(status) in map(_place, _follow_links(folder.path)):
+            return folder.path
+    return None
+
+
+def _lies_below(path: str, folder: str) -> bool:
+    above = _status(folder, os.stat)
+    for start in (os.path.realpath(os.path.dirname(path) or "."), os.path.dirname(os.path.realpath(path))):
+        at = start
+        while above:
+            status = _status(at, os.stat)
+            if status and _place(status) == _place(above):
+                return True
+            if at == os.path.dirname(at):
+                break
+            at = os.path.dirname(at)
+    return False
+
+
+def _follow_links(folder: str) -> Iterator[os.stat_result]:
+    """Give what the links below a folder lead to."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if os.path.islink(os.path.join(place, name)):
+                status = _status(os.path.join(place, name), os.stat)
+                if status:
+                    yield status
+
+
+def is_own(path: str) -> bool:
+    """Tell whether a file is there and as this program wrote it."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode) and _is_ours(path)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -198,14 +267,6 @@ def named(path: str) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path) from error
-
-
-def list_pictures(folder: str | None) -> Iterator[str]:
-    """Give the pictures below a folder, by the endings of their names; none of None."""
-    for place, _, names in os.walk(folder) if folder is not None else ():
-        for name in names:
-            if (mimetypes.guess_type(name)[0] or "").startswith("image/"):
-                yield os.path.join(place, name)
 
 
 def list_left_over(folder: str) -> list[str]:

@@ -59,7 +59,8 @@ def read(prefix: str) -> Sidecar | None:
     """
     path = prefix + ENDING
     try:
-        content = json_text.parse(files.read_text(path), path)
+        # Records were once written with NaN among the metrics; their sum is that of such text.
+        content = json_text.parse(files.read_text(path), path, finite=False)
         if content.pop(_SUM) != _sum(content):
             raise ValueError("its sha256 is not its content's")
         content["files"] = {name: (int(size), str(sha)) for name, (size, sha) in content["files"].items()}

@@ -28,8 +28,9 @@ def unpack(
     folder: str,
     pattern: str,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> int:
-    """Unpack the files of one folder of a zip archive, each checked by its sum.
+    """Unpack the files of one folder of a zip archive that are not there yet, each checked by its sum.
 
     Args:
       archive: the zip file.
@@ -37,9 +38,10 @@ def unpack(
       folder: of the archive.
       pattern: regular expression of the file names in it that are wanted; others are passed over.
       progress: is called with the files done and their total.
+      note: is called with a line for each file that is there and is not as in the archive: it stays.
 
     Returns:
-      Number of files.
+      Number of files of the archive that were wanted.
 
     Raises:
       OSError: a file cannot be read or written, or does not fit on the disk.
@@ -51,15 +53,40 @@ def unpack(
     try:
         with _open(archive) as file:
             wanted = _choose(archive, file, folder, pattern)
-            downloads.check_space(output_dir, sum(member.file_size for member in wanted), archive)
-            for done, member in enumerate(wanted, start=1):
+            missing = _list_missing(archive, wanted, os.path.join(output_dir, folder), note)
+            downloads.check_space(output_dir, sum(member.file_size for member in missing), archive)
+            for done, member in enumerate(missing, start=1):
                 _extract(archive, file, member, os.path.join(temporary, member.filename.rpartition("/")[2]))
                 if progress:
-                    progress(done, len(wanted))
+                    progress(done, len(missing))
         _publish(temporary, os.path.join(output_dir, folder))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return len(wanted)
+
+
+def _list_missing(
+    archive: str, wanted: list[zipfile.ZipInfo], final: str, note: Callable[[str], None] | None
+) -> list[zipfile.ZipInfo]:
+    """Give the members that are not there; say which are there and differ."""
+    missing = []
+    for member in wanted:
+        path = os.path.join(final, member.filename.rpartition("/")[2])
+        if not os.path.lexists(path):
+            missing.append(member)
+        elif note and not _is_same(path, member):
+            note(f"{path}: is there and is not as in {os.path.basename(archive)}: it stays as it is")
+    return missing
+
+
+def _is_same(path: str, member: zipfile.ZipInfo) -> bool:
+    if not os.path.isfile(path) or os.path.getsize(path) != member.file_size:
+        return False
+    value = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            value = zlib.crc32(block, value)
+    return value == member.CRC
 
 
 def _open(archive: str) -> zipfile.ZipFile:

@@ -152,7 +152,7 @@ def fetch(
             rf"instances_({'|'.join(splits)})2017\.json" if archive.folder == _ANNOTATIONS else r"[0-9]+\.jpg"
         )
         unpacking = make_progress(f"files of {archive.name}") if make_progress else None
-        archives.unpack(path, output_dir, archive.folder, wanted, unpacking)
+        archives.unpack(path, output_dir, archive.folder, wanted, unpacking, note)
         if not keep_archives:
             os.remove(path)
     return find(output_dir, splits)

@@ -193,6 +193,7 @@ def _scalars(logs: Mapping[str, Any]) -> dict[str, Any]:
             kept[name] = _scalars(value)
             continue
         number = orbit.utils.get_value(value)
-        if getattr(number, "size", 1) == 1 and not isinstance(number, (str, bytes)):
+        # A record has None in place of NaN.
+        if number is not None and getattr(number, "size", 1) == 1 and not isinstance(number, (str, bytes)):
             kept[name] = float(number)
     return kept

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import pathlib
 import re
 import signal
@@ -359,6 +360,30 @@ def test_unpacking_passes_over_other_files_and_replaces_an_unfinished_folder(tmp
     (tmp_path / "photos.incomplete" / "9.jpg").write_bytes(b"cut")
     assert archives.unpack(str(tmp_path / "a.zip"), str(tmp_path), "photos", r"[0-9]+\.jpg") == 1
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "photos").iterdir()] == [("1.jpg", b"one")]
+    assert not (tmp_path / "photos.incomplete").exists()
+
+
+@pytest.mark.parametrize("edited", [b"mine!", b"longer than it was"], ids=["same size", "another size"])
+def test_unpacking_keeps_what_is_there_and_says_where_it_differs(
+    edited: bytes, tmp_path: pathlib.Path
+) -> None:
+    members = {f"photos/{number}.jpg": f"photo{number}".encode()[-5:] for number in range(4)}
+    (tmp_path / "a.zip").write_bytes(make_zip(members))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "0.jpg").write_bytes(edited)
+    (tmp_path / "photos" / "1.jpg").write_bytes(members["photos/1.jpg"])
+    (tmp_path / "photos" / "2.jpg").symlink_to("nowhere")
+    before = os.stat(tmp_path / "photos" / "1.jpg").st_ino
+    said: list[str] = []
+    assert archives.unpack(str(tmp_path / "a.zip"), str(tmp_path), "photos", r"[0-9]+\.jpg", note=said.append)
+    assert (tmp_path / "photos" / "0.jpg").read_bytes() == edited
+    assert os.stat(tmp_path / "photos" / "1.jpg").st_ino == before
+    assert (tmp_path / "photos" / "2.jpg").is_symlink()
+    assert (tmp_path / "photos" / "3.jpg").read_bytes() == members["photos/3.jpg"]
+    assert [line.partition(": ")[0] for line in said] == [
+        str(tmp_path / "photos" / name) for name in ("0.jpg", "2.jpg")
+    ]
+    assert all("is not as in a.zip: it stays as it is" in line for line in said)
     assert not (tmp_path / "photos.incomplete").exists()
 
 

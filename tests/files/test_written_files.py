@@ -182,15 +182,6 @@ def test_numbers_that_json_has_not_are_refused_by_name(tmp_path: pathlib.Path) -
     assert not names_in(tmp_path)
 
 
-def test_pictures_are_found_by_their_endings(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "deep").mkdir()
-    for name in ("a.jpg", "b.json", "deep/c.PNG", "deep/d.html"):
-        (tmp_path / name).touch()
-    found = files.list_pictures(str(tmp_path))
-    assert sorted(os.path.relpath(path, tmp_path) for path in found) == ["a.jpg", "deep/c.PNG"]
-    assert not list(files.list_pictures(None))
-
-
 def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
     for content in (b"one", b"two"):

@@ -1,5 +1,6 @@
 """Which evaluation is the best, and that its checkpoint and its numbers agree whatever happens."""
 
+import hashlib
 import json
 import math
 import os
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_yolact.checkpoints import sidecar
 from official_yolact.training import best_checkpoint
 
 
@@ -136,3 +138,23 @@ def test_numbers_that_are_no_scalars_are_left_out_of_the_info_file(tmp_path):
 def test_the_direction_is_checked(tmp_path):
     with pytest.raises(ValueError, match="higher, lower"):
         build(tmp_path, comp="max")
+
+
+@pytest.mark.parametrize("written", ["NaN", "null"])
+def test_the_best_of_a_run_with_numbers_that_were_not_finite_goes_on(written, tmp_path):
+    """Records were written with NaN once; today they have null."""
+    run = build(tmp_path)
+    assert evaluate(run, [0.3]) == [True]
+    record = next(tmp_path.glob("best_ckpt-*.json"))
+    content = json.loads(record.read_text())
+    content.pop("sha256")
+    content["metrics"] |= {"mask_AP_small": json.loads(written), "by_class": {"fig": json.loads(written)}}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    record.write_text(json.dumps({**content, "sha256": digest}))
+    assert written in record.read_text()
+    (tmp_path / "info.json").unlink()
+    assert sidecar.read(str(record.with_suffix(""))) is not None
+    again = build(tmp_path)
+    assert info(tmp_path)["mask_AP"] == 0.3
+    assert evaluate(again, [0.2, 0.4], 8) == [False, True]

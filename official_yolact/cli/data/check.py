@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from official_yolact import files
@@ -90,25 +89,33 @@ def run(args: argparse.Namespace) -> int:
         "severities": report.count_severities(rows),
         "findings": rows,
     }
+    repaired = _repair(args, checked, options.target) if args.fix else None
     if args.html:
         from official_yolact.data.checking import page
 
         page.write(args.html, checked, rows, args.images, inputs=_list_inputs(args), force=args.force)
-    if args.fix:
-        rows, result["fixed"] = _fix(args, checked, options.target)
+    if repaired is not None:
+        rows, result["fixed"] = _write_repaired(args, repaired)
     if args.json:
         print(json_text.dump(result))
     return int(report.has_faults(rows))
 
 
-def _fix(args: argparse.Namespace, checked: Any, target: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Write the repaired annotations; give what is left, and what was done."""
+def _repair(args: argparse.Namespace, checked: Any, target: Any) -> Any:
+    """Repair the annotations; raises ValueError where too much would be lost, before anything is written."""
     from official_yolact.data.checking import repair
-    from official_yolact.data.checking import report
 
     repaired = repair.repair(checked, target, repair.parse_codes(args.leave))
     if not args.yes:
         repaired.account.refuse_large_loss()
+    return repaired
+
+
+def _write_repaired(args: argparse.Namespace, repaired: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Write the repaired annotations; give what is left, and what was done."""
+    from official_yolact.data.checking import repair
+    from official_yolact.data.checking import report
+
     repair.write(args.output, repaired.view.content, inputs=_list_inputs(args), force=args.force)
     left = report.to_rows(repaired.found, repaired.view)
     _show(repair.format_summary(repaired, args.output, left), args.json)
@@ -129,11 +136,10 @@ def _check_outputs(args: argparse.Namespace) -> None:
         files.check(path, inputs=_list_inputs(args), force=args.force)
 
 
-def _list_inputs(args: argparse.Namespace) -> Iterator[str | None]:
-    """Give what is read: the annotations, and every picture below the folders of images."""
-    yield from (args.annotations, args.against)
-    yield from files.list_pictures(args.images)
-    yield from files.list_pictures(args.against_images)
+def _list_inputs(args: argparse.Namespace) -> list[str | files.Folder | None]:
+    """List what is read: the annotations, and the folders of images."""
+    folders = [files.Folder(path) for path in (args.images, args.against_images) if path]
+    return [args.annotations, args.against, *folders]
 
 
 def _show(text: str, as_json: bool) -> None:

@@ -56,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.config} holds annotations: name the folder of their images with --images")
     if not stored and (args.images or args.ids):
         raise ValueError(f"--images and --ids go with ANNOTATIONS.json; {args.config} is a configuration")
-    pictures, inputs = _draw_stored(args) if stored else (_draw_batch(args), [])
-    return _write(pictures, [args.config, *inputs], args)
+    pictures, names = _draw_stored(args) if stored else (_draw_batch(args), [])
+    return _write(pictures, names, args)
 
 
 def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
-    """Draw annotated photos; give the pictures, and the photos that the annotations name."""
+    """Draw annotated photos; give the pictures, and the names of all photos of the annotations."""
     from official_yolact.coco import annotations as coco_annotations
     from official_yolact.serving import stored
 
@@ -84,7 +84,7 @@ def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
         progress.say(f"and {len(problems) - _MAX_PROBLEMS} more")
     if not pictures:
         raise ValueError(f"{args.config}: none of the images could be drawn; `yolact data check` says why")
-    return pictures, [os.path.join(args.images, image.file_name) for image in source.images]
+    return pictures, [image.file_name for image in source.images]
 
 
 def _choose_images(images: Sequence[Any], ids: str | None, count: int) -> list[Any]:
@@ -118,7 +118,24 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
     return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
 
 
-def _write(pictures: list[Any], inputs: list[str], args: argparse.Namespace) -> int:
+def _list_inputs(args: argparse.Namespace, names: list[str]) -> list[Any]:
+    """List what is read: annotations or configuration, the photos of the names, and their folder.
+
+    Pictures that an earlier call wrote below the folder are none.
+    """
+    from official_yolact import files
+    from official_yolact import image_folders
+
+    if not args.images:
+        return [args.config]
+    folder = image_folders.open_folder(args.images)
+    found = [folder.find(name).name for name in names]
+    photos = [os.path.join(args.images, name) for name in found if name]
+    return [args.config, *photos, files.Folder(args.images, keeps_pictures=False)]
+
+
+def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> int:
+    """Write the pictures and their sheet; the inputs are looked for only where a file is in the place."""
     from official_yolact import files
     from official_yolact.drawing import visualization
 
@@ -126,6 +143,7 @@ def _write(pictures: list[Any], inputs: list[str], args: argparse.Namespace) -> 
     small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
     sheet = visualization.tile(small, columns=4)
+    inputs = _list_inputs(args, names) if any(map(os.path.lexists, paths)) else []
     for path in paths:
         files.check(path, inputs=inputs, force=args.force)
     for path, picture in zip(paths, [*pictures, sheet], strict=True):

@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def write(
     rows: list[dict[str, Any]],
     images_dir: str | None,
     *,
-    inputs: Iterable[str | None] = (),
+    inputs: files.Inputs = (),
     force: bool = False,
 ) -> None:
     """Write the page.

@@ -99,9 +99,7 @@ def parse_codes(text: str) -> tuple[str, ...]:
     return listed
 
 
-def write(
-    path: str, content: dict[str, Any], *, inputs: Iterable[str | None] = (), force: bool = False
-) -> None:
+def write(path: str, content: dict[str, Any], *, inputs: files.Inputs = (), force: bool = False) -> None:
     """Write JSON, whole or not at all; `inputs` and `force` as of `files.check`."""
     files.write_json(path, content, inputs=inputs, force=force)
 

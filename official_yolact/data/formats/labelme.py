@@ -106,6 +106,7 @@ def write_coco(
             file = _read_file(os.path.join(folder, path), images_dir)
         except FileNotFoundError as error:
             gone.append(error)
+            builder.read.append(os.path.join(folder, path))
             continue
         if file:
             _claim(file, owner)
@@ -114,6 +115,8 @@ def write_coco(
             _add_instances(builder, file, id_of, classes_file)
         else:
             builder.skipped["json_of_another_kind"] += 1
+            # What an earlier call wrote into the folder may be written again.
+            builder.read += [] if files.is_own(os.path.join(folder, path)) else [os.path.join(folder, path)]
         if progress:
             progress(done, len(paths))
     _count_unused(builder, images_dir, owner, gone, allow_most)
@@ -140,6 +143,7 @@ def _count_unused(
         raise FileNotFoundError(f"{gone[0]}{counts if owner else ''}")
     images = set(image_headers.find_files(images_dir)) | owner.keys()
     bare = sorted(images - owner.keys())
+    builder.read += [os.path.join(images_dir, name) for name in bare]
     if owner and not allow_most:
         cure = "label it, or name the folder of the labelled images with --images"
         pairing.refuse_most(images_dir, len(owner) + len(gone), len(images), [], bare, cure)

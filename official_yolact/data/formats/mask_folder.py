@@ -92,6 +92,7 @@ def write_coco(
     builder = coco_builder.CocoBuilder()
     builder.read += [classes_file, *(os.path.join(images_dir, path) for path in images.values())]
     masks, unused = _match_masks(masks_dir, mask_suffix, images)
+    builder.read += [os.path.join(masks_dir, path) for path in unused]
     if not masks:
         raise ValueError(
             f"{masks_dir}: no mask of one of the {len(images)} images in {images_dir}: the masks of a.jpg"

@@ -41,12 +41,13 @@ _ROUNDING = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Where things are: images relative to the root, class names from 0."""
+    """Where things are: images relative to the root, class names from 0, lists of images that were read."""
 
     root: str
     images: list[str]
     names: dict[int, str]
     named_in: str
+    lists: tuple[str, ...] = ()
 
 
 def write_coco(
@@ -94,6 +95,7 @@ def write_coco(
     builder.read += [
         classes_file,
         source,
+        *layout.lists,
         *(os.path.join(source, name) for name in (*_YAML_NAMES, *_CLASS_FILES)),
     ]
     labels_of = _pair(layout, builder, source, allow_most)
@@ -103,7 +105,6 @@ def write_coco(
         if name in labels_of:
             labels = os.path.join(layout.root, labels_of[name])
             image_headers.refuse_outside(labels, layout.root)
-            builder.read.append(labels)
             _add_labels(builder, labels, height, width, layout, boxes)
         if progress:
             progress(done, len(layout.images))
@@ -131,6 +132,7 @@ def _pair(
         for folder in {os.path.dirname(name) for name in wanted.values()}
         for name in _list_texts(layout.root, folder)
     )
+    builder.read += [os.path.join(layout.root, name) for name in there]
     found = pairing.match(wanted, there, layout.root)
     if not found:
         raise FileNotFoundError(
@@ -210,8 +212,11 @@ def _find_layout(source: str, split: str | None, root: str | None, classes_file:
     entries = entries if isinstance(entries, list) else [entries]
     if not entries or not all(isinstance(entry, str) and entry for entry in entries):
         raise ValueError(f"{yaml_path}: {split} is {values.shorten(content.get(split))}: name its folder")
-    images = sorted({name for entry in entries for name in _list_images(yaml_path, split, root, entry)})
-    return _Layout(root, _refuse_none(images, f"{yaml_path}: {split}"), names, classes_file or yaml_path)
+    places = [_find_place(f"{yaml_path}: {split}", root, entry) for entry in entries]
+    images = sorted({name for place in places for name in _list_images(place, root)})
+    _refuse_none(images, f"{yaml_path}: {split}")
+    lists = tuple(place for place in places if not os.path.isdir(place))
+    return _Layout(root, images, names, classes_file or yaml_path, lists)
 
 
 def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
@@ -229,19 +234,22 @@ def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
     return os.path.normpath(root)
 
 
-def _list_images(yaml_path: str, split: str, root: str, entry: str) -> list[str]:
-    """List the images that an entry of data.yaml names: a folder, or a text file of paths."""
-    where = f"{yaml_path}: {split}"
+def _find_place(where: str, root: str, entry: str) -> str:
+    """Find what an entry of data.yaml names: a folder, or a text file of paths."""
     path = os.path.join(root, entry)
     if not os.path.exists(path) or not image_headers.is_inside(path, root):
         # Some exports write ../train/images for a folder that lies beside data.yaml.
         path = os.path.join(root, re.sub(r"^(\.\./)+", "", entry))
     if "\0" in entry or not image_headers.is_inside(path, root):
         raise ValueError(f"{where} is {entry!r}, which leads out of {root}: name the folder with --root")
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
+    return path
+
+
+def _list_images(path: str, root: str) -> list[str]:
     if os.path.isdir(path):
         return [_relative(os.path.join(path, name), root) for name in image_headers.find_files(path)]
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
     with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
     result = []
