@@ -1,8 +1,9 @@
 """The one rule that finds the file which an annotation file means in a folder of images.
 
-An exact name comes first. Otherwise, in this order, the name without URL-encoding, backslashes and leading
-folders; in another Unicode form or case; with another suffix of JPEG; in a folder below. A name that fits
-several files is not guessed, and no rule leads out of the folder.
+An exact name comes first. Otherwise, in this order, the name without URL-encoding and backslashes; in another
+Unicode form or case; with another suffix of JPEG; in a folder below; and last without its leading folders,
+which says the least: only where no other file fits as much of the name. A name that fits several files is not
+guessed, and no rule leads out of the folder.
 """
 
 from __future__ import annotations
@@ -74,11 +75,8 @@ class ImageFolder:
             is_outside = self._leads_out(name)
             if not is_outside and os.path.isfile(os.path.join(self.folder, name)):
                 return Match(name)
-            candidates = list_candidates(name)
-            for rule, candidate in candidates:
-                if self._is_file(candidate):
-                    return Match(candidate, rule)
-            found = self._find_alike([("", name), *candidates])
+            whole, shorter = _split_candidates(name)
+            found = self._find_whole([("", name), *whole]) or self._find_shorter(shorter)
         except (OSError, ValueError) as error:  # a name that no file system takes
             return Match(reason=str(error))
         return found or Match(is_outside=is_outside)
@@ -88,23 +86,39 @@ class ImageFolder:
         named = {os.path.normpath(name) for name in names}
         return [name for name in self._all_names if name not in named and is_picture(name)]
 
-    def _find_alike(self, candidates: Sequence[tuple[str, str]]) -> Match | None:
+    def _find_whole(self, candidates: Sequence[tuple[str, str]]) -> Match | None:
+        """Find a name with all its folders."""
+        for rule, candidate in candidates:
+            if rule and self._is_file(candidate):
+                return Match(candidate, rule)
         for rule, candidate in candidates:
             for made in self._match_loosely(rule, candidate):
                 return made
-        plain = [
-            (rule, name) for rule, name in candidates if "folders" not in rule and "basename" not in rule
-        ]
-        for rule, candidate in plain:
-            tail = fold(candidate)
-            below = [
-                name
-                for name in self._by_base.get(os.path.basename(tail), [])
-                if fold(name).endswith(f"/{tail}")
-            ]
-            if below:
+        for rule, candidate in candidates:
+            if below := self._list_below(candidate):
                 return self._choose(below, _join(rule, IN_A_FOLDER_BELOW))
         return None
+
+    def _find_shorter(self, candidates: Sequence[tuple[str, str]]) -> Match | None:
+        """Find a name without leading folders, where no other file fits as much of it."""
+        fits: list[Match] = []
+        for rule, candidate in candidates:
+            exact = [Match(candidate, rule)] if self._is_file(candidate) else []
+            fits += exact or self._match_loosely(rule, candidate)
+        named = list(dict.fromkeys(match.name for match in fits if match.name))
+        unclear = [match for match in fits if match.reason or not named]
+        if unclear or not fits:
+            return unclear[0] if unclear else None
+        by_name_alone = not any("/" in name for name in named)
+        for _, candidate in candidates:
+            if "/" in candidate or by_name_alone:
+                named += [name for name in self._list_below(candidate) if name not in named]
+        return fits[0] if len(named) == 1 else self._choose(named, fits[0].rule)
+
+    def _list_below(self, candidate: str) -> list[str]:
+        tail = fold(candidate)
+        alike = self._by_base.get(os.path.basename(tail), [])
+        return [name for name in alike if fold(name).endswith(f"/{tail}")]
 
     def _match_loosely(self, rule: str, candidate: str) -> Iterable[Match]:
         folded = fold(candidate)
@@ -157,7 +171,13 @@ class ImageFolder:
 
 
 def open_folder(folder: str) -> ImageFolder:
-    """Give the folder's `ImageFolder`; the same one as long as nothing was put into it or taken out.
+    """Give the folder's `ImageFolder`, which lists the folder once.
+
+    It is the same one as long as nothing is put into the folder itself or taken out. What changes in folders
+    below is seen by exact names, but by the other rules only where the list is not made yet.
+
+    Args:
+      folder: that exists.
 
     Raises:
       OSError: there is no such folder.
@@ -235,8 +255,22 @@ def _join(rule: str, other: str) -> str:
 
 
 def list_candidates(name: str) -> list[tuple[str, str]]:
-    """List other names to try, each with the rule that made it."""
-    found: list[tuple[str, str]] = []
+    """List other names to try, each with the rule that made it.
+
+    Args:
+      name: as an annotation file has it, with folders, backslashes or URL-encoding perhaps.
+
+    Returns:
+      (rule, name) pairs without `name` itself: whole names first, then without leading folders, longest first.
+    """
+    whole, shorter = _split_candidates(name)
+    return [*whole, *shorter]
+
+
+def _split_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """List whole names, and those without leading folders."""
+    whole: list[tuple[str, str]] = []
+    shorter: list[tuple[str, str]] = []
     for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
         plain = start.partition("?d=")[2] or start
         slashed = plain.replace("\\", "/")
@@ -244,12 +278,16 @@ def list_candidates(name: str) -> list[tuple[str, str]]:
         rules += ["query"] if plain != start else []
         rules += ["backslashes"] if slashed != plain else []
         if rules:
-            found.append((", ".join(rules), slashed))
+            whole.append((", ".join(rules), slashed))
         parts = [part for part in slashed.split("/") if part not in ("", ".")]
         for first in range(1, len(parts)):
             tail = "/".join(parts[first:])
             how = "basename" if first == len(parts) - 1 else "without the leading folders"
-            found.append((", ".join([*rules, how]), tail))
+            shorter.append((", ".join([*rules, how]), tail))
         if len(parts) == 1 and parts[0] != slashed:
-            found.append((", ".join([*rules, "basename"]), parts[0]))
-    return [(rule, candidate) for rule, candidate in found if candidate and candidate != name]
+            shorter.append((", ".join([*rules, "basename"]), parts[0]))
+    shorter.sort(key=lambda pair: -pair[1].count("/"))
+    known = {"", name, *(candidate for _, candidate in whole)}
+    return [pair for pair in whole if pair[1] and pair[1] != name], [
+        pair for pair in shorter if pair[1] not in known
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import unicodedata
@@ -43,6 +44,15 @@ def put(folder: pathlib.Path, *names: str) -> None:
         (["a.jfif", "a.jpeg"], "a.jpg", "", ""),
         (["train/a.jpg"], "val/a.jpg", "", ""),
         (["a.png"], "a.jpg", "", ""),
+        (["img.jpg", "a/img.jpg"], "A/img.jpg", "a/img.jpg", "case"),
+        (["img.jpg", "a/img.jpeg"], "a/img.jpg", "a/img.jpeg", "suffix"),
+        (["img.jpg", "data/a/img.jpg"], "a/img.jpg", "data/a/img.jpg", "in a folder below"),
+        (["img.jpg", f"{NFD}/img.jpg"], f"{NFC}/img.jpg", f"{NFD}/img.jpg", "Unicode form"),
+        (["b/img.jpg", "c/img.jpg"], "/home/b/img.jpg", "b/img.jpg", "without the leading folders"),
+        (["img.jpg", "b/img.jpg"], "/home/b/img.jpg", "", ""),
+        (["img.jpg", "data/b/img.jpg"], "/home/b/img.jpg", "", ""),
+        (["img.jpg", "IMG.jpg"], "a/Img.jpg", "", ""),
+        (["img.jpg", "b/img.jpg"], "a/img.jpg", "", ""),
     ],
 )
 def test_names_are_found_by_the_rules_and_not_guessed(
@@ -53,6 +63,30 @@ def test_names_are_found_by_the_rules_and_not_guessed(
     assert (match.name, match.rule) == (found, rule)
     if len(there) == 2 and not found:
         assert all(other in match.reason for other in there)
+
+
+def test_no_shorter_form_of_a_name_is_taken_before_a_fuller_one(tmp_path: pathlib.Path) -> None:
+    """Whatever files there are, the one that is found shares all folders with the name, or is the only one."""
+    there = ["img.jpg", "a/img.jpg", "A2/img.jpg", "data/a/img.jpg", "a/b/img.jpg", "b/img.jpg", "x/IMG.jpg"]
+    names = ["a/img.jpg", "A/img.jpg", "a2/IMG.jpg", "a/b/img.jpg", "b/img.jpg", "A\\b\\img.jpg", "z/img.jpg", "x/img.jpg"]
+    for number, chosen in enumerate(itertools.chain(*(itertools.combinations(there, n) for n in (1, 2, 3)))):
+        folder = tmp_path / str(number)
+        for file in chosen:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).touch()
+        finder = image_folders.ImageFolder(str(folder))
+        for name in names:
+            found = finder.find(name).name
+            shared = {file: count_shared_parts(name, file) for file in chosen}
+            if found and shared[found] < name.replace("\\", "/").count("/") + 1:
+                assert all(shared[found] > other for file, other in shared.items() if file != found), (chosen, name)
+
+
+def count_shared_parts(name: str, file: str) -> int:
+    def parts(text: str) -> list[str]:
+        return text.replace("\\", "/").lower().split("/")[::-1]
+
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(parts(name), parts(file), strict=False))))
 
 
 def test_no_rule_leads_out_of_the_folder(tmp_path: pathlib.Path) -> None:
