@@ -261,7 +261,7 @@ def list_candidates(name: str) -> list[tuple[str, str]]:
       name: as an annotation file has it, with folders, backslashes or URL-encoding perhaps.
 
     Returns:
-      (rule, name) pairs without `name` itself: whole names first, then without leading folders, longest first.
+      (rule, name) pairs without `name` itself: whole names first, then without folders, longest first.
     """
     whole, shorter = _split_candidates(name)
     return [*whole, *shorter]

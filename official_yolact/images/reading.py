@@ -6,11 +6,13 @@ import dataclasses
 import io
 import os
 import re
-import stat
+import reprlib
+import zlib
 from typing import IO
 
 import PIL.Image
 
+from official_yolact import inputs
 from official_yolact.images import formats
 
 UNREADABLE = "unreadable"
@@ -66,7 +68,7 @@ class Header:
 
 
 def open_file(path: str) -> IO[bytes]:
-    """Open a file for reading, if it is one: a pipe would wait for ever, a device never end.
+    """Open a file for reading, as `inputs.open_input` does.
 
     Args:
       path: the file, or a link to it.
@@ -75,14 +77,10 @@ def open_file(path: str) -> IO[bytes]:
       OSError: it does not exist, may not be read, or is a folder, pipe, socket or device; named.
       PictureError: it is too large.
     """
-    _check_status(os.stat(path), path)
-    # What has become a pipe since does not make the opening wait.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  given back open
-    try:
-        _check_status(os.fstat(file.fileno()), path)
-    except BaseException:
+    file = inputs.open_input(path)
+    if os.fstat(file.fileno()).st_size > formats.MAX_FILE_BYTES:
         file.close()
-        raise
+        raise PictureError(TOO_LARGE, f"more than {formats.MAX_FILE_BYTES} bytes")
     return file
 
 
@@ -162,12 +160,56 @@ def load(picture: PIL.Image.Image) -> None:
 
 
 def find_orientation(picture: PIL.Image.Image) -> int:
-    """Give the EXIF orientation, 1 to 8; 1, upright, where the EXIF data are damaged."""
+    """Give the EXIF orientation, 1 to 8; 1, upright, where the EXIF data are damaged.
+
+    Args:
+      picture: as `open_picture` gives it; it is not decoded.
+    """
     try:
-        found = picture.getexif().get(_ORIENTATION_TAG, 1)
+        found = _read_exif(picture).get(_ORIENTATION_TAG, 1)
     except Exception:  # as in `load`
         return 1
     return found if isinstance(found, int) and found in range(1, 9) else 1
+
+
+def _read_exif(picture: PIL.Image.Image) -> PIL.Image.Exif:
+    """Read EXIF data; of a PNG, which Pillow would decode for that, from its chunks alone."""
+    file = getattr(picture, "fp", None)
+    if picture.format != "PNG" or "exif" in picture.info or not getattr(picture, "tile", ()) or file is None:
+        return picture.getexif()
+    at = file.tell()
+    try:
+        chunks = _gather_chunks(file)
+    finally:
+        file.seek(at)
+    with PIL.Image.open(io.BytesIO(_ONE_PIXEL + chunks), formats=("PNG",)) as small:
+        return small.getexif()
+
+
+def _gather_chunks(file: IO[bytes]) -> bytes:
+    """Copy the chunks of a PNG that may hold EXIF data, which may come after the pixels."""
+    found, position = [], file.seek(len(_PNG_START))
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        size = int.from_bytes(head[:4], "big") + 4  # with the checksum
+        if head[4:] in _PNG_WORDS:
+            found.append(head + file.read(size))
+        position = file.seek(position + 8 + size)
+    return b"".join([*found, _make_chunk(b"IEND", b"")])
+
+
+def _make_chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_WORDS = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+"""Chunks with EXIF data, or with text that may be EXIF data or XMP."""
+
+_ONE_PIXEL = (
+    _PNG_START
+    + _make_chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\0\0\0\0")
+    + _make_chunk(b"IDAT", zlib.compress(b"\0\0"))
+)
 
 
 def decode(data: bytes, max_pixels: int = formats.MAX_PIXELS) -> PIL.Image.Image:
@@ -206,15 +248,6 @@ def read_header(path: str) -> Header:
             return Header((picture.height, picture.width), find_orientation(picture))
 
 
-def _check_status(status: os.stat_result, path: str) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path}: is a folder, not a picture")
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path}: is a pipe, socket or device, not a file")
-    if status.st_size > formats.MAX_FILE_BYTES:
-        raise PictureError(TOO_LARGE, f"more than {formats.MAX_FILE_BYTES} bytes")
-
-
 def _describe_unknown(source: bytes | IO[bytes], accepted: tuple[str, ...]) -> str:
     if isinstance(source, bytes):
         first = source[:8]
@@ -227,14 +260,17 @@ def _describe_unknown(source: bytes | IO[bytes], accepted: tuple[str, ...]) -> s
 
 
 def _check_tiles(picture: PIL.Image.Image) -> None:
-    """Refuse a TIFF whose tiles are larger than any picture: one is decoded as a whole."""
+    """Refuse a TIFF whose tiles are larger than any picture, or of no size: one is decoded as a whole."""
     tags = getattr(picture, "tag_v2", None)
     if tags is None:
         return
     try:
-        width, height = (int(tags.get(tag, 1)) for tag in _TILE_TAGS)
-    except (TypeError, ValueError) as error:
-        raise PictureError(UNREADABLE, f"the size of its tiles is no number: {_one_line(error)}") from error
+        width, height = (tags.get(tag, 1) for tag in _TILE_TAGS)
+    except Exception as error:  # a tag is read when it is asked for, and may be damaged in any way
+        raise PictureError(UNREADABLE, f"the size of its tiles cannot be read: {_one_line(error)}") from error
+    if not all(type(side) is int and side >= 1 for side in (width, height)):
+        shown = " x ".join(reprlib.repr(side) for side in (width, height))
+        raise PictureError(UNREADABLE, f"the size of its tiles is {shown}, which are no pixels")
     if width * height > formats.MAX_PIXELS:
         raise PictureError(
             TOO_LARGE, f"its tiles of {width}x{height} pixels are more than {formats.MAX_PIXELS}"

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from official_yolact.images import formats
 from official_yolact.schema import Tensor
-
-MAX_PIXELS = 50_000_000
-"""Images above this are refused before they are decoded: 48 kB of PNG can hold 400 million pixels."""
 
 _CHROMA_REACH = 2
 
@@ -81,7 +79,7 @@ def check(condition: Tensor, message: str, value: Tensor) -> Tensor | None:
     return tf.raw_ops.Assert(condition=condition, data=[tf.constant(message), value])
 
 
-def check_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Tensor]:
+def check_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> tuple[Tensor, Tensor]:
     """Look at the header of an image file.
 
     Args:
@@ -105,7 +103,7 @@ def check_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, 
         return tf.identity(encoded), tf.cast(size, tf.int32)
 
 
-def decode_image(encoded: Tensor, max_pixels: int = MAX_PIXELS) -> Tensor:
+def decode_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> Tensor:
     """Decode an image file to RGB.
 
     JPEGs take the accurate inverse transform, as every other decoder does; TensorFlow's default

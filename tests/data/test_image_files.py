@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import io
 import pathlib
 import zlib
@@ -260,4 +261,5 @@ def test_a_limit_of_pixels_can_be_set(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_limit_is_that_of_reading() -> None:
-    assert image_files.MAX_PIXELS == preprocess.MAX_PIXELS
+    for read in (preprocess.check_image, preprocess.decode_image):
+        assert inspect.signature(read).parameters["max_pixels"].default == image_files.MAX_PIXELS

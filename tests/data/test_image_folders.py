@@ -68,7 +68,16 @@ def test_names_are_found_by_the_rules_and_not_guessed(
 def test_no_shorter_form_of_a_name_is_taken_before_a_fuller_one(tmp_path: pathlib.Path) -> None:
     """Whatever files there are, the one that is found shares all folders with the name, or is the only one."""
     there = ["img.jpg", "a/img.jpg", "A2/img.jpg", "data/a/img.jpg", "a/b/img.jpg", "b/img.jpg", "x/IMG.jpg"]
-    names = ["a/img.jpg", "A/img.jpg", "a2/IMG.jpg", "a/b/img.jpg", "b/img.jpg", "A\\b\\img.jpg", "z/img.jpg", "x/img.jpg"]
+    names = [
+        "a/img.jpg",
+        "A/img.jpg",
+        "a2/IMG.jpg",
+        "a/b/img.jpg",
+        "b/img.jpg",
+        "A\\b\\img.jpg",
+        "z/img.jpg",
+        "x/img.jpg",
+    ]
     for number, chosen in enumerate(itertools.chain(*(itertools.combinations(there, n) for n in (1, 2, 3)))):
         folder = tmp_path / str(number)
         for file in chosen:
@@ -79,14 +88,21 @@ def test_no_shorter_form_of_a_name_is_taken_before_a_fuller_one(tmp_path: pathli
             found = finder.find(name).name
             shared = {file: count_shared_parts(name, file) for file in chosen}
             if found and shared[found] < name.replace("\\", "/").count("/") + 1:
-                assert all(shared[found] > other for file, other in shared.items() if file != found), (chosen, name)
+                assert all(shared[found] > other for file, other in shared.items() if file != found), (
+                    chosen,
+                    name,
+                )
 
 
 def count_shared_parts(name: str, file: str) -> int:
     def parts(text: str) -> list[str]:
         return text.replace("\\", "/").lower().split("/")[::-1]
 
-    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(parts(name), parts(file), strict=False))))
+    return len(
+        list(
+            itertools.takewhile(lambda pair: pair[0] == pair[1], zip(parts(name), parts(file), strict=False))
+        )
+    )
 
 
 def test_no_rule_leads_out_of_the_folder(tmp_path: pathlib.Path) -> None:

@@ -7,12 +7,14 @@ import os
 import pathlib
 import re
 import socket
+import struct
 import time
 import zlib
 
 import fuzzing
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import pytest
 
 import official_yolact
@@ -200,6 +202,90 @@ def test_pictures_are_opened_in_one_place():
     root = pathlib.Path(official_yolact.__file__).parent
     found = [path for path in root.rglob("*.py") if re.search(r"\bImage\.open\(", path.read_text())]
     assert [path.relative_to(root).as_posix() for path in found] == ["images/reading.py"]
+
+
+def tiff_with_tag(tag: int, kind: int, value: bytes) -> bytes:
+    """A grey 8x8 TIFF in one strip, with one more tag: the type and the four bytes of its value."""
+    tags = [
+        (256, 3, 8),
+        (257, 3, 8),
+        (258, 3, 8),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 3, 8),
+        (279, 4, 64),
+    ]
+    entries = [struct.pack("<HHII", number, form, 1, amount) for number, form, amount in tags]
+    entries.append(struct.pack("<HHI", tag, kind, 1) + value)
+    listed = struct.pack("<H", len(entries)) + b"".join(
+        sorted(entries, key=lambda entry: entry[0] + 256 * entry[1])
+    )
+    return b"II*\0" + struct.pack("<I", 8 + 64) + bytes(range(64)) + listed + bytes(4)
+
+
+@pytest.mark.parametrize("tag", [322, 323], ids=["width", "length"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        pytest.param(11, struct.pack("<f", float("inf")), id="infinity"),
+        pytest.param(11, struct.pack("<f", float("nan")), id="not_a_number"),
+        pytest.param(11, struct.pack("<f", -5e9), id="negative_float"),
+        pytest.param(11, struct.pack("<f", 16.0), id="whole_float"),
+        pytest.param(4, struct.pack("<I", 0), id="nothing"),
+        pytest.param(9, struct.pack("<i", -8), id="negative"),
+        pytest.param(4, struct.pack("<I", 2**32 - 1), id="four_thousand_million"),
+        pytest.param(2, b"8\0\0\0", id="text"),
+    ],
+)
+def test_sizes_of_tiles_are_whole_numbers_within_bounds(tag, kind, value, tmp_path):
+    assert set(verdicts(tmp_path, tiff_with_tag(305, 2, b"ab\0\0")).values()) == {""}
+    data = tiff_with_tag(tag, kind, value)
+    assert all("tile" in said for said in verdicts(tmp_path, data).values())
+    with pytest.raises(reading.PictureError, match="tiles"):
+        reading.read_header(str(tmp_path / "a.jpg"))
+
+
+def png_with_orientation(place: str, orientation: int) -> bytes:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    if place == "first":
+        return encode("PNG", exif=exif)
+    data = encode("PNG")
+    at = {"last": data.index(b"IEND") - 4, "text": data.index(b"IDAT") - 4}[place]
+    content, kind = exif.tobytes(), b"eXIf"
+    if place == "text":
+        kind, content = b"tEXt", b"Raw profile type exif\0\nexif\n99\n" + content.hex().encode()
+    else:
+        content = content.removeprefix(b"Exif\0\0")
+    chunk = len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+    return data[:at] + chunk + data[at:]
+
+
+@pytest.mark.parametrize("place", ["first", "last", "text"])
+def test_the_header_of_a_png_is_read_without_its_pixels(place, tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    for orientation in range(1, 9):
+        path.write_bytes(png_with_orientation(place, orientation))
+        with PIL.Image.open(path) as picture:
+            decoded = picture.getexif().get(0x0112)
+        header = reading.read_header(str(path))
+        assert header.orientation == decoded == orientation
+        assert header.stored == (24, 40)
+    assert images.read_image(str(path)).shape[:2] == (40, 24)
+
+
+def test_no_format_is_decoded_for_its_header(tmp_path, monkeypatch):
+    sizes = []
+    load = PIL.ImageFile.ImageFile.load
+    monkeypatch.setattr(
+        PIL.ImageFile.ImageFile, "load", lambda self: (sizes.append(self.size), load(self))[1]
+    )
+    for kind in formats.FORMATS:
+        (tmp_path / "a.jpg").write_bytes(encode(kind))
+        assert reading.read_header(str(tmp_path / "a.jpg")).stored == (24, 40)
+    assert not {size for size in sizes if size != (1, 1)}
 
 
 def spoil_pictures(count: int):
