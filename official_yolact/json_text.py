@@ -77,6 +77,37 @@ def to_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def iterate_unfinite(value: Any) -> Iterator[tuple[str, float]]:
+    """Find the numbers that are NaN or infinite.
+
+    Args:
+      value: as JSON gives it.
+
+    Yields:
+      The place, such as `annotations[3].score`, and the number.
+    """
+    for keys, number in _walk_unfinite(value, ()):
+        parts = [f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys]
+        yield "".join(parts).removeprefix("."), number
+
+
+def _walk_unfinite(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield keys, value
+        return
+    if isinstance(value, list):
+        try:
+            if math.isfinite(sum(value)):  # so are all of them; a quick look at polygons
+                return
+        except (TypeError, OverflowError):
+            pass
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if isinstance(item, float | list | dict):
+            yield from _walk_unfinite(item, (*keys, key))
+
+
 def load(path: str, finite: bool = True) -> Any:
     """Read a JSON file.
 

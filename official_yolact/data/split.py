@@ -52,12 +52,14 @@ class Summary:
       groups: number of sets of images that had to stay together.
       equal_images: images whose bytes another has too; 0 where no folder was given.
       orphans: annotations of images that are not listed; they are in no part.
+      nulled: numbers that were NaN or infinite, for which null is written: JSON has no such numbers.
     """
 
     parts: list[Part]
     groups: int
     equal_images: int
     orphans: int
+    nulled: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +136,8 @@ def split_coco(
         files.check(path, inputs=[annotations], force=force, root=output_dir)
     source = coco_annotations.read(annotations)
     content = json_text.load(annotations, finite=False)
+    nulled = sum(1 for _ in json_text.iterate_unfinite(content))
+    content = json_text.to_finite(content) if nulled else content
     keys = _group_keys(source, content["images"], group_by)
     equal: list[str] = _hash_images(source, images_dir) if images_dir else []
     groups = _unite(source, [keys, [image.file_name for image in source.images], equal])
@@ -148,9 +152,8 @@ def split_coco(
     assert sum(part.images for part in parts) == len(source.images)
     assert written == len(content["annotations"])
     counted = collections.Counter(equal)
-    return Summary(
-        parts, len(groups), sum(number for number in counted.values() if number > 1), source.orphans
-    )
+    equals = sum(number for number in counted.values() if number > 1)
+    return Summary(parts, len(groups), equals, source.orphans, nulled)
 
 
 def _group_keys(source: coco_annotations.CocoJson, entries: Sequence[Any], group_by: str | None) -> list[str]:

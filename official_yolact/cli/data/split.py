@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         progress.say(f"{summary.equal_images} images have bytes that another has too: they stayed together")
     if summary.orphans:
         progress.say(f"left out: {summary.orphans} annotations of images that are not listed")
+    if summary.nulled:
+        progress.say(f"{summary.nulled} numbers that are NaN or infinite are written as null")
     if args.json:
         print(json_text.dump(dataclasses.asdict(summary)))
     return 0

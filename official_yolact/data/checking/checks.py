@@ -17,6 +17,7 @@ OF_A_FILE = (
     structure.check_duplicate_ids,
     structure.check_references,
     structure.check_crowd_field,
+    structure.check_unread_numbers,
     structure.check_category_names,
     structure.check_category_order,
     structure.check_annotation_order,

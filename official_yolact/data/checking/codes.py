@@ -75,6 +75,7 @@ _ROWS = (
     ("D35", INFO, "annotations are not grouped by image", "nothing here", "nothing"),
     ("D36", INFO, "annotation id 0", "pycocotools takes 0 for no match", "--fix gives a new id"),
     ("D37", WARNING, "ids that are text", "COCO's ids are integers: evaluation needs them", "--fix numbers them"),
+    ("D38", WARNING, "numbers that are NaN or infinite in fields that are not read", "JSON has no such numbers: other tools refuse the file", "--fix writes null"),
     # Files.
     ("D40", ERROR, "image file not found", "the image is lost", "correct --images or file_name; --fix removes them"),
     ("D41", WARNING, "image file found under another name only", "other tools find the exact name only", "--fix writes the name that was found"),

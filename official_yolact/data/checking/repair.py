@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.data.checking import account as account_lib
 from official_yolact.data.checking import check
 from official_yolact.data.checking import checks
@@ -68,6 +69,8 @@ def repair(checked: check.Checked, target: meaning.Target, leave: Iterable[str] 
     allowed = set(codes.CODES) - set(leave)
     for _ in range(_MAX_ROUNDS):
         repaired = _repair_round(view, found, checked.other, allowed, protected, account)
+        if not repaired[1]:
+            repaired = _write_null(view, allowed)
         if not repaired[1]:
             break
         view = repaired[0]
@@ -172,6 +175,26 @@ def _repair_round(
     }
     account.remove(view, gone, mender.merged)
     return view_lib.View(view.path, content, facts, _list_unlisted(view, facts, gone["images"])), +counts
+
+
+def _write_null(
+    view: view_lib.View, allowed: set[str]
+) -> tuple[view_lib.View, collections.Counter[str]]:
+    """Write null for what is still NaN or infinite: in fields that are not read, or that were to be left.
+
+    Raises:
+      ValueError: D38 is to be left.
+    """
+    places = list(json_text.iterate_unfinite(view.content))
+    if not places:
+        return view, collections.Counter()
+    if "D38" not in allowed:
+        raise ValueError(
+            f"{view.path}: {places[0][0]} is {places[0][1]}, which JSON cannot hold: do not leave D38, which"
+            " writes null"
+        )
+    content = json_text.to_finite(view.content)
+    return view_lib.View(view.path, content, view.facts, view.unlisted), collections.Counter(D38=len(places))
 
 
 def _put(listed: list[Any], entries: list[Any], objects_only: bool) -> list[Any]:

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import json_text
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
 
 Findings = Iterator[findings.Finding]
+
+_READ = {
+    "images": ("id", "file_name", "height", "width"),
+    "annotations": ("id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd"),
+    "categories": ("id", "name"),
+}
+"""Section to the fields whose numbers other checks judge."""
 
 
 def check_entries(view: view_lib.View) -> Findings:
@@ -67,6 +75,23 @@ def check_crowd_field(view: view_lib.View) -> Findings:
     """Find `iscrowd` that is absent or is neither 0 nor 1."""
     yield from findings.where("D33", "annotations", view.crowds == -1, "iscrowd")
     yield from findings.where("D34", "annotations", view.crowds == -2, "iscrowd")
+
+
+def check_unread_numbers(view: view_lib.View) -> Findings:
+    """Find numbers that are NaN or infinite in fields that no other check looks at."""
+    for section in view_lib.SECTIONS:
+        marked: dict[str, list[int]] = {}
+        for at, entry in enumerate(view.entries(section)):
+            for field, value in entry.items():
+                if isinstance(value, float | list | dict) and field not in _READ[section]:
+                    if any(json_text.iterate_unfinite(value)):
+                        marked.setdefault(field, []).append(at)
+        for field, positions in marked.items():
+            yield findings.Finding("D38", section, np.asarray(positions, np.int64), field)
+    others = {key: value for key, value in view.content.items() if key not in view_lib.SECTIONS}
+    places = tuple(f"{place} is {number}" for place, number in json_text.iterate_unfinite(others))
+    if places:
+        yield findings.Finding("D38", "images", np.arange(len(places)), detail="beside images", notes=places)
 
 
 def check_category_names(view: view_lib.View) -> Findings:
