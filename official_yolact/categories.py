@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from official_yolact import files
 from official_yolact import inputs
 from official_yolact import json_text
+from official_yolact import values
 
 FILE_NAME = "categories.json"
 
@@ -39,11 +41,13 @@ class Categories:
     @classmethod
     def from_coco(cls, categories: Iterable[Mapping[str, Any]]) -> Categories:
         """Take the `categories` list of a COCO file; classes follow ascending category id."""
-        ordered = sorted(categories, key=lambda category: int(category["id"]))
-        return cls(
-            tuple(int(category["id"]) for category in ordered),
-            tuple(str(category["name"]) for category in ordered),
-        )
+        return cls.from_list(sorted(read_entries(categories), key=lambda category: category["id"]))
+
+    @classmethod
+    def from_list(cls, categories: Iterable[Mapping[str, Any]]) -> Categories:
+        """Take a list of categories in its order; raises ValueError as `read_entries`."""
+        entries = read_entries(categories)
+        return cls(tuple(entry["id"] for entry in entries), tuple(entry["name"] for entry in entries))
 
     @classmethod
     def load(cls, path: str) -> Categories:
@@ -69,12 +73,8 @@ class Categories:
         """
         content = json_text.parse(text, where)
         try:
-            listed = content["categories"]
-            return cls(
-                tuple(int(category["id"]) for category in listed),
-                tuple(str(category["name"]) for category in listed),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            return cls.from_list(content["categories"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{where}: not a list of categories: {error}") from error
 
     def save(self, path: str, *, force: bool = False) -> None:
@@ -99,6 +99,42 @@ class Categories:
         return {category_id: index for index, category_id in enumerate(self.ids, start=1)}
 
 
+def read_entries(listed: Any, where: str = "categories") -> list[dict[str, Any]]:
+    """Check the entries of a list of categories, by the one rule for their ids and names.
+
+    Args:
+      listed: as a JSON file has it; ids may be whole floats or decimal text.
+      where: it stands, for messages.
+
+    Returns:
+      For each entry its `id`, an int, and its `name`.
+
+    Raises:
+      ValueError: it is no list, or an entry lacks an id of at most 64 bits or a name that can be shown.
+    """
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f"{where} is {values.shorten(listed)}: give a list of {{id, name}}")
+    entries = []
+    for at, entry in enumerate(listed):
+        place = f"{where}[{at}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
+            raise ValueError(f"{place} is {values.shorten(entry)}: give it an id and a name")
+        refuse_control(entry, place)
+        entries.append({"id": values.parse_int(place, "id", entry.get("id")), "name": entry["name"]})
+    return entries
+
+
+def refuse_control(entry: Mapping[str, Any], place: str) -> None:
+    """Refuse a category whose names no terminal, file name or picture can show.
+
+    Raises:
+      ValueError: names the place, the field and the text.
+    """
+    for field in ("name", "supercategory"):
+        if isinstance(entry.get(field), str):
+            json_text.refuse_control(entry[field], f"{place}: {field}")
+
+
 def read_classes(path: str) -> Categories:
     """Read class names from a COCO file, or from text with one name a line (numbered from 1).
 
@@ -112,9 +148,12 @@ def read_classes(path: str) -> Categories:
         listed = json_text.parse(text, path)
         try:
             return Categories.from_coco(listed["categories"] if isinstance(listed, dict) else listed)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a COCO file with categories: {error}") from error
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    lines = [line.strip() for line in io.StringIO(text, newline=None)]
+    for number, line in enumerate(lines, start=1):
+        json_text.refuse_control(line, f"{path}: line {number}")
+    names = tuple(line for line in lines if line)
     if not names:
         raise ValueError(f"{path}: holds no class names: write one a line")
     return Categories(tuple(range(1, len(names) + 1)), names)

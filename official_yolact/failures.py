@@ -10,11 +10,11 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from official_yolact import json_text
 from official_yolact.training import errors
 
 DEBUG = "YOLACT_DEBUG"
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MAX_WORDS = 8
 _MAX_WORD = 80
 _MAX_GRAPH = 500
@@ -68,7 +68,7 @@ def describe(error: Exception, words: Sequence[str], program: str = "yolact") ->
 
 def escape(text: str) -> str:
     """Write control characters, which a terminal obeys, as escapes; lines stay lines."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return json_text.escape_control(text)
 
 
 def _read(error: Exception) -> tuple[bool, str]:

@@ -20,7 +20,12 @@ MAX_DEPTH = 200
 
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters, ends of lines and paragraphs, what turns the direction of the text that follows, and
+# halves of characters.
+_IN_TEXT = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL_IN_TEXT = re.compile(f"[{_IN_TEXT}]")
+_CONTROL = re.compile(f"[{_IN_TEXT}\t\n\r]")
+_CONTROL_ON_SCREEN = re.compile(f"[{_IN_TEXT}\r]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CURE = "save it as UTF-8"
 _NO_STRUCTURE = bytes(value for value in range(256) if value not in b'"[]{}')
@@ -239,9 +244,19 @@ def refuse_control(text: str, where: str) -> None:
         raise ValueError(f"{where} is {shorten(text)}, which holds a control character: delete that")
 
 
-def has_control(text: str) -> bool:
-    """Tell whether a name holds what no terminal, file name or picture can show."""
-    return _CONTROL.search(text) is not None
+def has_control(text: str, in_lines: bool = False) -> bool:
+    """Tell whether a name holds what no terminal, file name or picture can show.
+
+    Args:
+      text: a name.
+      in_lines: it is a longer text, in which tabs and new lines are nothing special.
+    """
+    return (_CONTROL_IN_TEXT if in_lines else _CONTROL).search(text) is not None
+
+
+def escape_control(text: str) -> str:
+    """Write control characters, which a terminal obeys, as escapes; lines stay lines."""
+    return _CONTROL_ON_SCREEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def shorten(text: str) -> str:

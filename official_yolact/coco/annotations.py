@@ -11,7 +11,7 @@ from typing import Any
 from official_yolact import categories as categories_lib
 from official_yolact import inputs
 from official_yolact import json_text
-from official_yolact.coco import values
+from official_yolact import values
 
 Box = tuple[float, float, float, float]
 """(x, y, width, height) in pixels, as COCO has it."""
@@ -137,13 +137,7 @@ def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories
     """
     if not entries:
         raise ValueError(f"{path}: categories is empty: list the classes as {{id, name}}")
-    listed = []
-    for at, entry in enumerate(entries):
-        where = f"{path}: categories[{at}]"
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
-            raise ValueError(f"{where} is {values.shorten(entry)}: give it an id and a name")
-        json_text.refuse_control(entry["name"], f"{where}: name")
-        listed.append({"id": values.parse_int(where, "id", entry.get("id")), "name": entry["name"]})
+    listed = categories_lib.read_entries(entries, f"{path}: categories")
     refuse_twice(path, "categories", [category["id"] for category in listed])
     return categories_lib.Categories.from_coco(listed)
 

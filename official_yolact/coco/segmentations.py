@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import polygons
 from official_yolact.coco import run_lengths
-from official_yolact.coco import values
 
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]

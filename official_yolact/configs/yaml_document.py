@@ -27,7 +27,6 @@ MAX_DEPTH = 60
 _MAX_BITS = 1023
 """Of a whole number; a float holds no more."""
 
-_HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNREADABLE = object()
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
@@ -228,7 +227,7 @@ class _Converter:
 
 def _find_problem(value: Any) -> tuple[str, str] | None:
     """Tell what makes a plain value unusable: a number too large for a float, or text for no terminal."""
-    if isinstance(value, str) and _HARMFUL.search(value):
+    if isinstance(value, str) and json_text.has_control(value, in_lines=True):
         return "holds a control character or half a character", "delete that"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _MAX_BITS:
         return "is larger than any number that is used", "correct it"

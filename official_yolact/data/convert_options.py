@@ -7,7 +7,7 @@ import difflib
 from typing import Any
 
 from official_yolact import categories as categories_lib
-from official_yolact.coco import values
+from official_yolact import values
 from official_yolact.data import image_files
 
 CROWD = ("keep", "as-instance", "drop")

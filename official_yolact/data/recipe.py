@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import values
 from official_yolact.data import anchor_clusters
 from official_yolact.data import anchor_grid
 from official_yolact.data import statistics

@@ -11,10 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
-from official_yolact.coco import values
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import mask_cuts

@@ -22,8 +22,8 @@ from pycocotools import mask as coco_mask
 from official_yolact import categories as categories_lib
 from official_yolact import files
 from official_yolact import inputs
+from official_yolact import values
 from official_yolact.coco import segmentations
-from official_yolact.coco import values
 from official_yolact.data import mat_files
 from official_yolact.images import reading
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from official_yolact import files
 from official_yolact import json_text
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import values
 from official_yolact.data import image_files
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")

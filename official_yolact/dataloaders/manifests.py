@@ -38,11 +38,7 @@ def load_categories(input_path: str | Sequence[str]) -> categories_lib.Categorie
     """Read the classes of the records, in the order of their class ids."""
     path, manifest = find_manifest(input_path)
     try:
-        listed = manifest["categories"]
-        return categories_lib.Categories(
-            tuple(int(category["id"]) for category in listed),
-            tuple(str(category["name"]) for category in listed),
-        )
+        return categories_lib.Categories.from_list(manifest["categories"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: no list of categories with id and name ({error}): {_CURE}") from error
 

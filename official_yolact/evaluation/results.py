@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from official_yolact import files
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
-from official_yolact.coco import values
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 
 BOX_FILE_NAME = "bbox_detections.json"

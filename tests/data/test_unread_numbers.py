@@ -12,7 +12,12 @@ from official_yolact.cli import main
 
 PLACES = {
     "field of an annotation": ("annotations", 1, {"score": "X"}, "annotations[1].score"),
-    "nested in an annotation": ("annotations", 0, {"attributes": {"a b": [1, "X"]}}, "annotations[0].attributes.a b[1]"),
+    "nested in an annotation": (
+        "annotations",
+        0,
+        {"attributes": {"a b": [1, "X"]}},
+        "annotations[0].attributes.a b[1]",
+    ),
     "field of an image": ("images", 0, {"gps": [2.5, "X"]}, "images[0].gps[1]"),
     "field of a category": ("categories", 0, {"keypoints": ["nose", "X"]}, "categories[0].keypoints[1]"),
 }

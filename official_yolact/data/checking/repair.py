@@ -177,9 +177,7 @@ def _repair_round(
     return view_lib.View(view.path, content, facts, _list_unlisted(view, facts, gone["images"])), +counts
 
 
-def _write_null(
-    view: view_lib.View, allowed: set[str]
-) -> tuple[view_lib.View, collections.Counter[str]]:
+def _write_null(view: view_lib.View, allowed: set[str]) -> tuple[view_lib.View, collections.Counter[str]]:
     """Write null for what is still NaN or infinite: in fields that are not read, or that were to be left.
 
     Raises:

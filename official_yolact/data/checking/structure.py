@@ -83,9 +83,9 @@ def check_unread_numbers(view: view_lib.View) -> Findings:
         marked: dict[str, list[int]] = {}
         for at, entry in enumerate(view.entries(section)):
             for field, value in entry.items():
-                if isinstance(value, float | list | dict) and field not in _READ[section]:
-                    if any(json_text.iterate_unfinite(value)):
-                        marked.setdefault(field, []).append(at)
+                is_looked_at = isinstance(value, float | list | dict) and field not in _READ[section]
+                if is_looked_at and any(json_text.iterate_unfinite(value)):
+                    marked.setdefault(field, []).append(at)
         for field, positions in marked.items():
             yield findings.Finding("D38", section, np.asarray(positions, np.int64), field)
     others = {key: value for key, value in view.content.items() if key not in view_lib.SECTIONS}

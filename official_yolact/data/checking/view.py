@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import categories as categories_lib
 from official_yolact import inputs
 from official_yolact import json_text
 from official_yolact.data.checking import columns
@@ -233,8 +234,8 @@ def load(path: str) -> tuple[dict[str, Any], str]:
 
 def _refuse_names(path: str, categories: list[Any]) -> None:
     for at, entry in enumerate(categories):
-        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
-            json_text.refuse_control(entry["name"], f"{path}: categories[{at}]: name")
+        if isinstance(entry, dict):
+            categories_lib.refuse_control(entry, f"{path}: categories[{at}]")
 
 
 def _read_text(path: str) -> tuple[str, str]:

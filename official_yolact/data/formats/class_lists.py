@@ -8,7 +8,8 @@ from collections.abc import Collection
 from typing import Any
 
 from official_yolact import inputs
-from official_yolact.coco import values
+from official_yolact import json_text
+from official_yolact import values
 from official_yolact.configs import yaml_document
 
 _YAML = (".yaml", ".yml")
@@ -41,6 +42,8 @@ def read(path: str, first: int) -> dict[int, str]:
     # Lines count from the top, so only those at the end may be empty.
     while lines and not lines[-1]:
         lines.pop()
+    for number, line in enumerate(lines, start=1):
+        json_text.refuse_control(line, f"{path}: line {number}")
     return check(path, lines, first)
 
 
@@ -97,6 +100,7 @@ def check(path: str, names: Any, first: int) -> dict[int, str]:
             raise ValueError(f"{path}: class {number} ({values.shorten(name)}): numbers start at 0")
         if not isinstance(name, (str, int)) or isinstance(name, bool) or not str(name).strip():
             raise ValueError(f"{path}: class {number} is {values.shorten(name)}: give its name")
+        json_text.refuse_control(str(name), f"{path}: class {number}")
         if str(name) in result.values():
             raise ValueError(f"{path}: class {number}: the name {name!r} occurs twice: give each its own")
         result[number] = str(name)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import summary as summary_lib
 
@@ -31,7 +32,12 @@ class CocoBuilder:
         self._annotations: list[dict[str, Any]] = []
 
     def add_image(self, file_name: str, height: int, width: int) -> None:
-        """Add an image; the instances that follow belong to it."""
+        """Add an image; the instances that follow belong to it.
+
+        Raises:
+          ValueError: the name of the file has what no list of files can show.
+        """
+        json_text.refuse_control(file_name, "the name of an image file")
         self._images.append(
             {"id": len(self._images) + 1, "file_name": file_name, "height": height, "width": width}
         )

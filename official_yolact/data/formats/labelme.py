@@ -20,8 +20,8 @@ import numpy.typing as npt
 from official_yolact import files
 from official_yolact import image_folders
 from official_yolact import json_text
+from official_yolact import values
 from official_yolact.coco import segmentations
-from official_yolact.coco import values
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
@@ -222,6 +222,7 @@ def _add_instances(
         label = shape.get("label")
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f"{where}: label is {values.shorten(label)}: give the name of the class")
+        json_text.refuse_control(label, f"{where}: label")
         if classes_file and label not in id_of:
             raise ValueError(
                 f"{where}: label is {label!r}, which {classes_file} does not list: add it there or correct it"

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from official_yolact import files
 from official_yolact import image_folders
+from official_yolact import json_text
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
@@ -84,6 +85,9 @@ def write_coco(
       OSError: a file cannot be read or written.
       ValueError: names the file, its value and the cure.
     """
+    if not class_name.strip():
+        raise ValueError(f"class_name (--name) is {class_name!r}: give the name of the class")
+    json_text.refuse_control(class_name, "class_name (--name)")
     names = class_lists.read(classes_file, 1) if classes_file else {_ONLY_CLASS: class_name}
     if 0 in names:
         raise ValueError(f"{classes_file}: class 0 is {names[0]!r}, but the value 0 is the background")

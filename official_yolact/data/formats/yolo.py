@@ -18,8 +18,8 @@ from typing import Any
 from official_yolact import files
 from official_yolact import image_folders
 from official_yolact import inputs
+from official_yolact import values
 from official_yolact.coco import segmentations
-from official_yolact.coco import values
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import image_headers
