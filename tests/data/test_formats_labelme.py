@@ -16,6 +16,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from official_yolact.cli import main
+from official_yolact.data.formats import image_headers
 from official_yolact.data.formats import labelme
 
 HEIGHT, WIDTH = 40, 60
@@ -316,3 +317,60 @@ def test_a_mutated_file_is_read_or_refused(folder: pathlib.Path) -> None:
         (folder / name).write_bytes(whole[name])
     assert {ValueError, labelme.summary.Summary} <= outcomes
     assert [message for message in messages if str(folder) not in message] == []
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "vanished"])
+def test_a_file_that_is_not_there_is_no_label_without_an_image(
+    kind: str, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write(folder, name, [shape("cat", POLYGON)])
+    if kind == "dangling link":
+        (folder / "b.json").unlink()
+        (folder / "b.json").symlink_to(folder / "nothing.json")
+    else:
+        find = image_headers.find_files
+
+        def find_and_lose(*args: Any) -> list[str]:
+            found = find(*args)
+            if ".json" in args[-1]:
+                (folder / "b.json").unlink()
+            return found
+
+        monkeypatch.setattr(image_headers, "find_files", find_and_lose)
+    with pytest.raises(FileNotFoundError, match=r"b\.json"):
+        read(folder)
+    assert not (folder.parent / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "found"),
+    [
+        (["img.jpg", "A/img.jpg"], "a/img.jpg", "A/img.jpg"),
+        (["img.jpg", "data/a/img.jpg"], "a/img.jpg", "data/a/img.jpg"),
+        (["img.jpg", "b/img.jpg"], "/home/b/img.jpg", ""),
+        (["img.jpg", "other/img.jpg"], "a/img.jpg", ""),
+        (["img.jpg"], "/home/b/img.jpg", "img.jpg"),
+        (["img.jpg"], "..\\photos\\img.jpg", "img.jpg"),
+    ],
+    ids=["case", "below", "two_tails", "two_names", "moved", "backslashes"],
+)
+def test_images_are_found_by_the_rule_of_all_commands(
+    there: list[str], name: str, found: str, folder: pathlib.Path
+) -> None:
+    write(folder, "first", [shape("cat", POLYGON)], imagePath=name)
+    for file in there:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes((folder / "first.jpg").read_bytes())
+    (folder / "first.jpg").unlink()
+    if found:
+        assert read(folder, allow_most=True)[1]["images"][0]["file_name"] == found
+    else:
+        with pytest.raises(ValueError, match=r"first\.json: imagePath is .*fits .*: give the exact name"):
+            read(folder)
+
+
+def test_an_image_of_a_moved_file_lies_beside_it(folder: pathlib.Path) -> None:
+    for name in ("one/a", "two/a"):
+        write(folder, name, [shape("cat", POLYGON)], imagePath="/home/me/photos/a.jpg")
+    assert [image["file_name"] for image in read(folder)[1]["images"]] == ["one/a.jpg", "two/a.jpg"]

@@ -40,6 +40,10 @@ _MIN_CIRCLE_POINTS = 12
 _MAX_CIRCLE_POINTS = 1000
 
 
+class _NoImageError(FileNotFoundError):
+    """A label names an image that is not there."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _File:
     """One labelme file: its image and its shapes."""
@@ -100,11 +104,11 @@ def write_coco(
     id_of = {name: number for number, name in names.items()}
     owner: dict[str, str] = {}
     paths = image_headers.find_files(folder, (".json",))
-    gone: list[FileNotFoundError] = []
+    gone: list[_NoImageError] = []
     for done, path in enumerate(paths, start=1):
         try:
             file = _read_file(os.path.join(folder, path), images_dir)
-        except FileNotFoundError as error:
+        except _NoImageError as error:
             gone.append(error)
             builder.read.append(os.path.join(folder, path))
             continue
@@ -134,13 +138,13 @@ def _count_unused(
     builder: coco_builder.CocoBuilder,
     images_dir: str,
     owner: dict[str, str],
-    gone: list[FileNotFoundError],
+    gone: list[_NoImageError],
     allow_most: bool,
 ) -> None:
     """Count labels without an image and images without a label; most of them are not to be left out."""
     if gone and (not owner or (not allow_most and pairing.is_most(len(gone), len(owner) + len(gone)))):
         counts = f" ({len(gone)} of {len(owner) + len(gone)} labels have no image); or go on with --yes"
-        raise FileNotFoundError(f"{gone[0]}{counts if owner else ''}")
+        raise _NoImageError(f"{gone[0]}{counts if owner else ''}")
     images = set(image_headers.find_files(images_dir)) | owner.keys()
     bare = sorted(images - owner.keys())
     builder.read += [os.path.join(images_dir, name) for name in bare]
@@ -187,21 +191,15 @@ def _find_image(path: str, name: Any, images_dir: str) -> str:
         raise ValueError(f"{path}: imagePath is {values.shorten(name)}: give the name of the image file")
     parts = name.replace("\\", "/")
     folder = os.path.dirname(path)
-    # Files that were moved keep the path of the machine they were made on.
-    tried = [os.path.join(folder, parts), os.path.join(folder, os.path.basename(parts))]
-    tried.append(os.path.join(images_dir, os.path.basename(parts)))
-    for candidate in tried:
-        if os.path.isfile(candidate) and image_headers.is_inside(candidate, images_dir):
-            inside = os.path.relpath(os.path.abspath(candidate), os.path.abspath(images_dir))
-            if not inside.startswith(os.pardir):
-                return inside.replace(os.sep, "/")
-    for candidate in (os.path.relpath(tried[0], images_dir), os.path.basename(parts)):
+    # Files that were moved keep the path of the machine they were made on; the image lies beside them then.
+    for stated in (parts, os.path.basename(parts)):
+        candidate = os.path.relpath(os.path.join(folder, stated), images_dir)
         match = image_folders.open_folder(images_dir).find(candidate.replace(os.sep, "/"))
         if match.name:
-            return match.name
+            return os.path.normpath(match.name).replace(os.sep, "/")
         if match.reason:
             raise ValueError(f"{path}: imagePath is {name!r}, which {match.reason}")
-    raise FileNotFoundError(
+    raise _NoImageError(
         f"{path}: imagePath is {name!r}, but there is no such file in {images_dir}: put the image beside"
         " the annotation, or name the folder of the images with --images"
     )
