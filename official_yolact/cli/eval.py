@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from official_yolact import files
 from official_yolact import json_text
@@ -68,24 +68,38 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
+class _Measured(NamedTuple):
+    """What was found and measured.
+
+    Attributes:
+      metrics: by name; None without annotations.
+      boxes: COCO results.
+      masks: COCO results.
+      skipped: one message for each picture that could not be read; None where none was to be read.
+    """
+
+    metrics: dict[str, float] | None
+    boxes: list[Any]
+    masks: list[Any]
+    skipped: list[str] | None
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     _check_usage(args)
     for path in _list_outputs(args) if args.output else ():
         files.check(path, inputs=_list_inputs(args), force=args.force)
-    metrics, boxes, masks = _measure_file(args) if args.detections else _measure_model(args)
+    measured = _measure_file(args) if args.detections else _measure_model(args)
+    account = {} if measured.skipped is None else {"skipped": measured.skipped}
     if args.output:
-        _write(args, metrics, boxes, masks)
-    if metrics is not None:
+        _write(args, measured, account)
+    if measured.metrics is not None:
         from official_yolact.evaluation import table
 
-        print(table.format_table(metrics))
+        print(table.format_table(measured.metrics))
     if args.json:
-        print(
-            json_text.dump(
-                metrics if metrics is not None else {"detections": len(boxes), "output": args.output}
-            )
-        )
+        written = {"detections": len(measured.boxes), "output": args.output}
+        print(json_text.dump({**(written if measured.metrics is None else measured.metrics), **account}))
     return 0
 
 
@@ -128,21 +142,22 @@ def _report_comparisons() -> Callable[[str, int, int], None]:
     return report
 
 
-def _measure_file(args: argparse.Namespace) -> tuple[dict[str, float], list[Any], list[Any]]:
+def _measure_file(args: argparse.Namespace) -> _Measured:
     from official_yolact.evaluation import groundtruth
     from official_yolact.evaluation import metrics
     from official_yolact.evaluation import results
 
     truth = groundtruth.load_groundtruth(args.annotations)
     found = results.load_results(args.detections, truth, args.integer_boxes)
-    return (
+    return _Measured(
         metrics.compute_metrics(truth, found, _report_comparisons()),
         results.select(found, "bbox"),
         results.select(found, "segmentation"),
+        None,
     )
 
 
-def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, list[Any], list[Any]]:
+def _measure_model(args: argparse.Namespace) -> _Measured:
     from official_yolact.cli import progress
     from official_yolact.evaluation import coco_evaluator
     from official_yolact.serving import batch
@@ -155,7 +170,7 @@ def _measure_model(args: argparse.Namespace) -> tuple[dict[str, float] | None, l
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
     metrics = evaluator.evaluate(_report_comparisons()) if args.annotations else None
-    return metrics, evaluator.box_results, evaluator.mask_results
+    return _Measured(metrics, evaluator.box_results, evaluator.mask_results, skipped)
 
 
 def _list_images(args: argparse.Namespace) -> list[Any]:
@@ -171,19 +186,18 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
     return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
 
 
-def _write(
-    args: argparse.Namespace, metrics: dict[str, float] | None, boxes: list[Any], masks: list[Any]
-) -> None:
+def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, list[str]]) -> None:
     """Write the files; a results file without boxes or without masks gives none of them."""
     from official_yolact.evaluation import results
 
     paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}
+    metrics, boxes, masks, _ = measured
     if boxes or not masks:
         results.write_results(paths[0], boxes, **rule)
     if masks or not boxes:
         results.write_results(paths[1], masks, **rule)
     if metrics is not None:
-        files.write_json(paths[2], metrics, indent=1, **rule)
+        files.write_json(paths[2], {**metrics, **account}, indent=1, **rule)
 
 
 def _list_outputs(args: argparse.Namespace) -> list[str]:

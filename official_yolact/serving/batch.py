@@ -125,16 +125,15 @@ def collect_detections(
                 part.append(one)
             except (OSError, ValueError) as error:
                 skipped.append(str(error))
-        if not part:
-            continue
-        rows = next(predictor.detect(images))
-        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        evaluator.update(
-            np.array([one.image_id for one in part]),
-            arrays.pop("image_info"),
-            np.ones(len(part), np.float32),
-            arrays,
-        )
+        if part:
+            rows = next(predictor.detect(images))
+            arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+            evaluator.update(
+                np.array([one.image_id for one in part]),
+                arrays.pop("image_info"),
+                np.ones(len(part), np.float32),
+                arrays,
+            )
         if progress:
             progress(min(start + predictor.batch_size, len(listed)), len(listed))
     if listed and len(skipped) == len(listed):

@@ -52,7 +52,9 @@ def test_a_model_is_measured_and_its_results_measure_the_same(
     ]
     assert main.main(["eval", *map(str, arguments), "--batch-size", str(batch_size)]) == 0
     found = last_line(capsys.readouterr().out)
-    assert list(found) == [kind + name for kind in ("box_", "mask_") for name in metrics.NAMES]
+    assert list(found) == [*(kind + name for kind in ("box_", "mask_") for name in metrics.NAMES), "skipped"]
+    assert json.loads((output / "metrics.json").read_text()) == found
+    assert found["skipped"] == []
     for kind, name in (("box_", "bbox_detections.json"), ("mask_", "mask_detections.json")):
         results = json.loads((output / name).read_text())
         assert {result["image_id"] for result in results} <= {7, 8, 9}
@@ -72,6 +74,16 @@ def test_without_annotations_results_alone_are_written(tiny_model_dir, photos, t
     assert sorted(path.name for path in output.iterdir()) == ["bbox_detections.json", "mask_detections.json"]
     results = json.loads((output / "mask_detections.json").read_text())
     assert {result["image_id"] for result in results} <= {1, 2, 3}
+
+
+def test_what_was_skipped_is_told_wherever_numbers_are(tiny_model_dir, photos, annotations, tmp_path, capsys):
+    (photos / "8.jpg").write_bytes(b"garbage")
+    words = ["eval", tiny_model_dir, "--images", str(photos), "--output", str(tmp_path / "out"), "--json"]
+    for more in ([], ["--annotations", str(annotations), "--force"]):
+        assert main.main([*words, *more]) == 0
+        (message,) = last_line(capsys.readouterr().out)["skipped"]
+        assert "8.jpg" in message
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["skipped"] == [message]
 
 
 def test_a_list_of_images_gives_the_ids(tiny_model_dir, photos, tmp_path):

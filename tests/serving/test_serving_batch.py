@@ -90,6 +90,8 @@ def test_one_bad_picture_does_not_end_an_evaluation(fake, photos):
     pathlib.Path(photos[1]).write_bytes(b"garbage")
     listed = [sources.ListedImage(10 + index, path) for index, path in enumerate(photos)]
     evaluator = coco_evaluator.CocoEvaluator("", fake.categories)
-    (skipped,) = batch.collect_detections(fake, listed, evaluator)
+    steps = []
+    (skipped,) = batch.collect_detections(fake, listed, evaluator, lambda *state: steps.append(state))
     assert photos[1] in skipped
+    assert steps == [(1, 3), (2, 3), (3, 3)]
     assert {r["image_id"] for r in evaluator.box_results} == {10, 12}

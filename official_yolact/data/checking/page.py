@@ -20,6 +20,7 @@ from official_yolact.data.checking import codes
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
+from official_yolact.data.checking import outlines
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
 from official_yolact.images import reading
@@ -143,10 +144,9 @@ class _Painter:
         corners = self._corners[at].reshape(2, 2) * scale
         if _is_near(corners) and (corners[0] <= corners[1]).all():
             draw.rectangle([tuple(corner) for corner in corners], outline=color)
-        segmentation = self._view.annotations[at].get("segmentation")
-        if not self._drawable[at] or not isinstance(segmentation, list):
+        parts = outlines.as_coco(self._view.annotations[at].get("segmentation"))
+        if not self._drawable[at] or not isinstance(parts, list):
             return
-        parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
         for part in parts:
             points = np.asarray(part, np.float64).reshape(-1, 2) * scale
             if len(points) > 1 and _is_near(points):
