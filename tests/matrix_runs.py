@@ -31,6 +31,8 @@ STEPS, INTERVAL = 6, 3
 SECONDS = 900.0  # within which a process ends or gets on
 LOSSES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "mask_iou_loss", "total_loss")
 _DIGIT = 1e-6  # results.csv has seven digits
+# Its target is the IoU of masks of a few cells, each set where a logit is above 0: one that flips is a step.
+_LOW_PRECISION = {"mask_iou_loss": 0.05}
 EXPERIMENTS = {
     "yolact_tiny_shapes_cpu": "yolact_tiny_shapes",
     "yolact_resnet50_coco_1gpu": "yolact_resnet50_coco",
@@ -281,15 +283,19 @@ def _compare(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) ->
     ]
     assert losses[0].keys() == reference.keys(), f"{losses[0].keys()} against {reference.keys()}"
     assert all(math.isfinite(value) for each in losses for value in each.values()), f"losses: {losses}"
+    skipped = {each["nonfinite_steps"] for each in rows} - {"0"}
+    # float16 finds its loss scale by steps that overflow.
+    assert not skipped or row["precision"] == "float16", f"steps that were not finite: {skipped}"
     totals = [each["total_loss"] for each in losses]
     assert totals[-1] < totals[0], f"total_loss does not fall: {totals}"
     if row["batch_norm"] == "local" and (count_replicas(row) > 1 or row["parts"] == "2"):
         return  # the statistics are those of a part of the batch
     tolerance = {"frozen": 1e-6, "local": 1e-6, "synchronised": 1e-3}[row["batch_norm"]]
-    tolerance = tolerance if row["precision"] == "float32" else 0.02
     for name, expected in reference.items():
         found = losses[0][name]
         unit = _DIGIT * 10 ** math.floor(math.log10(expected)) if expected > 0 else 0.0
+        if row["precision"] != "float32":
+            tolerance = _LOW_PRECISION.get(name, 0.02)
         assert abs(found - expected) <= tolerance * abs(expected) + unit, f"{name}: {found}, alone {expected}"
 
 

@@ -50,8 +50,14 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
 
 
 def is_same_symmetric(images: Tensor, stride: int) -> bool:
-    """Tell whether SAME pads [B, H, W, C] alike on both sides for an odd kernel: it needs no copy then."""
-    return stride == 1 or all(side is not None and (side - 1) % stride == 0 for side in images.shape[1:3])
+    """Tell whether SAME can pad [B, H, W, C], alike on both sides for an odd kernel: it needs no copy then.
+
+    Of images one pixel wide it cannot: TensorFlow's bfloat16 gradient of the kernel, by oneDNN, is then
+    uninitialised memory where the kernel meets padding alone, if the stride is not 1.
+    """
+    if stride == 1:
+        return True
+    return all(side is not None and side > 1 and (side - 1) % stride == 0 for side in images.shape[1:3])
 
 
 def pad_symmetric(images: Tensor, size: int) -> Tensor:
