@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,12 @@ _IN_TEXT = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\
 _CONTROL_IN_TEXT = re.compile(f"[{_IN_TEXT}]")
 _CONTROL = re.compile(f"[{_IN_TEXT}\t\n\r]")
 _CONTROL_ON_SCREEN = re.compile(f"[{_IN_TEXT}\r]")
+_NUMBER = re.compile(
+    r'"(?:[^"\\]|\\.)*"|-?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|NaN|Infinity)', re.DOTALL
+)
+_MOST_DIGITS = sys.int_info.default_max_str_digits
+"""Of a whole number: Python refuses to read more, which takes it very long."""
+_DIGITS_OF_FLOATS = 309
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CURE = "save it as UTF-8"
 _NO_STRUCTURE = bytes(value for value in range(256) if value not in b'"[]{}')
@@ -34,7 +41,7 @@ _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _STRING = re.compile(rb'"[^"]*"?')
 
 
-class _TwiceError(ValueError):
+class TwiceError(ValueError):
     """A key stands twice in an object."""
 
 
@@ -43,21 +50,30 @@ def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _TwiceError(f"the key {shorten(twice)} occurs twice in an object: join the two or keep one")
+        raise TwiceError(f"the key {shorten(twice)} occurs twice in an object: join the two or keep one")
     return result
 
 
 def _to_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"the number {shorten(text)} is not finite: correct it")
+        raise ValueError
+    return number
+
+
+def _to_bounded(text: str) -> int:
+    number = int(text)
+    if len(text) >= _DIGITS_OF_FLOATS and abs(number) > sys.float_info.max:
+        raise ValueError
     return number
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_to_object)
 """Of annotation files, whose readers check each number, naming its record."""
 
-_FINITE = json.JSONDecoder(object_pairs_hook=_to_object, parse_float=_to_finite, parse_constant=_to_finite)
+_FINITE = json.JSONDecoder(
+    object_pairs_hook=_to_object, parse_float=_to_finite, parse_int=_to_bounded, parse_constant=_to_finite
+)
 
 
 def dump(value: Any, **options: Any) -> str:
@@ -118,7 +134,7 @@ def load(path: str, finite: bool = True) -> Any:
 
     Args:
       path: the file.
-      finite: refuse numbers that are not finite, too; readers of annotations do that themselves.
+      finite: refuse numbers that no float holds, too; readers of annotations do that themselves.
 
     Returns:
       Its value.
@@ -138,14 +154,15 @@ def parse(text: bytes | str, where: str, finite: bool = True) -> Any:
     Args:
       text: UTF-8, with or without a byte order mark, or its characters.
       where: it comes from, for the message.
-      finite: refuse numbers that are not finite, too.
+      finite: refuse numbers that no float holds, too.
 
     Returns:
       Its value.
 
     Raises:
       ValueError: names the source and the place of what is wrong: no UTF-8, no JSON, nested too
-        deeply, a key that occurs twice, half a character, a number that is not finite.
+        deeply, a key that occurs twice, half a character, a number that is not finite or of thousands
+        of digits.
     """
     if is_deep(text):
         shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
@@ -153,15 +170,39 @@ def parse(text: bytes | str, where: str, finite: bool = True) -> Any:
     text = decode(text, where) if isinstance(text, bytes) else text.removeprefix("\ufeff")
     try:
         value = (_FINITE if finite else DECODER).decode(text)
-    except _TwiceError as error:
+    except TwiceError as error:
         raise ValueError(f"{where}: not JSON to rely on: {_find_twice(text) or error}") from None
     except RecursionError:
         raise ValueError(f"{where}: not JSON: {_find_deep(text)}") from None
     except ValueError as error:
-        raise ValueError(f"{where}: not JSON: {error}") from None
+        if isinstance(error, json.JSONDecodeError):
+            raise ValueError(f"{where}: not JSON: {error}") from None
+        at, wrong = find_number(text, finite)
+        raise ValueError(f"{where}: not JSON: {wrong} ({_place(text, at)}): correct it") from None
     if "\\ud" in text or "\\uD" in text:
         _refuse_half(text, lambda at: f"{where}: {_place(text, at)}")
     return value
+
+
+def find_number(text: str, finite: bool = False) -> tuple[int, str]:
+    """Find the number that the reader has refused.
+
+    Args:
+      text: JSON.
+      finite: numbers that no float holds are refused, too.
+
+    Returns:
+      Its place and what is wrong with it.
+    """
+    for match in _NUMBER.finditer(text):
+        token = match.group()
+        if token.startswith('"'):
+            continue
+        if len(token) > _MOST_DIGITS and token.lstrip("-").isdigit():
+            return match.start(), f"the number {shorten(token)} has {len(token.lstrip('-'))} digits"
+        if finite and not math.isfinite(float(token)):
+            return match.start(), f"the number {shorten(token)} is not finite"
+    return 0, "a number cannot be read"
 
 
 def is_deep(text: bytes | str, allowed: int = MAX_DEPTH) -> bool:

@@ -12,11 +12,12 @@ def flatten(value: Any) -> Any:
     """Write polygons as COCO does.
 
     Args:
-      value: a segmentation as a JSON file has it.
+      value: a segmentation as a JSON file has it; coordinates in pixels of the image, from its left upper
+        corner.
 
     Returns:
-      A list of polygons of a flat list of numbers, for a flat list, or for one or several lists of points
-      [x, y]; anything else as it is.
+      A list of polygons of a flat list of numbers x, y, x, y, ... in the same pixels, for a flat list, or for
+      one or several lists of points [x, y]; anything else, also an empty list, as it is.
     """
     if type(value) is not list or not value:
         return value

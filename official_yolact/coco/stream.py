@@ -130,8 +130,12 @@ class ListReader:
                     raise self._fail(error.msg) from error
             except RecursionError as error:
                 raise self._fail(f"nested more than {json_text.MAX_DEPTH} deep") from error
-            except ValueError as error:
+            except json_text.TwiceError as error:
                 raise self._fail(str(error)) from error
+            except ValueError as error:
+                at, wrong = json_text.find_number(self._text[self._at :])
+                byte = self._byte_at(max(self._at + at, self._marked))
+                raise ValueError(f"{self._path}: not JSON: {wrong}, near byte {byte}: correct it") from error
             else:
                 # A number at the end of the text may go on.
                 if end < len(self._text) or not self._more():

@@ -28,7 +28,26 @@ _WIDTH = 64  # channels of a backbone's first stage
 
 
 class Sizes(NamedTuple):
-    """The numbers of a model that its memory is made of; see `configs.yolact`."""
+    """The numbers of a model that its memory is made of; see `configs.yolact`.
+
+    Attributes:
+      height: of the input, in pixels.
+      width: of the input, in pixels.
+      min_level: finest level of the pyramid; a cell of level n covers 2^n input pixels.
+      max_level: coarsest level.
+      scales_per_octave: anchor sizes in a cell.
+      num_ratios: anchor shapes of each size.
+      num_classes: C, with the background.
+      num_prototypes: K.
+      head_filters: channels of the prediction head.
+      decoder_filters: channels of the pyramid.
+      protonet_filters: channels of the prototype network.
+      backbone_width: channels of the backbone's first stage.
+      max_detections: D, kept in a picture.
+      top_k: candidates of each class that suppression compares.
+      suppressed_rows: classes that are suppressed one by one; 1 where all are together, 0 without such a
+        comparison.
+    """
 
     height: int
     width: int
@@ -62,7 +81,14 @@ _KEYS = {
 
 
 def measure(model: yolact.YolactModel) -> Sizes:
-    """Take the numbers out of a configuration."""
+    """Take the numbers out of a configuration.
+
+    Args:
+      model: whose single values are right.
+
+    Returns:
+      Its sizes.
+    """
     generator = model.detection_generator
     rows = {"traditional": 0, "cross_class": 1}.get(generator.nms, model.num_classes - 1)
     chosen = getattr(model.backbone, str(model.backbone.type))
@@ -89,7 +115,14 @@ def measure(model: yolact.YolactModel) -> Sizes:
 
 
 def count_anchors(sizes: Sizes) -> int:
-    """Count the anchors of all levels, A."""
+    """Count the anchors of all levels, A.
+
+    Args:
+      sizes: of the model.
+
+    Returns:
+      A, of one picture: 19,248 at 550 pixels with the paper's anchors.
+    """
     return _pyramid_cells(sizes) * sizes.scales_per_octave * sizes.num_ratios
 
 

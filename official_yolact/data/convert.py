@@ -26,6 +26,7 @@ from official_yolact.data import shard_pool
 from official_yolact.data import shard_writer
 from official_yolact.data import tally as tally_lib
 from official_yolact.data import work_folder
+from official_yolact.data import worker_count
 
 IMAGES_PER_SHARD = 500
 """Shards of COCO then have about 80 MB."""
@@ -277,8 +278,7 @@ def _check(annotations: str, images_dir: str, split: str, num_shards: int | None
         raise ValueError(f"split is {split!r}: use letters, digits, '_', '-' and, not at first, '.'")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"shards is {num_shards}: at least 1")
-    if workers < 1:
-        raise ValueError(f"workers is {workers}: at least 1")
+    worker_count.check(workers)
 
 
 def _to_coco(folder: str, names: list[str], categories: categories_lib.Categories) -> Iterator[bytes]:

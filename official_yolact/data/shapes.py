@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 from official_yolact import files
 from official_yolact.coco import segmentations
 from official_yolact.data import drawing
+from official_yolact.data import worker_count
 
 MIN_SIZE = 48
 MAX_SIZE = 4096
@@ -85,6 +86,8 @@ def write_shapes(
     for name, value, least, most in limits:
         if not least <= value <= most:
             raise ValueError(f"{name} is {value}: at least {least}, at most {most:,}")
+    if workers is not None:
+        worker_count.check(workers)
     if seed < 0:
         raise ValueError(f"seed is {seed}: at least 0")
     counts = dict(zip(_SPLITS, (num_train, num_val), strict=True))

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from official_yolact import files
+from official_yolact import image_folders
 from official_yolact import json_text
 from official_yolact.coco import segmentations
 from official_yolact.drawing import visualization
+from official_yolact.images import formats
+
+_CURE = f"name it .jpg or .png (all that can be written: {', '.join(image_folders.EXTENSIONS)}, .jp2, .tga)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,14 +75,18 @@ class Detections:
 
         Raises:
           OSError: it cannot be written; names the file, and nothing is left of it.
-          ValueError: the ending is none of a picture, or something would be lost at `path`.
+          ValueError: the ending is none of a picture's that can be read again, the format has no room for
+            this one, or something would be lost at `path`.
         """
         name, buffer = os.fspath(path), io.BytesIO()
         kind = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
-        if kind not in Image.SAVE:
-            raise ValueError(f"{name}: cannot be written as a picture: name it .jpg or .png")
+        if kind not in formats.FORMATS:
+            raise ValueError(f"{name}: cannot be written as a picture: {_CURE}")
         files.check(name, inputs=inputs, force=force)
-        Image.fromarray(self.draw()).save(buffer, kind, quality=92)
+        try:
+            Image.fromarray(self.draw()).save(buffer, kind, quality=92)
+        except Exception as error:  # Pillow's plug-ins raise whatever their format has no room for
+            raise ValueError(f"{name}: cannot be written as {kind} ({error}): {_CURE}") from error
         files.write(name, buffer.getvalue(), inputs=inputs, force=force)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:

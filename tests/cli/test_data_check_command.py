@@ -79,6 +79,24 @@ def test_the_page_holds_its_pictures_and_no_markup_of_the_data(
     assert text.count("<section>") == text.count("</section>")
 
 
+def test_outlines_are_drawn_on_the_page_in_every_form(nine_squares: pathlib.Path) -> None:
+    content = json.loads((nine_squares / "a.json").read_text())
+    ring = [20, 8, 50, 12, 35, 30]
+    points = [ring[at : at + 2] for at in range(0, 6, 2)]
+    pages = {}
+    for name, outline in {
+        "none": [[20, 8, 20, 8, 20, 8]], "lists": [ring], "flat": ring, "points": points, "lists of points": [points],
+    }.items():  # fmt: skip
+        content["annotations"][8]["segmentation"] = outline
+        (nine_squares / "a.json").write_text(json.dumps(content))
+        _check(nine_squares, "--html", str(nine_squares / f"{name}.html"))
+        text = (nine_squares / f"{name}.html").read_text(encoding="utf-8")
+        found = re.search(r"D05.*?base64,([^']+)", text, re.DOTALL)
+        assert found is not None
+        pages[name] = found[1]
+    assert pages["lists"] == pages["flat"] == pages["points"] == pages["lists of points"] != pages["none"]
+
+
 def test_a_repair_keeps_what_it_does_not_repair_and_can_be_told_what_to_leave(
     nine_squares: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import sys
 
 import cv2
 import fuzzing
@@ -107,6 +109,56 @@ def test_eval_refuses_results_and_names_the_file(tmp_path, capsys, text):
     error = capsys.readouterr().err
     assert "results.json" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("number", "finite", "says"),
+    [
+        ("1e999", True, "is not finite"),
+        ("-1e999", True, "is not finite"),
+        ("NaN", True, "is not finite"),
+        ("-Infinity", True, "is not finite"),
+        ("1" + "0" * 400, True, "is not finite"),
+        ("-1" + "0" * 400, True, "is not finite"),
+        ("9" * 5000, True, "has 5000 digits"),
+        ("9" * 5000, False, "has 5000 digits"),
+    ],
+    ids=[
+        "exponent",
+        "negative",
+        "nan",
+        "infinity",
+        "huge",
+        "huge_negative",
+        "digits",
+        "digits_of_annotations",
+    ],
+)
+def test_a_number_that_is_refused_is_named_with_its_place(tmp_path, number, finite, says):
+    text = '{"a": "NaN 1e999 \\" 1e999",\n "b": [1, 2.5e3, -0.0, ' + number + "]}"
+    place = f"line 2 column {text.splitlines()[1].index(number) + 1}"
+    (tmp_path / "n.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=rf"n\.json: not JSON: the number '.*' {says} \({place}\): correct it"
+    ) as raised:
+        json_text.load(str(tmp_path / "n.json"), finite)
+    assert "sys." not in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
+def test_numbers_that_a_float_holds_are_read_to_the_digit():
+    for number in (10**308, -(10**308), int(sys.float_info.max), 2**53 + 1, 0, -7, 1.5e308):
+        assert json_text.parse(json.dumps([number]), "n.json") == [number]
+    assert json_text.parse("[1" + "0" * 400 + "]", "n.json", finite=False) == [10**400]
+
+
+def test_every_command_names_the_place_of_a_number_of_thousands_of_digits(tmp_path, capsys):
+    path = _prepare(tmp_path, _text(objects=_OBJECT.replace("16", "1" * 5000)))
+    for name, words in _commands(path, tmp_path).items():
+        assert main.main(words) == 2, name
+        error = capsys.readouterr().err
+        assert re.search(r"has 5000 digits( \(line 2 column|, near byte)", error), (name, error)
+        assert "set_int_max_str_digits" not in error
 
 
 @pytest.mark.parametrize(

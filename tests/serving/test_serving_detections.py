@@ -1,10 +1,13 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from official_yolact import image_folders
 from official_yolact.coco import segmentations
+from official_yolact.images import reading
 from official_yolact.serving import detections
 
 
@@ -55,6 +58,34 @@ def test_a_picture_is_saved_in_its_size(found, tmp_path):
 def test_a_name_without_a_known_ending_is_refused(found, tmp_path):
     with pytest.raises(ValueError, match=r"name it \.jpg or \.png"):
         found.save(tmp_path / "out.xyz")
+
+
+def test_every_ending_is_written_or_refused_by_name(found, tmp_path):
+    Image.init()
+    written, refused = set(), {}
+    for ending in sorted({*Image.registered_extensions(), *image_folders.EXTENSIONS, ".xyz", ""}):
+        path = tmp_path / f"out{ending}"
+        try:
+            found.save(path)
+        except ValueError as error:
+            refused[path] = str(error)
+        else:
+            assert reading.decode(path.read_bytes()).size == (30, 20)
+            written.add(ending)
+    for path, message in refused.items():
+        assert message.startswith(f"{path}: cannot be written as ")
+        assert all(other in message for other in image_folders.EXTENSIONS)
+        assert not path.exists()
+    assert written >= set(image_folders.EXTENSIONS)
+
+
+def test_a_picture_that_its_format_has_no_room_for_is_refused_by_name(found, tmp_path):
+    wide = dataclasses.replace(
+        found, image=np.zeros((1, 20_000, 3), np.uint8), masks=np.zeros((2, 1, 20_000), bool)
+    )
+    with pytest.raises(ValueError, match=r"out\.webp: cannot be written as WEBP .*name it \.jpg or \.png"):
+        wide.save(tmp_path / "out.webp")
+    assert not list(tmp_path.iterdir())
 
 
 def test_detections_are_counted(found):

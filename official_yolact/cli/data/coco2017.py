@@ -9,6 +9,7 @@ from typing import Any
 from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.data import worker_count
 
 BASE_URL = "http://images.cocodataset.org"
 
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     names = [name.strip() for name in args.splits.split(",") if name.strip()]
     if not names:
         raise ValueError(f"splits is {args.splits!r}: known are {', '.join(coco2017.SPLITS)}")
+    worker_count.check(args.workers)
     if args.source:
         splits = coco2017.find(args.source, names)
     else:

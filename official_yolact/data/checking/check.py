@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from official_yolact import image_folders
+from official_yolact.data import worker_count
 from official_yolact.data.checking import checks
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
@@ -67,6 +68,7 @@ def check_file(path: str, options: Options, progress: file_facts.Progress | None
     """
     if min(options.target.input_size) < 1 or options.target.max_instances < 1:
         raise ValueError(f"input size and number of instances are {options.target}: at least 1")
+    worker_count.check(options.workers)
     content, sha256 = view_lib.load(path)
     other = None
     if options.against:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from official_yolact import json_text
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.data.checking import columns
@@ -236,6 +237,12 @@ def _name_category(mender: Mender, finding: findings.Finding, at: int, entry: En
     return {**entry, "name": name}
 
 
+def _write_null(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    """Write null for numbers of a field; what stands beside the entries has none."""
+    field = finding.field
+    return {**entry, field: json_text.to_finite(entry[field])} if field in entry else entry
+
+
 def _no_crowd(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
     return {**entry, "iscrowd": 0}
 
@@ -345,6 +352,7 @@ MENDS: dict[str, Mend] = {
     "D34": _no_crowd,
     "D36": _renumber,
     "D37": _number_text,
+    "D38": _write_null,
     "D40": _remove,
     "D41": _take_found_name,
     "D42": _remove,

@@ -178,7 +178,7 @@ def _repair_round(
 
 
 def _write_null(view: view_lib.View, allowed: set[str]) -> tuple[view_lib.View, collections.Counter[str]]:
-    """Write null for what is still NaN or infinite: in fields that are not read, or that were to be left.
+    """Write null for what is still NaN or infinite: beside the entries, or in fields that were to be left.
 
     Raises:
       ValueError: D38 is to be left.
