@@ -1,16 +1,13 @@
 """The one rule for what is written: nothing that is there is lost, and a file is whole or absent.
 
-A file that this program wrote has its sha256 in the extended attribute `user.official_yolact`; where a
-file system has none, `.yolact-written` beside it has a line with sha256 and name. Both are compared with
-what is there: a file that another program wrote, replaced or changed since is not taken for our own.
+Which files are this program's own, `written` knows.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import functools
 import hashlib
-import io
 import json
 import mimetypes
 import os
@@ -22,22 +19,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
-ATTRIBUTE = "user.official_yolact"
-"""Extended attribute of a file: the sha256 with which it was written."""
-
-LEDGER = ".yolact-written"
-"""Name of the list of what was written into a folder, where files have no extended attributes."""
+from official_yolact import written
 
 _INCOMPLETE = ".incomplete"
 _TEMPORARY = re.compile(r"\.yolact-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.incomplete")
 _OLD_SECONDS = 3600
 _writing: set[str] = set()
 """Names of the temporary files that this process has open."""
-
-_BLOCK = 1 << 20
-_NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
-_known: dict[str, tuple[int, set[bytes]]] = {}
-"""Per list: how far it was read, and its lines."""
 
 
 class Folder(NamedTuple):
@@ -94,7 +82,7 @@ def check(path: str, *, inputs: Inputs = (), force: bool = False, root: str | No
     elif not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise ValueError(f"{path}: is {kind}: name another file to write")
-    elif not force and not (status.st_mode & stat.S_IWUSR and _is_ours(path)):
+    elif not force and not (status.st_mode & stat.S_IWUSR and written.is_own(path)):
         raise ValueError(
             f"{path} exists, and is not as this program wrote it: name another file, or replace it with"
             " --force"
@@ -129,7 +117,7 @@ def write(
     digest = hashlib.sha256(data).hexdigest()
     with named(path), _temporary(path) as (file, temporary):
         file.write(data)
-        noted = _mark(file, digest)
+        noted = written.mark(file, digest)
         _finish(file)
         _publish(temporary, path, digest, noted)
 
@@ -176,7 +164,7 @@ def store(path: str, blocks: Iterable[bytes], *, staged: bool = False) -> tuple[
             file.write(block)
             digest.update(block)
             size += len(block)
-        noted = _mark(file, digest.hexdigest()) or staged
+        noted = written.mark(file, digest.hexdigest()) or staged
         _finish(file)
         _publish(temporary, path, digest.hexdigest(), noted)
     return size, digest.hexdigest()
@@ -195,7 +183,7 @@ def move(stored: str, path: str, digest: str) -> None:
     """
     with named(path):
         _keep_mode(stored, path)
-        _publish(stored, path, digest, _is_marked(stored, digest))
+        _publish(stored, path, digest, written.is_marked(stored, digest))
 
 
 def find_input(path: str, inputs: Inputs) -> str | None:
@@ -219,9 +207,9 @@ def _find_folder(path: str, inputs: Inputs) -> str | None:
             continue
         if _lies_below(path, folder.path):
             is_picture = (mimetypes.guess_type(path)[0] or "").startswith("image/")
-            if (folder.keeps_pictures and is_picture) or not is_own(path):
+            if (folder.keeps_pictures and is_picture) or not written.is_own(path):
                 return folder.path
-        elif status and _place(status) in map(_place, _follow_links(folder.path)):
+        elif status and _place(status) in _follow_links(folder.path):
             return folder.path
     return None
 
@@ -240,22 +228,23 @@ def _lies_below(path: str, folder: str) -> bool:
     return False
 
 
-def _follow_links(folder: str) -> Iterator[os.stat_result]:
-    """Give what the links below a folder lead to."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if os.path.islink(os.path.join(place, name)):
-                status = _status(os.path.join(place, name), os.stat)
-                if status:
-                    yield status
+def _follow_links(folder: str) -> frozenset[tuple[int, int]]:
+    """Give the places that the links below a folder lead to."""
+    status = _status(folder, os.stat)
+    return _list_linked(os.path.realpath(folder), status.st_mtime_ns) if status else frozenset()
 
 
-def is_own(path: str) -> bool:
-    """Tell whether a file is there and as this program wrote it."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode) and _is_ours(path)
-    except OSError:
-        return False
+@functools.lru_cache(maxsize=8)
+def _list_linked(folder: str, _changed: int) -> frozenset[tuple[int, int]]:
+    found, waiting = set(), [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_symlink() and (status := _status(entry.path, os.stat)):
+                    found.add(_place(status))
+    return frozenset(found)
 
 
 @contextlib.contextmanager
@@ -334,26 +323,13 @@ def _keep_mode(new: str, path: str) -> None:
 
 
 def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:
-    with contextlib.nullcontext() if noted else _noted(path, digest):
+    with contextlib.nullcontext() if noted else written.noted(path, digest):
         os.replace(temporary, path)
 
 
 def _finish(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _mark(file: IO[bytes], digest: str) -> bool:
-    """Note the sha256 at the file itself; False: its file system cannot."""
-    if not hasattr(os, "setxattr"):
-        return False
-    try:
-        os.setxattr(file.fileno(), ATTRIBUTE, digest.encode())
-    except OSError as error:
-        if error.errno in _NO_ATTRIBUTES:
-            return False
-        raise
-    return True
 
 
 def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:
@@ -365,102 +341,3 @@ def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result 
 
 def _place(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _is_ours(path: str) -> bool:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    found = digest.hexdigest()
-    return _is_marked(path, found) or _line(path, found) in _read_ledger(_ledger(path))
-
-
-def _is_marked(path: str, digest: str) -> bool:
-    if hasattr(os, "getxattr"):
-        with contextlib.suppress(OSError):
-            return os.getxattr(path, ATTRIBUTE) == digest.encode()
-    return False
-
-
-def _ledger(path: str) -> str:
-    return os.path.join(os.path.realpath(os.path.dirname(path) or "."), LEDGER)
-
-
-def _line(path: str, digest: str) -> bytes:
-    name = os.fsencode(os.path.basename(path)).replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
-    return digest.encode() + b"  " + name
-
-
-def _read_ledger(ledger: str) -> set[bytes]:
-    """Give the lines of a list; what was read before is not read again."""
-    try:
-        descriptor = _open_ledger(ledger, os.O_RDONLY)
-    except (OSError, ValueError):
-        return set()
-    with open(descriptor, "rb") as file:
-        end, lines = _known.get(ledger, (0, set[bytes]()))
-        if os.fstat(descriptor).st_size < end:
-            end, lines = 0, set()
-        file.seek(end)
-        text = file.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    lines = lines | set(whole.splitlines()) if whole else lines
-    _known[ledger] = end + len(whole), lines
-    return lines
-
-
-def _open_ledger(ledger: str, flags: int) -> int:
-    """Open a list; a pipe of its name is not waited for.
-
-    Raises:
-      OSError: it cannot be opened.
-      ValueError: it is no regular file.
-    """
-    status = _status(ledger, os.lstat)
-    if status is None or stat.S_ISREG(status.st_mode):
-        descriptor = os.open(ledger, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor
-        os.close(descriptor)
-    raise ValueError(f"{ledger}: is no regular file: remove it, so that what is written can be noted there")
-
-
-@contextlib.contextmanager
-def _noted(path: str, digest: str) -> Iterator[None]:
-    """Note what is about to be written: a file that this program wrote is never taken for another's."""
-    ledger, line = _ledger(path), _line(path, digest)
-    if line in _read_ledger(ledger):
-        yield
-        return
-    with named(path):
-        descriptor = _open_ledger(ledger, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-    with open(descriptor, "r+b", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        try:
-            with named(path):
-                _append(file, line, size)
-            yield
-        except BaseException:
-            _known.pop(ledger, None)
-            with contextlib.suppress(OSError):
-                _take_back(file, ledger, size, line)
-            raise
-
-
-def _append(file: io.FileIO, line: bytes, size: int) -> None:
-    """Append a line in one call, so that processes do not mix theirs; a torn last line is ended first."""
-    torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-    entry = (b"\n" if torn else b"") + line + b"\n"
-    if file.write(entry) != len(entry):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _take_back(file: io.FileIO, ledger: str, size: int, line: bytes) -> None:
-    """Remove the note of a file that was not written; another process's notes behind it are kept."""
-    if os.fstat(file.fileno()).st_size > size + len(line) + 2:
-        return
-    if size:
-        os.ftruncate(file.fileno(), size)
-    else:
-        os.remove(ledger)

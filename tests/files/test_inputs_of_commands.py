@@ -14,6 +14,7 @@ import pytest
 
 from official_yolact import files
 from official_yolact import inputs
+from official_yolact import written
 from official_yolact.cli import main
 
 SQUARE = [2, 2, 20, 2, 20, 20, 2, 20]
@@ -83,7 +84,9 @@ def test_photos_that_this_program_wrote_are_inputs_too(capsys: pytest.CaptureFix
     files.write("images/a.png", pathlib.Path("a.png").read_bytes())
     put_coco("ann.json", ["a.png"])
     assert_refused(["data", "check", "ann.json", "--images", "images", "--html", "images/a.png"], capsys)
-    assert_refused(["data", "show", "ann.json", "--images", "images", "--output", "images/a.png"], capsys, "")
+    files.write("images/000.png", pathlib.Path("a.png").read_bytes())
+    put_coco("ann.json", ["000.PNG"])
+    assert_refused(["data", "show", "ann.json", "--images", "images", "--output", "images"], capsys)
 
 
 def test_what_this_program_wrote_beside_the_photos_it_writes_again() -> None:
@@ -180,7 +183,7 @@ def test_no_file_that_a_reader_of_a_format_opens_or_counts_is_written(
     unlisted = {"set/images/c.png", "set/train.txt", "set/more.txt"} if name.startswith("yolo") else set()
     places = {os.path.normpath(path) for path in opened} - {"set/all.json"} | (counted - unlisted)
     assert len(places) > 4
-    for place in sorted(places - {path for path in places if os.path.basename(path) == files.LEDGER}):
+    for place in sorted(places - {path for path in places if os.path.basename(path) == written.LEDGER}):
         assert_refused([*words, "--output", place], capsys)
 
 

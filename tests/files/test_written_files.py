@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from official_yolact import files
+from official_yolact import written
 
 
 @pytest.fixture(params=["attributes", "a list"])
@@ -25,7 +26,7 @@ def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 def names_in(folder: pathlib.Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name != files.LEDGER)
+    return sorted(path.name for path in folder.iterdir() if path.name != written.LEDGER)
 
 
 def test_what_the_program_wrote_it_replaces_and_nothing_else(kept: str, tmp_path: pathlib.Path) -> None:
@@ -34,7 +35,7 @@ def test_what_the_program_wrote_it_replaces_and_nothing_else(kept: str, tmp_path
     files.write(str(path), "two")
     files.write(str(path), "two")
     assert path.read_text() == "two"
-    assert (path.parent / files.LEDGER).exists() == (kept == "a list")
+    assert (path.parent / written.LEDGER).exists() == (kept == "a list")
     path.write_text("edited")
     with pytest.raises(ValueError, match=r"a\.json exists, .* --force"):
         files.write(str(path), "three")
@@ -153,7 +154,7 @@ def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pyte
     monkeypatch.delattr(os, "setxattr", raising=False)
     monkeypatch.delattr(os, "getxattr", raising=False)
     files.write(str(tmp_path / "a"), "a")
-    before = (tmp_path / files.LEDGER).read_bytes()
+    before = (tmp_path / written.LEDGER).read_bytes()
 
     def fail(*arguments: object) -> None:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
@@ -161,7 +162,7 @@ def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pyte
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="cannot be written"):
         files.write(str(tmp_path / "b"), "b")
-    assert (tmp_path / files.LEDGER).read_bytes() == before
+    assert (tmp_path / written.LEDGER).read_bytes() == before
     with pytest.raises(OSError, match="cannot be written"):
         files.write(str(tmp_path / "new" / "b"), "b")
     assert not list((tmp_path / "new").iterdir())
@@ -170,10 +171,10 @@ def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pyte
 def test_a_torn_note_spoils_no_other(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "setxattr", raising=False)
     monkeypatch.delattr(os, "getxattr", raising=False)
-    (tmp_path / files.LEDGER).write_bytes(b"0123")
+    (tmp_path / written.LEDGER).write_bytes(b"0123")
     for _ in range(2):
         files.write(str(tmp_path / "a\nb"), "a")
-    assert (tmp_path / files.LEDGER).read_bytes().startswith(b"0123\n")
+    assert (tmp_path / written.LEDGER).read_bytes().startswith(b"0123\n")
 
 
 def test_numbers_that_json_has_not_are_refused_by_name(tmp_path: pathlib.Path) -> None:
@@ -289,7 +290,7 @@ def test_what_is_stored_is_known_as_ours_and_noted_once(kept: str, tmp_path: pat
     for content in (b"one", b"two", b"one"):
         files.store(str(path), [content])
         files.check(str(path))
-    ledger = tmp_path / files.LEDGER
+    ledger = tmp_path / written.LEDGER
     assert ledger.exists() == (kept == "a list")
     staged = tmp_path / "work" / "staged"
     staged.parent.mkdir()
@@ -309,7 +310,7 @@ def test_a_list_that_is_no_file_is_named_and_nothing_waits_for_it(
     kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: os.symlink("elsewhere", path)}
-    make[kind](tmp_path / files.LEDGER)
+    make[kind](tmp_path / written.LEDGER)
     (tmp_path / "other").write_text("other")
     with pytest.raises(ValueError, match="other exists"):
         files.write(str(tmp_path / "other"), "new")

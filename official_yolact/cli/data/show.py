@@ -118,10 +118,10 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
     return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
 
 
-def _list_inputs(args: argparse.Namespace, names: list[str]) -> list[Any]:
-    """List what is read: annotations or configuration, the photos of the names, and their folder.
+def _list_inputs(args: argparse.Namespace, names: list[str], outputs: list[str]) -> list[Any]:
+    """List what is read: annotations or configuration, the folder of photos, and those named as an output.
 
-    Pictures that an earlier call wrote below the folder are none.
+    Other pictures that an earlier call wrote below the folder are none.
     """
     from official_yolact import files
     from official_yolact import image_folders
@@ -130,7 +130,9 @@ def _list_inputs(args: argparse.Namespace, names: list[str]) -> list[Any]:
         return [args.config]
     folder = image_folders.open_folder(args.images)
     found = [folder.find(name).name for name in names]
-    photos = [os.path.join(args.images, name) for name in found if name]
+    written = {image_folders.fold(os.path.basename(path)) for path in outputs}
+    alike = [name for name in found if name and image_folders.fold(os.path.basename(name)) in written]
+    photos = [os.path.join(args.images, name) for name in alike]
     return [args.config, *photos, files.Folder(args.images, keeps_pictures=False)]
 
 
@@ -143,7 +145,7 @@ def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> i
     small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
     sheet = visualization.tile(small, columns=4)
-    inputs = _list_inputs(args, names) if any(map(os.path.lexists, paths)) else []
+    inputs = _list_inputs(args, names, paths) if any(map(os.path.lexists, paths)) else []
     for path in paths:
         files.check(path, inputs=inputs, force=args.force)
     for path, picture in zip(paths, [*pictures, sheet], strict=True):

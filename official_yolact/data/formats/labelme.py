@@ -21,6 +21,7 @@ from official_yolact import files
 from official_yolact import image_folders
 from official_yolact import json_text
 from official_yolact import values
+from official_yolact import written
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
@@ -120,7 +121,7 @@ def write_coco(
         else:
             builder.skipped["json_of_another_kind"] += 1
             # What an earlier call wrote into the folder may be written again.
-            builder.read += [] if files.is_own(os.path.join(folder, path)) else [os.path.join(folder, path)]
+            builder.read += [] if written.is_own(os.path.join(folder, path)) else [os.path.join(folder, path)]
         if progress:
             progress(done, len(paths))
     _count_unused(builder, images_dir, owner, gone, allow_most)
