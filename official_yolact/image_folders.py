@@ -75,7 +75,7 @@ class ImageFolder:
             is_outside = self._leads_out(name)
             if not is_outside and os.path.isfile(os.path.join(self.folder, name)):
                 return Match(name)
-            whole, shorter = _split_candidates(name)
+            whole, shorter = list_candidates(name)
             found = self._find_whole([("", name), *whole]) or self._find_shorter(shorter)
         except (OSError, ValueError) as error:  # a name that no file system takes
             return Match(reason=str(error))
@@ -254,21 +254,16 @@ def _join(rule: str, other: str) -> str:
     return f"{rule} and {other}" if rule else other
 
 
-def list_candidates(name: str) -> list[tuple[str, str]]:
+def list_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """List other names to try, each with the rule that made it.
 
     Args:
       name: as an annotation file has it, with folders, backslashes or URL-encoding perhaps.
 
     Returns:
-      (rule, name) pairs without `name` itself: whole names first, then without folders, longest first.
+      (rule, name) pairs without `name` itself: of whole names, and of those without leading folders, the
+      longest first.
     """
-    whole, shorter = _split_candidates(name)
-    return [*whole, *shorter]
-
-
-def _split_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """List whole names, and those without leading folders."""
     whole: list[tuple[str, str]] = []
     shorter: list[tuple[str, str]] = []
     for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
