@@ -25,6 +25,16 @@ def parse_int(where: str, field: str, value: Any) -> int:
     raise ValueError(f"{where}: {field} is {shorten(value)}: give an integer")
 
 
+def parse_name(value: Any) -> str:
+    """Take text, a number, or a list of one of these as a name; empty text for anything else."""
+    if type(value) is list and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str):
+        return value
+    is_number = is_finite(value) and abs(value) <= MAX_ID
+    return str(value) if is_number else ""
+
+
 def parse_number(where: str, field: str, value: Any) -> float:
     """Take a finite number.
 

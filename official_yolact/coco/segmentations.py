@@ -15,8 +15,8 @@ from pycocotools import mask as coco_mask
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import polygons
 from official_yolact.coco import run_lengths
+from official_yolact.coco import spellings
 
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]
@@ -36,8 +36,9 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
     """Check a segmentation and bring it into a form that pycocotools takes.
 
     Args:
-      segmentation: list of polygons [[x1, y1, x2, y2, ...], ...] or of points [x, y], or a run-length code
-        {"size": [height, width], "counts": list of ints or compressed string}, in pixels.
+      segmentation: list of polygons [[x1, y1, x2, y2, ...], ...], or a run-length code
+        {"size": [height, width], "counts": list of ints or compressed string}, in pixels; also in another
+        spelling that `spellings.as_coco` reads.
       height: of the image.
       width: of the image.
       where: begins each error message: file and annotation.
@@ -56,10 +57,10 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
             f"{where}: image of height {values.shorten(height)} and width {values.shorten(width)}: "
             f"expected 1 to {MAX_PIXELS} px"
         )
-    if isinstance(segmentation, dict):
-        return _clean_rle(segmentation, height, width, where), 0
-    if isinstance(segmentation, list) and segmentation:
-        written = polygons.flatten(segmentation)
+    written = spellings.as_coco(segmentation, height, width)
+    if isinstance(written, dict):
+        return _clean_rle(written, height, width, where), 0
+    if isinstance(written, list) and written:
         parts = [_clean_polygon(part, height, width, where) for part in written]
         kept = [part for part in parts if len(part) >= _MIN_POLYGON_NUMBERS]
         return kept, len(parts) - len(kept)

@@ -13,8 +13,8 @@ import numpy as np
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
+from official_yolact.coco import spellings
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import mask_cuts
@@ -104,7 +104,9 @@ class InstanceMaker:
         given = self._segmentation_of(annotation, height, width, changes, where)
         segmentation, dropped = segmentations.clean_segmentation(given, height, width, where)
         changes["polygon_parts_dropped"] += dropped
-        changes["polygons_written_as_coco_does"] += polygons.flatten(given) != given
+        changes["polygons_written_as_coco_does"] += (
+            isinstance(given, list) and spellings.as_coco(given) != given
+        )
         mask = segmentations.rasterize(segmentation, height, width)
         mask_area = int(mask.sum())
         if not mask_area:

@@ -86,7 +86,7 @@ def change(section: str, **fields: Any) -> dict[str, Any]:
         (GOOD | {"categories": []}, "categories is empty"),
         (GOOD | {"annotations": None}, "annotations is None"),
         (change("categories", id=0), "categories: 1 ids occur more than once, the first is 0"),
-        (change("categories", name=3), r"categories\[0\] is .*give it an id and a name"),
+        (change("categories", name=[]), r"categories\[0\] is .*give it an id and a name"),
         (change("images", id=2), "images: 1 ids occur more than once, the first is 2"),
         (change("images", id="five"), r"images\[0\]: id is 'five': give an integer"),
         (change("images", file_name=None), "image 5: file_name is None"),

@@ -21,6 +21,9 @@ SQUARE = [4.0, 5.0, 16.0, 5.0, 16.0, 15.0, 4.0, 15.0]
 BOX, AREA = [4.0, 5.0, 12.0, 10.0], 120.0
 RUNS = [4 * HEIGHT + 5, *([10, 20] * 11), 10, (WIDTH - 16) * HEIGHT + 15]
 RLE = {"size": [HEIGHT, WIDTH], "counts": RUNS}
+COMPRESSED = coco_mask.frPyObjects(RLE, HEIGHT, WIDTH)["counts"].decode()
+POINTS = [SQUARE[at : at + 2] for at in range(0, 8, 2)]
+NAMED = [{"x": x, "y": y} for x, y in POINTS]
 ZIGZAG = [value for at in range(20_000) for value in (-100 + 200 * (at % 2), at % 30)]
 FAR = [value for at in range(20_000) for value in (-8000 + 18_000 * (at % 2), at % 2000)]
 MISSING = object()
@@ -57,7 +60,28 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "a part of two points beside": ({"segmentation": [SQUARE, [1, 1, 2, 2]]}, SAME),
     "an empty part beside": ({"segmentation": [SQUARE, []]}, SAME),
     "polygon of odd length": ({"segmentation": [SQUARE[:-1]]}, "polygon"),
-    "polygon of text": ({"segmentation": [["4", *SQUARE[1:]]]}, "number 0 is '4'"),
+    "polygon of text": ({"segmentation": [["4", *SQUARE[1:]]]}, SAME),
+    "polygon of text not in a list": ({"segmentation": [f"{v:g}" for v in SQUARE]}, SAME),
+    "polygon of words": ({"segmentation": [["four", *SQUARE[1:]]]}, "number 0 is 'four'"),
+    "polygon of points of text": ({"segmentation": [[str(v) for v in point] for point in POINTS]}, SAME),
+    "polygon of points in two lists": ({"segmentation": [[POINTS]]}, SAME),
+    "polygon of points in four lists": ({"segmentation": [[[[POINTS]]]]}, SAME),
+    "polygon in two lists": ({"segmentation": [[SQUARE]]}, SAME),
+    "two polygons in one list": ({"segmentation": [[POINTS, POINTS]]}, "number 0 is [["),
+    "polygon of named points": ({"segmentation": NAMED}, SAME),
+    "polygon of named points in a list": ({"segmentation": [NAMED]}, SAME),
+    "polygon of named points of text": ({"segmentation": [{"x": "4", "y": "5.0"}, *NAMED[1:]]}, SAME),
+    "polygon of points of other names": ({"segmentation": [{"u": 4, "v": 5}, *NAMED[1:]]}, "number 0 is {"),
+    "run lengths in a list": ({"segmentation": [RLE]}, SAME),
+    "run lengths of text in a list": (
+        {"segmentation": [{**RLE, "counts": [str(run) for run in RUNS]}]},
+        SAME,
+    ),
+    "run lengths of two in a list": ({"segmentation": [RLE, RLE]}, "number 0 is {"),
+    "run lengths without size": ({"segmentation": {"counts": RUNS}}, SAME),
+    "run lengths without size in a list": ({"segmentation": [{"counts": RUNS}]}, SAME),
+    "compressed counts without size": ({"segmentation": {"counts": COMPRESSED}}, SAME),
+    "run lengths without size of another image": ({"segmentation": {"counts": [*RUNS, 1]}}, "size is None"),
     "polygon of null": ({"segmentation": [[None, *SQUARE[1:]]]}, "number 0 is None"),
     "polygon far away": ({"segmentation": [[1e6, *SQUARE[1:]]]}, "number 0 is 1000000.0"),
     "outline too long": ({"segmentation": [ZIGZAG]}, "outline of 20000 points"),
@@ -198,6 +222,39 @@ def test_check_conversion_and_evaluation_tell_one_story(
     # One detection of two equal objects: what is left is found wholly, or half of it.
     numbers = json.loads(evaluated[1].splitlines()[-1])
     assert numbers["mask_AR100"] == pytest.approx(2 / 3 if outcome == SAME else 1 / 2)
+
+
+NAMES: dict[str, tuple[Any, str]] = {
+    "a number": (7, "7"),
+    "a number in a list": ([7], "7"),
+    "a fraction": (0.5, "0.5"),
+    "text in a list": (["pot"], "pot"),
+    "nothing": (None, ""),
+    "true": (True, ""),
+    "beyond 64 bits": (10**400, ""),
+    "two": (["pot", "pan"], ""),
+    "an empty list": ([], ""),
+    "a line break in a list": (["po\nt"], ""),
+    "a list in a list": ([["pot"]], ""),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_name_that_is_no_text_is_refused_and_kept_by_the_repair(
+    case: str, work: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, read = NAMES[case]
+    content = build({})
+    content["categories"][0]["name"] = name
+    pathlib.Path("ann.json").write_text(json.dumps(content))
+    _, out, _ = run(capsys, "data", "check", "ann.json", "--json", "--fix", "-o", "fixed.json")
+    found = {row["code"] for row in json.loads(out)["findings"]}
+    assert "D30" in found
+    fixed = json.loads(pathlib.Path("fixed.json").read_text())
+    assert [entry["name"] for entry in fixed["categories"]] == [read or "category_1", "date"]
+    code, _, told = run(capsys, *CONVERT)
+    assert (code, "categories[0]" in told) == (2, True)
+    assert run(capsys, "data", "convert", "fixed.json", *CONVERT[3:])[0] == 0
 
 
 RESULTS: dict[str, tuple[dict[str, Any], str]] = {

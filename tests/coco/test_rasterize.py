@@ -75,7 +75,7 @@ def test_parts_of_fewer_than_three_points_are_dropped_and_a_flat_list_is_one_par
         ([[1, 2, 3, float("nan"), 5, 6]], "number 3 is nan"),
         ([[1, 2, 3, float("inf"), 5, 6]], "number 3 is inf"),
         ([[1, 2, 3, 5e7, 5, 6]], "far outside"),
-        ([[1, 2, 3, "4", 5, 6]], "finite numbers"),
+        ([[1, 2, 3, "four", 5, 6]], "finite numbers"),
         ([[1, 1, 9, 9, 1, 9] * 1000], "longer than the image has room"),
         ({"size": [9, 9], "counts": [10, 20]}, "sum to 30, but the image has 9x9 = 81"),
         ({"size": [9, 9], "counts": [90, -9]}, "sum to 81"),

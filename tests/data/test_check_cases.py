@@ -229,7 +229,7 @@ ROWS = [
     Row("30000 x 30000 in few bytes", photo(bomb(30000, 30000)), "D47"),
     Row("8000 x 8000 in few bytes", photo(bomb(8000, 8000)), "D47", "8000x8000 pixels are more than 50000000"),
     Row("JPEG that claims 60000 x 60000", lying_jpeg, "D47"),
-    Row("stated size is huge", image(height=10**6, width=10**6), "D47"),
+    Row("stated size is huge", image(height=10**6, width=10**6), "D04", "stated 1000000x1000000, file 96x128"),
     Row("one photo twice", same_photo_twice, "D14", "", fixed=False),
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from official_yolact.data.checking import view as view_lib
 HEIGHT, WIDTH = 96, 128
 TRIPLES = max(fuzzing.COUNT, 300)
 REMOVING = {"D02", "D03", "D05", "D32", "D60", "D61", "D62", "D64", "D65", "D67", "D68", "D69", "D77"}
-WITH_THE_IMAGE = {"D20", "D24", "D40", "D42", "D43", "D44", "D47", "D52"}
+WITH_THE_IMAGE = {"D20", "D24", "D40", "D42", "D43", "D44", "D52"}
 Data = dict[str, Any]
 Spoil = Callable[[Data], Any]
 
@@ -129,6 +129,11 @@ SPOILINGS: dict[str, Spoil] = {
     "run lengths": lambda data: code_of(data, int),
     "run lengths as fractions": lambda data: code_of(data, float),
     "run lengths as text": lambda data: code_of(data, str),
+    "numbers of text": lambda data: one(6, segmentation=[["30", "10", "50", "10", "50", "30"]])(data),
+    "named points": one(1, segmentation=[{"x": 30, "y": 10}, {"x": 50, "y": 10}, {"x": 50, "y": 30}]),
+    "nested twice": one(3, segmentation=[[[[30, 10], [50, 10], [50, 30]]]]),
+    "run lengths in a list": one(4, segmentation=[{"size": [HEIGHT, WIDTH], "counts": [970, 30, HEIGHT * WIDTH - 1000]}]),
+    "run lengths without size": one(4, segmentation={"counts": [970, 30, HEIGHT * WIDTH - 1000]}),
     "run lengths too short": one(segmentation={"size": [HEIGHT, WIDTH], "counts": [3, 5]}),
     "run lengths of another size": one(2, segmentation={"size": [WIDTH, HEIGHT], "counts": [HEIGHT * WIDTH]}),
     "outside": one(8, segmentation=[[200, 10, 220, 10, 220, 30]]),
@@ -152,6 +157,7 @@ SPOILINGS: dict[str, Spoil] = {
     "image of a size of text": image(height="high"),
     "image of a small size": image(2, height=30, width=30),
     "image of a huge size": image(2, height=10**6, width=10**6),
+    "images of sizes that no photo has": lambda data: [i.update(height=10**9, width=10**9) for i in data["images"]],
     "swapped size": image(0, height=WIDTH, width=HEIGHT),
     "size as text": image(height=str(HEIGHT)),
     "no name of a file": image(3, file_name=None),
@@ -162,6 +168,8 @@ SPOILINGS: dict[str, Spoil] = {
     "category name twice, new id": again("categories", id=40),
     "category without name": category(name=None),
     "category that is called so": category(2, name="category_2"),
+    "category of a number": category(2, name=7),
+    "category in a list": category(name=["pot"]),
     "category without id": lose("categories", "id", 1),
     "category of a class without objects": lambda data: data["categories"].append({"id": 30, "name": "fruit"}),
     "image ids are words": change_ids("images", "image_id", lambda v: f"n{v}"),
@@ -169,6 +177,7 @@ SPOILINGS: dict[str, Spoil] = {
     "category ids are words": change_ids("categories", "category_id", lambda v: f"n{v}"),
     "category ids are fractions": change_ids("categories", "category_id", lambda v: v + 0.0 if type(v) is int else v),
     "category order": change_ids("categories", "category_id", lambda v: 4 - v if type(v) is int else v),
+    "category ids beyond 64 bits": change_ids("categories", "category_id", lambda v: 10**400 + v if type(v) is int else v),
     "foreign entries": lambda data: [data[section].insert(1, None) for section in view_lib.SECTIONS],
 }  # fmt: skip
 

@@ -76,6 +76,26 @@ def test_entries_of_one_file_but_of_two_sizes_are_not_joined(coco_case: Case) ->
     assert (len(content["images"]), len(content["annotations"])) == (2, 12)
 
 
+@pytest.mark.parametrize("side", [10**5, 10**9, 10**18])
+@pytest.mark.parametrize("stated", [1, 3])
+def test_a_size_that_no_photo_has_is_mended_and_removes_nothing(
+    side: int, stated: int, coco_case: Case
+) -> None:
+    expected = json.loads(json.dumps(coco_case.data))
+    for entry in coco_case.data["images"][:stated]:
+        entry.update(height=side, width=side)
+    options = check.Options(images_dir=str(coco_case.images))
+    checked = check.check_file(coco_case.write(), options)
+    found = {finding.code: finding.count for finding in checked.found}
+    assert found["D04"] == stated
+    assert "D47" not in found
+    repaired = repair.repair(checked, meaning.Target())
+    assert repaired.view.content == expected
+    unseen = repair.repair(check.check_file(coco_case.write(), check.Options()), meaning.Target())
+    assert len(unseen.view.content["images"]) == 3
+    assert len(unseen.view.content["annotations"]) == 12
+
+
 @pytest.mark.parametrize("whole", [float, str], ids=["fractions", "text"])
 def test_run_lengths_of_whole_numbers_in_another_form_are_kept_and_written_as_integers(
     whole: Callable[[int], Any], coco_case: Case
@@ -104,6 +124,81 @@ def test_points_nested_in_lists_are_written_as_coco_does(parts: int, coco_case: 
     assert [annotation["segmentation"] for annotation in content["annotations"]] == expected
 
 
+def _points(part: list[float]) -> list[list[float]]:
+    return [part[at : at + 2] for at in range(0, len(part), 2)]
+
+
+def _code(part: list[float]) -> dict[str, Any]:
+    left, top, right, bottom = (int(number) for number in (part[0], part[1], part[4], part[5]))
+    runs = [left * 96 + top, *[bottom - top, 96 - bottom + top] * (right - left)]
+    return {"counts": [*runs[:-1], AREA - sum(runs[:-1])]}
+
+
+def _sized(part: list[float]) -> dict[str, Any]:
+    return {"size": [96, 128], **_code(part)}
+
+
+@pytest.mark.parametrize(
+    ("spell", "code", "expected"),
+    [
+        (lambda part: [[f"{number:g}" for number in part]], "D23", lambda part: [part]),
+        (lambda part: [[[[str(n) for n in point] for point in _points(part)]]], "D23", lambda part: [part]),
+        (lambda part: [[_points(part)]], "D66", lambda part: [part]),
+        (lambda part: [{"x": x, "y": y} for x, y in _points(part)], "D66", lambda part: [part]),
+        (lambda part: [_sized(part)], "D66", _sized),
+        (_code, "D66", _sized),
+        (lambda part: [_code(part)], "D66", _sized),
+    ],
+    ids=[
+        "text",
+        "points of text",
+        "nested",
+        "named points",
+        "code in a list",
+        "no size",
+        "no size in a list",
+    ],
+)
+def test_every_spelling_is_counted_written_as_coco_does_and_no_object_lost(
+    spell: Callable[[Any], Any], code: str, expected: Callable[[Any], Any], coco_case: Case
+) -> None:
+    wanted = []
+    for annotation in coco_case.data["annotations"]:
+        (part,) = annotation["segmentation"]
+        wanted.append(expected(part))
+        annotation["segmentation"] = spell(part)
+    checked = check.check_file(coco_case.write(), check.Options())
+    found = {finding.code: finding.count for finding in checked.found}
+    assert found[code] == 12
+    assert not {"D60", "D65", "D67", "D68", "D73"} & set(found)
+    repaired = repair.repair(checked, meaning.Target())
+    assert repaired.counts[code] == 12
+    assert [annotation["segmentation"] for annotation in repaired.view.content["annotations"]] == wanted
+
+
+@pytest.mark.parametrize(
+    "number", [10**400, -(10**30), 2**63, 1e30], ids=["huge", "negative", "next", "float"]
+)
+@pytest.mark.parametrize("section", ["categories", "images"])
+def test_an_id_beyond_64_bits_is_numbered_with_all_that_name_it(
+    number: float, section: str, coco_case: Case
+) -> None:
+    field = {"categories": "category_id", "images": "image_id"}[section]
+    coco_case.data[section][0]["id"] = number
+    for annotation in coco_case.data["annotations"]:
+        if annotation[field] == 1:
+            annotation[field] = number
+    checked = check.check_file(coco_case.write(), check.Options())
+    assert {f.section: f.count for f in checked.found if f.code == "D37"} == {section: 1}
+    repaired = repair.repair(checked, meaning.Target())
+    content = repaired.view.content
+    assert len(content["annotations"]) == 12
+    assert [entry["id"] for entry in content[section]] == [len(content[section]) + 1, 2, 3][
+        : len(content[section])
+    ]
+    assert repaired.counts["D37"] == 1
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [
@@ -113,7 +208,7 @@ def test_points_nested_in_lists_are_written_as_coco_does(parts: int, coco_case: 
         ([[[5e7, 1], [10, 1], [10, 10]]], "D62"),
         ([[[float("nan"), 1], [10, 1], [10, 10]]], "D61"),
         ([[[1, 2], [3, 4]]], "D65"),
-        ([[[1, 2], [3, "4"], [5, 6]]], "D60"),
+        ([[[1, 2], [3, "four"], [5, 6]]], "D60"),
     ],
     ids=["outside", "thin points", "thin flat", "far", "nan", "two points", "text"],
 )

@@ -16,7 +16,7 @@ CAST = 1
 ABSENT = 2
 BAD = 3
 TEXT = 4
-"""An id that is text; it has been given a number."""
+"""An id that is text, or a whole number beyond 64 bits; it has been given a number."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -61,29 +61,43 @@ def _integer(value: Any) -> tuple[int, int]:
     return -1, BAD
 
 
-def number_texts(values: Sequence[Any], numbers: Ints, states: States, known: dict[str, int]) -> None:
-    """Give ids that are text a number each, the same for the same text; changes the arrays in place.
+def number_texts(values: Sequence[Any], numbers: Ints, states: States, known: dict[str | int, int]) -> None:
+    """Give ids of `read_name` a number each, the same for the same; changes the arrays in place.
 
     Args:
       values: ids or references to ids.
       numbers: of `integers`.
       states: of `integers`.
-      known: text to number; is extended when `values` are the ids themselves.
+      known: text or number to number; is extended when `values` are the ids themselves.
     """
     for at in np.flatnonzero(states == BAD).tolist():
-        if isinstance(values[at], str) and values[at] in known:
-            numbers[at], states[at] = known[values[at]], TEXT
+        name = read_name(values[at])
+        if name in known:
+            numbers[at], states[at] = known[name], TEXT
 
 
-def texts_to_numbers(values: Sequence[Any], numbers: Ints, states: States) -> dict[str, int]:
-    """Choose numbers, above all that are used, for ids that are text."""
+def texts_to_numbers(values: Sequence[Any], numbers: Ints, states: States) -> dict[str | int, int]:
+    """Choose numbers, above all that are used, for ids of `read_name`."""
     used = numbers[states <= CAST]
     spare = max(int(used.max()), 0) + 1 if used.size else 1
-    known: dict[str, int] = {}
+    known: dict[str | int, int] = {}
     for at in np.flatnonzero(states == BAD).tolist():
-        if isinstance(values[at], str) and values[at] and spare + len(known) <= _MAX_INT:
-            known.setdefault(values[at], spare + len(known))
+        name = read_name(values[at])
+        if name and spare + len(known) <= _MAX_INT:
+            known.setdefault(name, spare + len(known))
     return known
+
+
+def read_name(value: Any) -> str | int:
+    """Give an id that is no number of 64 bits but says which entry is meant: text, or a larger whole number.
+
+    Returns:
+      The text or the number; empty text for anything else.
+    """
+    if isinstance(value, str):
+        return value
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return int(value) if whole and abs(value) > _MAX_INT else ""
 
 
 def floats(values: Sequence[Any]) -> tuple[Floats, States]:

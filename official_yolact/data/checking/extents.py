@@ -44,7 +44,7 @@ def measure(view: view_lib.View) -> Extents:
     own = view.image_of >= 0
     for corners in (view.outlines.box, geometry.corners(view)):
         np.fmax.at(reach, view.image_of[own], corners[own, 2:])
-    own &= view.outlines.kind == outlines.RLE
+    own &= (view.outlines.kind == outlines.RLE) & (view.outlines.size[:, 0] > 0)
     np.minimum.at(least, view.image_of[own], view.outlines.size[own].astype(np.float64))
     np.maximum.at(most, view.image_of[own], view.outlines.size[own].astype(np.float64))
     return Extents(reach, least, most)

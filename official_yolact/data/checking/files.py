@@ -45,7 +45,10 @@ def check_stated_sizes(view: view_lib.View) -> Findings:
         yield from findings.where("D23", "images", states[:, column] == columns.CAST, field)
     large = sides[:, 0] * sides[:, 1] > image_files.MAX_PIXELS
     if view.facts:
-        large &= _mark(view.facts, lambda facts: facts.state != file_facts.TOO_LARGE)
+        # What is stated of a file whose pixels are known is compared with them, and the file alone judged.
+        large &= _mark(
+            view.facts, lambda facts: min(facts.stored) < 1 and facts.state != file_facts.TOO_LARGE
+        )
     detail = f"stated; more than {image_files.MAX_PIXELS} pixels"
     yield from findings.where("D47", "images", large, "height", detail)
 
@@ -82,12 +85,10 @@ def check_sizes(view: view_lib.View) -> Findings:
     if view.facts is None:
         return
     wrong, as_stored, turned = (np.zeros(len(view.images), np.bool_) for _ in range(3))
-    for at, (facts, sides) in enumerate(zip(view.facts, view.drawn_sides, strict=True)):
+    for at, (facts, sides) in enumerate(zip(view.facts, view.stated_sides, strict=True)):
         if facts.state != file_facts.FOUND or min(facts.stored) < 1:
             continue
-        stated = tuple(
-            side if not np.isnan(side) else own for side, own in zip(sides, facts.upright, strict=True)
-        )
+        stated = tuple(sides)
         if stated == facts.upright:
             turned[at] = facts.orientation != 1
         elif stated == facts.stored:
@@ -96,7 +97,7 @@ def check_sizes(view: view_lib.View) -> Findings:
             wrong[at] = True
     drawn_upright = _find_drawn_upright(view, as_stored)
     wrong, as_stored = wrong | drawn_upright, as_stored & ~drawn_upright
-    notes = [_compare(tuple(view.drawn_sides[at]), view.facts[at]) for at in np.flatnonzero(wrong)]
+    notes = [_compare(tuple(view.stated_sides[at]), view.facts[at]) for at in np.flatnonzero(wrong)]
     swapped = sum(note.endswith("swapped") for note in notes)
     yield from _noted("D04", wrong, "height", tuple(notes[:5]), f"{swapped} are swapped" if swapped else "")
     yield from findings.where("D46", "images", as_stored, "file_name")

@@ -43,7 +43,7 @@ def measure(segmentation: Any, height: int, width: int) -> tuple[float, coco_ann
 def _encode(segmentation: Any, height: int, width: int) -> tuple[int, Any] | None:
     if not 0 < height * width <= image_files.MAX_PIXELS:
         return None
-    shape, segmentation = outlines.measure([segmentation]), outlines.as_coco(segmentation)
+    shape = outlines.measure([segmentation])
     try:
         clean, _ = segmentations.clean_segmentation(segmentation, height, width, "")
     except (ValueError, OverflowError):

@@ -14,6 +14,8 @@ import numpy as np
 from official_yolact import json_text
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
+from official_yolact.coco import spellings
+from official_yolact.data import image_files
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
@@ -78,10 +80,11 @@ class Mender:
 
     def is_evident(self, image: int, height: int, width: int) -> bool:
         """Tell whether annotations were made on the file and not on a copy of the stated size."""
-        stated = (float(self.view.drawn_sides[image, 0]), float(self.view.drawn_sides[image, 1]))
-        swapped = stated == (width, height)
+        stated = (float(self.view.stated_sides[image, 0]), float(self.view.stated_sides[image, 1]))
+        # Nobody annotates a copy of more pixels than can be opened, or one that is only turned.
+        wrong = stated == (width, height) or stated[0] * stated[1] > image_files.MAX_PIXELS
         fit = self.extents.fit
-        return fit(image, height, width) and (swapped or not fit(image, *stated))
+        return fit(image, height, width) and (wrong or not fit(image, *stated))
 
     def join(self, section: str, at: int, first: int, entry: Entry) -> Entry | None:
         """Give an entry up for the first of its kind, where both have an id of their own."""
@@ -130,10 +133,10 @@ def _remove_root(mender: Mender, finding: findings.Finding, at: int, entry: Entr
 
 
 def _remove_too_large(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    """Remove an image of too many pixels, unless only its stated size was wrong and has been mended."""
+    """Remove an image whose file has too many pixels; a size that is only stated is no fault of the photo."""
     facts = mender.view.facts
-    own = facts is not None and facts[at].state == file_facts.FOUND and facts[at].upright
-    return entry if own and (entry.get("height"), entry.get("width")) == own else None
+    is_file = facts is not None and facts[at].state == file_facts.TOO_LARGE
+    return None if is_file else _forget_size(entry)
 
 
 def _renumber(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -228,6 +231,8 @@ def _take_found_name(mender: Mender, finding: findings.Finding, at: int, entry: 
 
 
 def _name_category(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    if mender.view.names[at]:
+        return {**entry, "name": mender.view.names[at]}
     if not mender.view.category_ids.usable[at]:
         return entry
     name = f"category_{mender.view.category_ids.values[at]}"
@@ -249,7 +254,7 @@ def _no_crowd(mender: Mender, finding: findings.Finding, at: int, entry: Entry) 
 
 def _keep_good_parts(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
     """Keep the polygons that enclose something, are finite and near the image."""
-    parts = outlines.as_coco(entry.get("segmentation"))
+    parts = spellings.as_coco(entry.get("segmentation"))
     if not isinstance(parts, list):
         return None
     canvas = mender.view.canvas[at]
@@ -258,7 +263,8 @@ def _keep_good_parts(mender: Mender, finding: findings.Finding, at: int, entry: 
 
 
 def _write_as_coco(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
-    return {**entry, "segmentation": outlines.as_coco(entry["segmentation"])}
+    size = [None if np.isnan(side) else int(side) for side in mender.view.canvas[at]]
+    return {**entry, "segmentation": spellings.as_coco(entry["segmentation"], *size)}
 
 
 def _take_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from official_yolact.coco import polygons
 from official_yolact.coco import run_lengths
+from official_yolact.coco import spellings
 from official_yolact.data.checking import columns
 
 NONE = 0
@@ -37,7 +38,8 @@ class Outlines:
     Attributes:
       kind: uint8 [N]: `NONE`, `POLYGON`, `RLE`, `MALFORMED` (neither a list nor an object).
       flat: bool [N] a polygon whose numbers are not in a list of their own.
-      pairs: bool [N] a polygon of points [x, y] in place of numbers; it is measured all the same.
+      pairs: bool [N] polygons of points in place of numbers or in further lists, or a run-length code in a
+        list or without size; they are measured all the same.
       bad_parts: int32 [N] polygons with something that is no number, or an odd count of numbers.
       short_parts: int32 [N] polygons of fewer than three points.
       nonfinite: bool [N] a number is NaN or infinite.
@@ -47,7 +49,7 @@ class Outlines:
       outline: float64 [N] the longest |dx| + |dy| around a polygon.
       size: int64 [N, 2] height and width of a run-length code, -1 without.
       bad_counts: bool [N] run lengths that cannot be read, are negative, or do not sum to their size.
-      cast: bool [N] a run-length code whose size or lengths are whole numbers written as text or fractions.
+      cast: bool [N] numbers that are written as text, or whole ones of a run-length code as fractions.
     """
 
     kind: NDArray[np.uint8]
@@ -64,11 +66,12 @@ class Outlines:
     cast: NDArray[np.bool_]
 
 
-def measure(segmentations: Sequence[Any]) -> Outlines:
+def measure(segmentations: Sequence[Any], canvas: columns.Floats | None = None) -> Outlines:
     """Measure segmentations as the JSON holds them.
 
     Args:
       segmentations: anything; None stands for a field that is absent.
+      canvas: [N, 2] height and width of their images, NaN or None where they are not known.
 
     Returns:
       Their measures.
@@ -89,37 +92,9 @@ def measure(segmentations: Sequence[Any]) -> Outlines:
         cast=np.zeros(n, np.bool_),
     )
     for start in range(0, n, _CHUNK):
-        parts, owners = _collect(segmentations, range(start, min(start + _CHUNK, n)), result)
+        parts, owners = _collect(segmentations, range(start, min(start + _CHUNK, n)), canvas, result)
         _measure_parts(parts, np.asarray(owners, np.int64), result)
     return result
-
-
-def as_coco(value: Any) -> Any:
-    """Write a segmentation in COCO's form, where it says the same in another.
-
-    Args:
-      value: a segmentation as the JSON has it.
-
-    Returns:
-      A list of polygons of a flat list of numbers, or of one or several lists of points [x, y]; a
-      run-length code with integers where they were whole numbers written as text or fractions;
-      anything else as it is.
-    """
-    if type(value) is dict:
-        size, counts = whole_numbers(value.get("size")), whole_numbers(value.get("counts"))
-        new = {"size": size, "counts": counts}
-        return {**value, **{field: number for field, number in new.items() if number is not None}}
-    return polygons.flatten(value)
-
-
-def whole_numbers(values: Any) -> list[int] | None:
-    """Read a list of numbers as `values.parse_int` does; None where one is no whole number."""
-    if type(values) is not list:
-        return None
-    if set(map(type, values)) <= {int}:
-        return values
-    numbers, states = columns.integers(values)
-    return numbers.tolist() if (states <= columns.CAST).all() else None
 
 
 def is_part(part: Any) -> bool:
@@ -127,27 +102,37 @@ def is_part(part: Any) -> bool:
     return type(part) is list and len(part) % 2 == 0 and {int, float}.issuperset(map(type, part))
 
 
-def _collect(segmentations: Sequence[Any], at: range, result: Outlines) -> tuple[list[Any], list[int]]:
+def _collect(
+    segmentations: Sequence[Any], at: range, canvas: columns.Floats | None, result: Outlines
+) -> tuple[list[Any], list[int]]:
     """Sort by form; measure run-length codes, hand out the polygons with their annotations."""
     parts: list[Any] = []
     owners: list[int] = []
     for i in at:
         value = segmentations[i]
-        if type(value) is list:
+        if type(value) is dict or spellings.is_wrapped_code(value):
+            result.kind[i] = RLE
+            _measure_code(value, i, canvas, result)
+        elif type(value) is list:
             if not any(value) and all(part == [] for part in value):
                 continue
             result.kind[i] = POLYGON
-            written = value if set(map(type, value)) == {list} and _is_usual(value) else as_coco(value)
-            result.flat[i] = not any(type(part) is list for part in value)
-            result.pairs[i] = written != value and not result.flat[i]
-            parts += written
-            owners += [i] * len(written)
-        elif type(value) is dict:
-            result.kind[i] = RLE
-            _measure_code(value, i, result)
+            parts_of = value if _is_usual(value) else _read_polygons(value, i, result)
+            parts += parts_of
+            owners += [i] * len(parts_of)
         elif value is not None:
             result.kind[i] = MALFORMED
     return parts, owners
+
+
+def _read_polygons(value: list[Any], at: int, result: Outlines) -> list[Any]:
+    """Give the polygons in COCO's form, and note in which other they are."""
+    listed = polygons.flatten(value)
+    read: list[Any] = polygons.read_numbers(listed)
+    result.flat[at] = not any(type(part) in (list, dict) for part in value)
+    result.pairs[at] = listed != value and not result.flat[at]
+    result.cast[at] = read != listed
+    return read
 
 
 def _measure_parts(parts: list[Any], owners: NDArray[np.int64], result: Outlines) -> None:
@@ -203,10 +188,15 @@ def _measure_points(
         result.outline[owner] = np.maximum.reduceat(outline[finite], first)
 
 
-def _measure_code(code: dict[str, Any], at: int, result: Outlines) -> None:
-    code, written = as_coco(code), code
+def _measure_code(value: Any, at: int, canvas: columns.Floats | None, result: Outlines) -> None:
+    known = canvas is not None and not np.isnan(canvas[at]).any()
+    code = spellings.as_coco(value, *(map(int, canvas[at]) if canvas is not None and known else ()))
+    written = value if type(value) is dict else value[0]
     size, counts = code.get("size"), code.get("counts")
-    result.cast[at] = _is_cast(size, written.get("size")) or _is_cast(counts, written.get("counts"))
+    has_size = written.get("size") is not None
+    result.pairs[at] = written is not value or (size is not None and not has_size)
+    result.cast[at] = _is_cast(size, written.get("size")) and has_size
+    result.cast[at] |= _is_cast(counts, written.get("counts"))
     if type(size) is list and len(size) == 2 and all(type(side) is int for side in size):
         height, width = size
         if 0 < height < MAX_CODE_PIXELS and 0 < width < MAX_CODE_PIXELS:
@@ -231,8 +221,9 @@ def _measure_code(code: dict[str, Any], at: int, result: Outlines) -> None:
 
 
 def _is_usual(value: list[Any]) -> bool:
-    """Tell at a glance that no part can be a list of points, nor a point itself."""
-    return all(len(part) > 2 and type(part[0]) is not list for part in value)
+    """Tell that every part is a flat list of numbers, and no point itself."""
+    numbers = {int, float}
+    return all(type(part) is list and len(part) > 2 and numbers.issuperset(map(type, part)) for part in value)
 
 
 def _is_cast(read: Any, written: Any) -> bool:

@@ -14,13 +14,13 @@ import PIL.ImageDraw
 import PIL.ImageOps
 
 from official_yolact import files
+from official_yolact.coco import spellings
 from official_yolact.data import image_files
 from official_yolact.data.checking import check
 from official_yolact.data.checking import codes
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
-from official_yolact.data.checking import outlines
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
 from official_yolact.images import reading
@@ -144,7 +144,7 @@ class _Painter:
         corners = self._corners[at].reshape(2, 2) * scale
         if _is_near(corners) and (corners[0] <= corners[1]).all():
             draw.rectangle([tuple(corner) for corner in corners], outline=color)
-        parts = outlines.as_coco(self._view.annotations[at].get("segmentation"))
+        parts = spellings.as_coco(self._view.annotations[at].get("segmentation"))
         if not self._drawable[at] or not isinstance(parts, list):
             return
         for part in parts:

@@ -60,7 +60,7 @@ def check_duplicate_ids(view: view_lib.View) -> Findings:
 def check_references(view: view_lib.View) -> Findings:
     """Find annotations whose image or category is missing, unusable or not listed."""
     for field, refs in (("image_id", view.image_refs), ("category_id", view.category_refs)):
-        text = np.array([isinstance(v, str) and bool(v) for v in view.values("annotations", field)], np.bool_)
+        text = np.array([bool(columns.read_name(v)) for v in view.values("annotations", field)], np.bool_)
         lost = ~refs.usable & text if _has_texts(view, field) else np.zeros(len(text), np.bool_)
         yield from findings.where("D32", "annotations", ~refs.usable & ~lost, field)
         yield from findings.where("D23", "annotations", refs.states == columns.CAST, field)
@@ -97,7 +97,8 @@ def check_unread_numbers(view: view_lib.View) -> Findings:
 def check_category_names(view: view_lib.View) -> Findings:
     """Find names that are missing, or that several ids have."""
     names = np.array(view.names, dtype=np.str_)
-    yield from findings.where("D30", "categories", names == "", "name")
+    written = np.array([isinstance(name, str) for name in view.values("categories", "name")], np.bool_)
+    yield from findings.where("D30", "categories", (names == "") | ~written, "name")
     several = columns.several(np.unique(names, return_inverse=True)[1], view.category_ids.values)
     yield from findings.where("D29", "categories", several & (names != ""), "name")
 

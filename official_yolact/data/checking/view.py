@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact import inputs
 from official_yolact import json_text
+from official_yolact import values
+from official_yolact.data import image_files
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import outlines as outlines_lib
@@ -28,7 +30,7 @@ class Ids:
 
     values: columns.Ints
     states: columns.States
-    texts: dict[str, int]
+    texts: dict[str | int, int]
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -130,14 +132,24 @@ class View:
         """Stated height and width of the images [N, 2], NaN without, and states [N, 2]."""
         read = [columns.integers(self.values("images", field)) for field in ("height", "width")]
         states = np.stack([states for _, states in read], axis=1)
-        values = np.stack([values for values, _ in read], axis=1).astype(np.float64)
-        states[(values < 1) & (states <= columns.CAST)] = columns.BAD
-        return np.where(states <= columns.CAST, values, np.nan), states
+        numbers = np.stack([numbers for numbers, _ in read], axis=1).astype(np.float64)
+        states[(numbers < 1) & (states <= columns.CAST)] = columns.BAD
+        return np.where(states <= columns.CAST, numbers, np.nan), states
+
+    @functools.cached_property
+    def stated_sides(self) -> columns.Floats:
+        """Height and width [N, 2] that are stated, else the file's, NaN without."""
+        return self._fill(self.sides[0].copy())
 
     @functools.cached_property
     def drawn_sides(self) -> columns.Floats:
-        """Height and width [N, 2] that the annotations of an image have: stated, else the file's."""
-        sides = self.sides[0].copy()
+        """Height and width [N, 2] that the annotations of an image have: stated, if any photo has so many."""
+        sides = self.stated_sides.copy()
+        sides[sides[:, 0] * sides[:, 1] > image_files.MAX_PIXELS] = np.nan
+        return self._fill(sides)
+
+    def _fill(self, sides: columns.Floats) -> columns.Floats:
+        """Put the files' sides where there are none."""
         for at in np.flatnonzero(np.isnan(sides).any(axis=1)) if self.facts else ():
             upright = np.asarray(self.facts[at].upright, np.float64) if self.facts else np.zeros(2)
             if upright.min() > 0:
@@ -165,11 +177,11 @@ class View:
     def crowds(self) -> columns.Ints:
         """`iscrowd` of the annotations [N]: 0, 1, -1 absent, -2 neither."""
         meanings = {0: 0, 1: 1, "0": 0, "1": 1}
-        values = self.values("annotations", "iscrowd")
+        listed = self.values("annotations", "iscrowd")
         return np.array(
             [
                 -1 if v is None else meanings.get(v, -2) if isinstance(v, (int, float, str)) else -2
-                for v in values
+                for v in listed
             ],
             np.int64,
         )
@@ -177,20 +189,21 @@ class View:
     @functools.cached_property
     def outlines(self) -> outlines_lib.Outlines:
         """Measures of the segmentations."""
-        return outlines_lib.measure(self.values("annotations", "segmentation"))
+        return outlines_lib.measure(self.values("annotations", "segmentation"), self.canvas)
 
     @functools.cached_property
     def file_names(self) -> list[str]:
         """File names of the images, empty where there is none that can be used."""
-        values = self.values("images", "file_name")
+        listed = self.values("images", "file_name")
         return [
-            value if isinstance(value, str) and not json_text.has_control(value) else "" for value in values
+            value if isinstance(value, str) and not json_text.has_control(value) else "" for value in listed
         ]
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """Names of the categories, empty where there is none."""
-        return [name if isinstance(name, str) else "" for name in self.values("categories", "name")]
+        """Names of the categories, also those in another spelling, empty where there is none."""
+        names = [values.parse_name(name) for name in self.values("categories", "name")]
+        return ["" if json_text.has_control(name) else name for name in names]
 
 
 def load(path: str) -> tuple[dict[str, Any], str]:
@@ -245,14 +258,14 @@ def _read_text(path: str) -> tuple[str, str]:
     return json_text.decode(data, path), hashlib.sha256(data).hexdigest()
 
 
-def _read_ids(values: list[Any]) -> Ids:
-    numbers, states = columns.integers(values)
-    texts = columns.texts_to_numbers(values, numbers, states)
-    columns.number_texts(values, numbers, states, texts)
+def _read_ids(listed: list[Any]) -> Ids:
+    numbers, states = columns.integers(listed)
+    texts = columns.texts_to_numbers(listed, numbers, states)
+    columns.number_texts(listed, numbers, states, texts)
     return Ids(numbers, states, texts)
 
 
-def _read_refs(values: list[Any], texts: dict[str, int]) -> Ids:
-    numbers, states = columns.integers(values)
-    columns.number_texts(values, numbers, states, texts)
+def _read_refs(listed: list[Any], texts: dict[str | int, int]) -> Ids:
+    numbers, states = columns.integers(listed)
+    columns.number_texts(listed, numbers, states, texts)
     return Ids(numbers, states, texts)
