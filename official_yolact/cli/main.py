@@ -98,10 +98,12 @@ class _Parser(argparse.ArgumentParser):
             # argparse takes positional arguments in one piece: those after an option are left over.
             parsed.overrides += [word for word in rest if _OVERRIDE.match(word)]
             rest = [word for word in rest if not _OVERRIDE.match(word)]
+        parser = self._chosen(parsed)
         if rest:
-            parser = self._chosen(parsed)
             options = [option for action in parser._actions for option in action.option_strings]
             parser.error(f"unknown argument {rest[0]!r}{_suggest(rest[0].partition('=')[0], options)}")
+        for action in parser._actions:
+            _check_text(action, getattr(parsed, action.dest, None))
         return parsed
 
     def _chosen(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
@@ -112,6 +114,23 @@ class _Parser(argparse.ArgumentParser):
                 if isinstance(chosen, _Parser):
                     return chosen._chosen(parsed)
         return self
+
+
+def _check_text(action: argparse.Action, value: object) -> None:
+    """Refuse empty text where it means nothing, and a folder to write that is none.
+
+    Raises:
+      ValueError: names the argument, the value and the cure.
+    """
+    name = action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
+    if action.default != "" and "" in (value if isinstance(value, list) else [value]):
+        raise ValueError(f"{name} is empty: give {action.metavar if action.option_strings else 'its name'}")
+    if isinstance(value, str) and action.dest == "output" and action.metavar == "DIR":
+        at = value
+        while at and not os.path.lexists(at):
+            at = os.path.dirname(at)
+        if at and not os.path.isdir(at):
+            raise ValueError(f"{name} is {value}: {at} is no folder: name a folder to write into")
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:

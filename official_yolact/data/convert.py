@@ -22,6 +22,7 @@ from official_yolact.coco import index as coco_index
 from official_yolact.data import convert_options
 from official_yolact.data import image_files
 from official_yolact.data import manifest as manifest_lib
+from official_yolact.data import parts
 from official_yolact.data import shard_pool
 from official_yolact.data import shard_writer
 from official_yolact.data import tally as tally_lib
@@ -276,6 +277,7 @@ def _check(annotations: str, images_dir: str, split: str, num_shards: int | None
         raise NotADirectoryError(f"{images_dir}: no such image folder")
     if not _SPLIT.fullmatch(split):
         raise ValueError(f"split is {split!r}: use letters, digits, '_', '-' and, not at first, '.'")
+    parts.refuse_long(split, "split")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"shards is {num_shards}: at least 1")
     worker_count.check(workers)

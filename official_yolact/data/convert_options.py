@@ -7,6 +7,7 @@ import difflib
 from typing import Any
 
 from official_yolact import categories as categories_lib
+from official_yolact import json_text
 from official_yolact import values
 from official_yolact.data import image_files
 
@@ -51,6 +52,10 @@ class ConvertOptions:
             raise ValueError(
                 f"max_pixels is {self.max_pixels}: 1 to {image_files.MAX_PIXELS}, which training decodes"
             )
+        for name in self.classes:
+            json_text.refuse_control(name, "classes: a name")
+        for _, name in self.rename:
+            json_text.refuse_control(name, "rename: the new name")
         old = [name for name, _ in self.rename]
         if len(set(old)) != len(old) or not all(new for _, new in self.rename):
             raise ValueError(f"rename is {self.rename}: give each class once, and a new name")

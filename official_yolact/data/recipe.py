@@ -32,6 +32,8 @@ DEFAULT_GRIDS = {
 }
 """Where the two models of our own choosing start from; the small one as its recipe has it."""
 
+MAX_EPOCHS, MAX_BATCH, MAX_GPUS = 1_000_000, 1_000_000, 100_000
+
 MIN_GAIN = 0.02
 MIN_GAIN_WHOLE_MODEL = 0.10
 """Anchors change when so much more of the objects are covered; from a whole model they cost its head."""
@@ -220,9 +222,14 @@ def _check(
             f" {values.shorten(list(train.categories.names))} with"
             f" {values.shorten(list(train.categories.ids))}: give both the same list"
         )
-    for option, value, least in (("epochs", epochs, 1), ("batch", batch, 1), ("gpus", gpus, 0)):
-        if value is not None and value < least:
-            raise ValueError(f"{option} is {value}: at least {least}")
+    limits = (
+        ("epochs", epochs, 1, MAX_EPOCHS),
+        ("batch", batch, 1, MAX_BATCH),
+        ("gpus", gpus, 0, MAX_GPUS),
+    )
+    for option, value, least, most in limits:
+        if value is not None and not least <= value <= most:
+            raise ValueError(f"{option} is {values.shorten(value)}: {least} to {most:,}")
 
 
 def _measure(

@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 from official_yolact import files
 from official_yolact.coco import segmentations
 from official_yolact.data import drawing
+from official_yolact.data import parts as parts_lib
 from official_yolact.data import worker_count
 
 MIN_SIZE = 48
@@ -101,8 +102,8 @@ def write_shapes(
         listed[split].append(entries)
         if progress:
             progress(done, len(jobs))
-    for split, path in paths.items():
-        files.write_json(path, _to_coco(listed[split], size), force=force, root=output_dir)
+    contents = {path: _to_coco(listed[split], size) for split, path in paths.items()}
+    parts_lib.write_json(contents, output_dir, force=force)
 
 
 def draw_image(size: int, rng: drawing.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from official_yolact import json_text
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data import image_files
+from official_yolact.data import parts as parts_lib
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FIELD_PREFIX = "field:"
@@ -87,8 +88,12 @@ def parse_fractions(text: str) -> dict[str, float]:
             raise ValueError(
                 f"fractions is {text!r}: {term!r} is not NAME=NUMBER, as in train=0.8,val=0.2"
             ) from error
-        if not _NAME.fullmatch(name) or name in fractions:
-            raise ValueError(f"fractions is {text!r}: give each part a name of its own of letters and digits")
+        if not _NAME.fullmatch(name) or name.casefold() in map(str.casefold, fractions):
+            raise ValueError(
+                f"fractions is {text!r}: {name!r}: give each part a name of letters and digits, which differs"
+                " from the others in more than case: some file systems know none"
+            )
+        parts_lib.refuse_long(name, "fractions: a name")
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"fractions is {text!r}: {name} is {number}: give a number above 0")
         fractions[name] = value
@@ -147,7 +152,9 @@ def split_coco(
             " ask for fewer parts or smaller groups"
         )
     dealt = _deal(groups, fractions, seed, stratify)
-    parts = [_write_part(name, paths[name], source, content, places, force) for name, places in dealt.items()]
+    contents = {paths[name]: _choose_entries(source, content, places) for name, places in dealt.items()}
+    parts_lib.write_json(contents, output_dir, inputs=[annotations], force=force)
+    parts = [_describe_part(name, paths[name], source, places) for name, places in dealt.items()]
     written = sum(part.annotations for part in parts) + source.orphans
     assert sum(part.images for part in parts) == len(source.images)
     assert written == len(content["annotations"])
@@ -298,32 +305,29 @@ class _Dealer:
                 given.append(smallest)
 
 
-def _write_part(
-    name: str,
-    path: str,
-    source: coco_annotations.CocoJson,
-    content: Mapping[str, Any],
-    places: Sequence[int],
-    force: bool,
-) -> Part:
+def _choose_entries(
+    source: coco_annotations.CocoJson, content: Mapping[str, Any], places: Sequence[int]
+) -> dict[str, Any]:
+    """Give the file's content with the images at some places and their annotations."""
     ids = {source.images[at].id for at in places}
     chosen = [
         entry
         for entry in content["annotations"]
         if values.parse_int(source.path, "image_id", entry["image_id"]) in ids
     ]
+    rest = {key: value for key, value in content.items() if key not in ("images", "annotations")}
+    return {**rest, "images": [content["images"][at] for at in places], "annotations": chosen}
+
+
+def _describe_part(name: str, path: str, source: coco_annotations.CocoJson, places: Sequence[int]) -> Part:
+    ids = {source.images[at].id for at in places}
     held = {annotation.category_id for listed in source.annotations.values() for annotation in listed}
     counts = collections.Counter(
         annotation.category_id for image_id in ids for annotation in source.annotations[image_id]
-    )
-    rest = {key: value for key, value in content.items() if key not in ("images", "annotations")}
-    images = [content["images"][at] for at in places]
-    files.write_json(
-        path, {**rest, "images": images, "annotations": chosen}, inputs=[source.path], force=force
     )
     names = dict(zip(source.categories.ids, source.categories.names, strict=True))
     per_class = {label: counts[category_id] for category_id, label in names.items()}
     absent = [
         label for category_id, label in names.items() if category_id in held and not counts[category_id]
     ]
-    return Part(name, path, len(images), len(chosen), per_class, absent)
+    return Part(name, path, len(places), counts.total(), per_class, absent)

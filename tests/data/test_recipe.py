@@ -246,7 +246,7 @@ def test_train_and_val_must_have_the_same_classes(tmp_path: pathlib.Path) -> Non
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"--output": "old.yaml"}, "old.yaml exists"),
+        ({"--output": "old.yaml"}, "old.yaml: is one of the files that are read"),
         ({"--output": "new.json"}, "ending .yaml"),
         ({"--images": "nowhere"}, "no such image folder"),
         ({"--experiment": "yolact_resnet5"}, "did you mean"),

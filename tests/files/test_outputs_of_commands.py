@@ -73,6 +73,8 @@ COMMANDS = {
 }
 CONVERSIONS = ("convert", "coco2017")
 ONE_BY_ONE = [name for name in COMMANDS if name not in (*CONVERSIONS, "demo")]  # what they write, as listed
+TOGETHER = ("split", "shapes")
+"""Their JSON files are written all or none."""
 PLACES = [pytest.param(name, at, id=f"{name} {at}") for name, (_, outs) in COMMANDS.items() for at in outs]
 
 INPUTS = {
@@ -227,6 +229,9 @@ def test_a_failed_write_is_named_and_leaves_nothing(
     monkeypatch.setattr(files, "_finish", _fail_after(kept, error, finish))
     _refused(words, capsys, "cannot be written", os.strerror(error))
     written = set(_contents()) - set(before)
+    if name in TOGETHER:
+        assert not [path for path in written if path.endswith(".json")]
+        kept -= sum(path.endswith(".json") for path in outputs[:-1]) if kept else 0
     assert len(written) == kept
     assert written <= set(outputs)
 

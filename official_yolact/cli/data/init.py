@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
     text = recipe_text.format_recipe(recipe, commands)
-    files.write(args.output, text, inputs=[args.train, args.val], force=args.force)
+    files.write(args.output, text, inputs=_list_inputs(args), force=args.force)
     shared = {image.file_name for image in train.images} & {image.file_name for image in val.images}
     if shared and val_images == args.images:
         progress.say(
@@ -95,7 +95,12 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise NotADirectoryError(f"{folder}: no such image folder")
     if not args.output.endswith((".yaml", ".yml")):
         raise ValueError(f"output is {args.output!r}: give it the ending .yaml")
-    files.check(args.output, inputs=[args.train, args.val], force=args.force)
+    files.check(args.output, inputs=_list_inputs(args), force=args.force)
+
+
+def _list_inputs(args: argparse.Namespace) -> list[str | files.Folder | None]:
+    folders = [files.Folder(path) for path in (args.images, args.val_images) if path]
+    return [args.train, args.val, *folders]
 
 
 def _find_experiment(name: str | None) -> tuple[str | None, Any]:

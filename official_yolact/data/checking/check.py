@@ -66,8 +66,7 @@ def check_file(path: str, options: Options, progress: file_facts.Progress | None
       OSError: the file or a folder cannot be read.
       ValueError: it is no COCO JSON, or an option is out of range.
     """
-    if min(options.target.input_size) < 1 or options.target.max_instances < 1:
-        raise ValueError(f"input size and number of instances are {options.target}: at least 1")
+    options.target.check()
     worker_count.check(options.workers)
     content, sha256 = view_lib.load(path)
     other = None

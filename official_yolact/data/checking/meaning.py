@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import values
 from official_yolact.data import anchor_grid
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
@@ -15,6 +16,9 @@ from official_yolact.data.checking import geometry
 from official_yolact.data.checking import view as view_lib
 
 Findings = Iterator[findings.Finding]
+
+MAX_SIDE, MAX_INSTANCES = 100_000, 1_000_000
+"""Of the network input in pixels, and of the padding."""
 
 CROWD_SHARE = 0.1
 MIN_BOX_SIDE = 4.0
@@ -37,6 +41,19 @@ class Target:
 
     input_size: tuple[int, int] = (anchor_grid.PAPER_SIDE, anchor_grid.PAPER_SIDE)
     max_instances: int = 100
+
+    def check(self) -> None:
+        """Refuse what no network has.
+
+        Raises:
+          ValueError: names the value and its bounds.
+        """
+        if not all(1 <= side <= MAX_SIDE for side in self.input_size):
+            shown = values.shorten(list(self.input_size))
+            raise ValueError(f"input-size is {shown}: height and width are 1 to {MAX_SIDE:,}")
+        if not 1 <= self.max_instances <= MAX_INSTANCES:
+            shown = values.shorten(self.max_instances)
+            raise ValueError(f"max-instances is {shown}: 1 to {MAX_INSTANCES:,}")
 
 
 def check_empty(view: view_lib.View, _: Target) -> Findings:

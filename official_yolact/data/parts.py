@@ -1,0 +1,81 @@
+"""Parts of a data set: what they may be called, and files that are written together or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from official_yolact import files
+from official_yolact import values
+
+MAX_NAME = 200
+"""Characters; names of files have 255, with what stands before and behind the name of a part."""
+
+
+def refuse_long(name: str, where: str) -> None:
+    """Refuse the name of a part that no name of a file has room for.
+
+    Raises:
+      ValueError: names the place and the length.
+    """
+    if len(name) > MAX_NAME:
+        raise ValueError(
+            f"{where} is {values.shorten(name)} of {len(name)} characters: at most {MAX_NAME}, for names of"
+            " files have room for no more"
+        )
+
+
+def write_json(
+    contents: Mapping[str, Any],
+    root: str,
+    *,
+    inputs: Iterable[str | None] = (),
+    force: bool = False,
+) -> None:
+    """Write JSON files that belong together: where one cannot be written, none is.
+
+    Args:
+      contents: path below `root` to what is written there.
+      root: output folder; is made.
+      inputs: as for `files.check`.
+      force: as for `files.check`.
+
+    Raises:
+      OSError: one cannot be written; names the file.
+      ValueError: a place is taken, or a number is not finite; names the file.
+    """
+    inputs = list(inputs)
+    for path in contents:
+        files.check(path, inputs=inputs, force=force, root=root)
+    with files.named(root):
+        os.makedirs(root, exist_ok=True)
+        staging = tempfile.TemporaryDirectory(prefix=".yolact-", suffix=".incomplete", dir=root)
+    with staging as folder:
+        stored = [_store(os.path.join(folder, str(at)), *entry) for at, entry in enumerate(contents.items())]
+        new = [path for path in contents if not os.path.lexists(path)]
+        try:
+            for (held, digest), path in zip(stored, contents, strict=True):
+                files.move(held, path, digest)
+        except BaseException:
+            _remove(new)
+            raise
+
+
+def _store(held: str, path: str, content: Any) -> tuple[str, str]:
+    """Write the file under another name; give that and the sha256."""
+    try:
+        text = json.dumps(content, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: is not written: {error}") from error
+    with files.named(path):
+        return held, files.store(held, [text.encode()], staged=True)[1]
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.remove(path)
