@@ -1,9 +1,9 @@
 """The one rule that finds the file which an annotation file means in a folder of images.
 
-An exact name comes first. Otherwise, in this order, the name without URL-encoding and backslashes; in another
-Unicode form or case; with another suffix of JPEG; in a folder below; and last without its leading folders,
-which says the least: only where no other file fits as much of the name. A name that fits several files is not
-guessed, and no rule leads out of the folder.
+An exact name comes first. Otherwise, in this order: the name without URL-encoding, query and backslashes;
+in another Unicode form or case, or with spaces at its ends; with another suffix of JPEG or TIFF; in a folder
+below; and last without its leading folders, which says the least: only where no other file fits as much of
+the name. A name that fits several files is not guessed, and no rule leads out of the folder.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 import unicodedata
 import urllib.parse
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,8 @@ EXTENSIONS = (
 
 JPEG_EXTENSIONS = (".jfif", ".jpe", ".jpeg", ".jpg")
 """Suffixes that mean the same format."""
+
+_TIFF_EXTENSIONS = (".tif", ".tiff")
 
 IN_A_FOLDER_BELOW = "in a folder below"
 """The rule that finds a photo deeper than its name says."""
@@ -73,8 +76,11 @@ class ImageFolder:
             return Match(reason="not a file name")
         try:
             is_outside = self._leads_out(name)
-            if not is_outside and os.path.isfile(os.path.join(self.folder, name)):
+            path = os.path.join(self.folder, name)
+            if not is_outside and os.path.isfile(path):
                 return Match(name)
+            if not is_outside and os.path.lexists(path):
+                return Match(reason=_describe(path))
             whole, shorter = list_candidates(name)
             found = self._find_whole([("", name), *whole]) or self._find_shorter(shorter)
         except (OSError, ValueError) as error:  # a name that no file system takes
@@ -83,8 +89,11 @@ class ImageFolder:
 
     def list_unnamed(self, names: Iterable[str]) -> list[str]:
         """List pictures of the folder that are not among `names`, sorted."""
-        named = {os.path.normpath(name) for name in names}
-        return [name for name in self._all_names if name not in named and is_picture(name)]
+        # A name may lead out of the folder and into it again.
+        start = os.path.abspath(self.folder)
+        named = {os.path.relpath(os.path.join(start, name), start) for name in names if "\0" not in name}
+        others = [name for name in self._all_names if name not in named and is_picture(name)]
+        return [name for name in others if os.path.isfile(os.path.join(self.folder, name))]
 
     def _find_whole(self, candidates: Sequence[tuple[str, str]]) -> Match | None:
         """Find a name with all its folders."""
@@ -116,24 +125,20 @@ class ImageFolder:
         return fits[0] if len(named) == 1 else self._choose(named, fits[0].rule)
 
     def _list_below(self, candidate: str) -> list[str]:
-        tail = fold(candidate)
-        alike = self._by_base.get(os.path.basename(tail), [])
-        return [name for name in alike if fold(name).endswith(f"/{tail}")]
+        tails = [fold(candidate), *_list_suffixes(fold(candidate))]
+        alike = [name for tail in tails for name in self._by_base.get(os.path.basename(tail), [])]
+        return [name for name in alike if any(fold(name).endswith(f"/{tail}") for tail in tails)]
 
     def _match_loosely(self, rule: str, candidate: str) -> Iterable[Match]:
         folded = fold(candidate)
         alike = [name for name in self._by_base.get(os.path.basename(folded), []) if fold(name) == folded]
         if alike:
-            same_form = unicodedata.normalize("NFC", os.path.normpath(candidate))
-            is_form = all(unicodedata.normalize("NFC", name) == same_form for name in alike)
-            yield self._choose(alike, _join(rule, "Unicode form" if is_form else "case"))
+            yield self._choose(alike, _join(rule, _name_difference(candidate, alike)))
             return
-        stem, suffix = os.path.splitext(folded)
-        if suffix in JPEG_EXTENSIONS:
-            others = [stem + other for other in JPEG_EXTENSIONS if other != suffix]
-            alike = [n for o in others for n in self._by_base.get(os.path.basename(o), []) if fold(n) == o]
-            if alike:
-                yield self._choose(alike, _join(rule, "suffix"))
+        others = _list_suffixes(folded)
+        alike = [n for o in others for n in self._by_base.get(os.path.basename(o), []) if fold(n) == o]
+        if alike:
+            yield self._choose(alike, _join(rule, "suffix"))
 
     def _choose(self, names: list[str], rule: str) -> Match:
         inside = [name for name in names if not self._leads_out(name)]
@@ -198,9 +203,37 @@ def is_picture(name: str) -> bool:
 
 
 def fold(name: str) -> str:
-    """Give what names have in common that differ in Unicode form and case only."""
-    composed = unicodedata.normalize("NFC", os.path.normpath(name)).casefold()
+    """Give what names have in common that differ in Unicode form, case and spaces at their ends only."""
+    composed = unicodedata.normalize("NFC", _trim(os.path.normpath(name))).casefold()
     return unicodedata.normalize("NFC", composed)
+
+
+def _trim(name: str) -> str:
+    """Remove the spaces at both ends of each part of a name."""
+    return "/".join(part.strip() for part in name.split("/"))
+
+
+def _name_difference(candidate: str, names: Sequence[str]) -> str:
+    """Name the rule by which a name fits others whose folded form is the same."""
+    wanted = unicodedata.normalize("NFC", os.path.normpath(candidate))
+    forms = [unicodedata.normalize("NFC", name) for name in names]
+    if all(form == wanted for form in forms):
+        return "Unicode form"
+    return "spaces" if all(_trim(form) == _trim(wanted) for form in forms) else "case"
+
+
+def _list_suffixes(folded: str) -> list[str]:
+    """List a folded name with the other suffixes of its format."""
+    stem, suffix = os.path.splitext(folded)
+    same = next((group for group in (JPEG_EXTENSIONS, _TIFF_EXTENSIONS) if suffix in group), ())
+    return [stem + other for other in same if other != suffix]
+
+
+def _describe(path: str) -> str:
+    """Say what is in the place of a photo and is no file."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"is a link to {os.readlink(path)!r}, where no file is"
+    return "is a folder, pipe, socket or device, not a file"
 
 
 def suggest(folder: str, names: Sequence[str], found: Sequence[tuple[str, str]]) -> str:
@@ -254,6 +287,12 @@ def _join(rule: str, other: str) -> str:
     return f"{rule} and {other}" if rule else other
 
 
+def _cut_query(name: str) -> str:
+    """Cut off what an address has behind the name of a picture: `?v=3`, `#top`."""
+    start = re.split(r"[?#]", name, maxsplit=1)[0]
+    return start if is_picture(start) else name
+
+
 def list_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """List other names to try, each with the rule that made it.
 
@@ -267,7 +306,7 @@ def list_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, s
     whole: list[tuple[str, str]] = []
     shorter: list[tuple[str, str]] = []
     for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):
-        plain = start.partition("?d=")[2] or start
+        plain = start.partition("?d=")[2] or _cut_query(start)
         slashed = plain.replace("\\", "/")
         rules = [rule] if rule and start != name else []
         rules += ["query"] if plain != start else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pathlib
 import unicodedata
 from typing import Any
@@ -44,6 +45,14 @@ def put(folder: pathlib.Path, *names: str) -> None:
         (["a.jfif", "a.jpeg"], "a.jpg", "", ""),
         (["train/a.jpg"], "val/a.jpg", "", ""),
         (["a.png"], "a.jpg", "", ""),
+        (["a.jpg"], "a.jpg ", "a.jpg", "spaces"),
+        (["a.jpg "], "a.jpg", "a.jpg ", "spaces"),
+        (["x/a.jpg"], " x/\u00a0a.jpg", "x/a.jpg", "spaces"),
+        (["a.tiff"], "a.tif", "a.tiff", "suffix"),
+        (["x/a.jpeg"], "a.jpg", "x/a.jpeg", "in a folder below"),
+        (["b.jpg"], "https://some.where/b.jpg?v=3", "b.jpg", "query, basename"),
+        (["c.jpg"], "s3://bucket/c.jpg#top", "c.jpg", "query, basename"),
+        (["a#1.jpg"], "a#1.jpg", "a#1.jpg", ""),
         (["img.jpg", "a/img.jpg"], "A/img.jpg", "a/img.jpg", "case"),
         (["img.jpg", "a/img.jpeg"], "a/img.jpg", "a/img.jpeg", "suffix"),
         (["img.jpg", "data/a/img.jpg"], "a/img.jpg", "data/a/img.jpg", "in a folder below"),
@@ -194,3 +203,49 @@ def test_the_folder_that_was_meant_is_named(
     told = [row["detail"] for row in rows if row["code"] in ("D40", "D41")]
     assert len(told) == 1
     assert told[0].endswith(f"4 of 4 are in {tmp_path}/photos/train: give that")
+
+
+def write_json(root: pathlib.Path, names: list[str]) -> str:
+    """Write an annotation file of photos with an object each."""
+    images = [{"id": at, "file_name": name, "height": 30, "width": 40} for at, name in enumerate(names, 1)]
+    square = {"segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]], "bbox": [2, 2, 10, 10], "area": 100}
+    objects = [{"id": one["id"], "image_id": one["id"], "category_id": 1, **square} for one in images]
+    path = root / "listed.json"
+    path.write_text(
+        json.dumps({"images": images, "annotations": objects, "categories": [{"id": 1, "name": "fig"}]})
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "pipe", "folder"])
+def test_what_is_no_file_in_the_place_of_a_photo_is_named_by_check_and_conversion(
+    kind: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "img", "b.jpg")
+    place = tmp_path / "img" / "a.jpg"
+    if kind == "dangling link":
+        place.symlink_to("zz")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    said = "is a link to 'zz', where no file is" if kind == "dangling link" else "not a file"
+    path = write_json(tmp_path, ["a.jpg", "b.jpg"])
+    main.main(["data", "check", path, "--images", str(tmp_path / "img"), "--json"])
+    found = {row["code"]: row for row in json.loads(capsys.readouterr().out)["findings"]}
+    assert said in str(found["D40"])
+    assert not {"D41", "D53"} & set(found)
+    words = ["--images", str(tmp_path / "img"), "--output", str(tmp_path / "out"), "--split", "t"]
+    assert main.main(["data", "convert", path, *words]) == 2
+    assert f"{path}: image 1: file_name is 'a.jpg'" in (told := capsys.readouterr().err)
+    assert said in told
+
+
+def test_a_name_that_leads_out_and_in_again_is_listed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "img", "a.jpg")
+    path = write_json(tmp_path, ["../img/a.jpg"])
+    main.main(["data", "check", path, "--images", str(tmp_path / "img"), "--json"])
+    found = {row["code"] for row in json.loads(capsys.readouterr().out)["findings"]}
+    assert not {"D40", "D53"} & found
