@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -256,6 +257,27 @@ def test_what_is_wrong_in_keys_that_are_not_used_is_passed_over(
 def test_the_root_can_be_named(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "data.yaml").write_text("path: ../datasets/set\ntrain: images/train\nnames: [a, b, c]")
     assert read(tmp_path / "data.yaml", tmp_path, root=str(folder))[0].images == 3
+
+
+@pytest.mark.parametrize("kind", ["pipe", "dangling link", "folder"])
+@pytest.mark.parametrize("name", ["labels/train/a.txt", "labels/train/spare.txt", "data.yaml"])
+def test_what_is_no_file_is_no_missing_label(
+    folder: pathlib.Path, tmp_path: pathlib.Path, name: str, kind: str
+) -> None:
+    place = folder / name
+    place.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "dangling link":
+        place.symlink_to("zz")
+    else:
+        place.mkdir()
+    if (name, kind) == ("labels/train/spare.txt", "folder"):  # no label, and no image wants it
+        assert read(folder, tmp_path)[0].images == 3
+        return
+    with pytest.raises((OSError, ValueError)) as caught:
+        read(folder, tmp_path)
+    assert name in str(caught.value)
 
 
 def test_a_link_out_of_the_set_is_refused(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -164,7 +164,7 @@ def _find_unused(layout: _Layout, names: list[str]) -> list[str]:
 
 
 def _list_texts(root: str, folder: str) -> list[str]:
-    """List the text files of a folder, whose name may be written otherwise but for its letters."""
+    """List what is named .txt in a folder, whose name may be written otherwise but for its letters."""
     actual = ""
     for part in folder.split("/") if folder else []:
         exact = os.path.join(actual, part)
@@ -176,13 +176,12 @@ def _list_texts(root: str, folder: str) -> list[str]:
             exact = os.path.join(actual, alike[0])
         actual = exact
     names = os.listdir(os.path.join(root, actual) if actual else root)
-    paths = [f"{actual}/{name}" if actual else name for name in names if name.lower().endswith(".txt")]
-    return [path for path in paths if os.path.isfile(os.path.join(root, path))]
+    return [f"{actual}/{name}" if actual else name for name in names if name.lower().endswith(".txt")]
 
 
 def _is_label(path: str) -> bool:
     """Tell labels from class lists and notes, which lie beside them, by the first line."""
-    if os.path.basename(path) in _CLASS_FILES:
+    if os.path.basename(path) in _CLASS_FILES or os.path.isdir(path):
         return False
     with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         first = next((line.split() for line in file if line.strip()), ["0"])
@@ -192,11 +191,11 @@ def _is_label(path: str) -> bool:
 def _find_layout(source: str, split: str | None, root: str | None, classes_file: str | None) -> _Layout:
     yaml_path = source
     if os.path.isdir(source):
-        there = [name for name in _YAML_NAMES if os.path.isfile(os.path.join(source, name))]
+        there = [name for name in _YAML_NAMES if os.path.lexists(os.path.join(source, name))]
         if not there:
             return _find_in_folder(source, split, classes_file)
         yaml_path = os.path.join(source, there[0])
-    elif not os.path.isfile(source):
+    elif not os.path.exists(source):
         raise FileNotFoundError(f"{source}: no such data.yaml or folder")
     content = class_lists.read_yaml(yaml_path, ("path", split or "train"))
     if not isinstance(content, dict):
