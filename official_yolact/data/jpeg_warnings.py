@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 
 _WARNING = re.compile(r"[^\n]*(?:JPEG|SOS|Huffman|DCT|marker)[^\n]*", re.IGNORECASE)
+_FLAGS = cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION
+"""Every code is read, and few pixels are made."""
 _STDERR = 2
 _MOST_BYTES = 1 << 16
 _ZEROS = 48
@@ -95,7 +97,7 @@ def _decode_and_listen(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> tupl
     try:
         os.dup2(memory, _STDERR)
         with contextlib.suppress(cv2.error):
-            picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+            picture = cv2.imdecode(data, _FLAGS)
         said = os.pread(memory, _MOST_BYTES, 0)
     finally:
         if kept >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, overload
 
@@ -18,6 +19,9 @@ from official_yolact.drawing import visualization
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""
+
+MAX_PIXELS = 12_582_912
+"""Photos of more pixels are drawn reduced to about this, 4096x3072: no screen shows more."""
 
 _STRIPES = 40
 """Stripes of a crowd's hatching along the photo's shorter side."""
@@ -87,7 +91,8 @@ def draw_stored(
       images_dir: folder of the files.
 
     Returns:
-      The picture, at the size of the upright photo or a multiple of it.
+      The picture, at the size of the upright photo or a multiple of it; of a photo of more than
+      `MAX_PIXELS`, reduced to them.
 
     Raises:
       ValueError: the file is missing, no image, or of another size than the annotations state.
@@ -100,16 +105,27 @@ def draw_stored(
     photo = cv2.imdecode(np.frombuffer(encoded.data, np.uint8), flags)
     if photo is None:
         raise ValueError(f"{where}: {path} cannot be decoded: replace the file or remove the image")
-    return _draw(photo[..., ::-1], source.annotations[image.id], source.categories, source.path)
+    stored = photo.shape[:2]
+    photo = visualization.shrink(photo, _choose_side(*stored))
+    return _draw(photo[..., ::-1], stored, source.annotations[image.id], source.categories, source.path)
+
+
+def _choose_side(height: int, width: int) -> int:
+    """Give the longer side of the picture of a photo."""
+    share = min(1.0, MAX_PIXELS / (height * width))
+    return round(max(height, width) * math.sqrt(share))
 
 
 def _draw(
     photo: visualization.Picture,
+    stored: tuple[int, int],
     annotations: Sequence[coco_annotations.Annotation],
     categories: categories_lib.Categories,
     path: str,
 ) -> StoredPicture:
+    """Draw on a photo, perhaps reduced, what was annotated on one of the stored height and width."""
     height, width = photo.shape[:2]
+    scale = (height / stored[0], width / stored[1])
     class_of = categories.class_of()
     hatching = _hatch(height, width)
     boxes, classes, names, problems = [], [], [], []
@@ -117,15 +133,18 @@ def _draw(
     for annotation in annotations:
         number = class_of[annotation.category_id]
         name = categories.names[number - 1]
-        mask, problem = _read_mask(annotation, height, width, path)
+        mask, problem = _read_mask(annotation, *stored, path)
+        mask = _reduce(mask, height, width)
         if problem:
             problems.append(problem)
             name += " (no mask)"
         if annotation.is_crowd:
             mask = mask & hatching
             name += " (crowd)"
-        x, y, w, h = annotation.box or segmentations.tight_box(mask.astype(np.uint8))
-        boxes.append((y, x, y + h, x + w))
+        box = annotation.box
+        x, y, w, h = box or segmentations.tight_box(mask.astype(np.uint8))
+        down, across = scale if box else (1.0, 1.0)
+        boxes.append((y * down, x * across, (y + h) * down, (x + w) * across))
         masks.append(mask)
         classes.append(number)
         names.append(name)
@@ -153,6 +172,17 @@ def _read_mask(
         return np.zeros((height, width), np.bool_), str(error)
     mask = segmentations.rasterize(cleaned, height, width).astype(np.bool_)
     return mask, "" if mask.any() else f"{where}: segmentation is empty on the image"
+
+
+def _reduce(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Bring a mask to the size of the picture; one that would vanish keeps every pixel that it touches."""
+    if mask.shape == (height, width):
+        return mask
+    levels = np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255)
+    # No photo that may be read is more than twice as high: linear interpolation leaves no pixel out.
+    soft = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
+    half = soft >= 128
+    return np.asarray(half if half.any() else soft > 0, np.bool_)
 
 
 def _hatch(height: int, width: int) -> NDArray[np.bool_]:

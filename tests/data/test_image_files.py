@@ -263,3 +263,21 @@ def test_a_limit_of_pixels_can_be_set(tmp_path: pathlib.Path) -> None:
 def test_the_limit_is_that_of_reading() -> None:
     for read in (preprocess.check_image, preprocess.decode_image):
         assert inspect.signature(read).parameters["max_pixels"].default == image_files.MAX_PIXELS
+
+
+def test_warnings_of_a_small_decoding_are_those_of_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    files = []
+    for at in range(120):
+        pixels = rng.integers(0, 255, (6, 9, 3), np.uint8)
+        buffer = io.BytesIO()
+        picture = PIL.Image.fromarray(pixels).resize((90, 60)).convert(("RGB", "L", "CMYK")[at % 3])
+        picture.save(buffer, "JPEG", progressive=at % 2 == 0)
+        data = bytearray(buffer.getvalue())
+        if at % 4:
+            data[rng.integers(len(data) // 3, len(data))] = rng.integers(256)
+        files.append(bytes(data[: len(data) - int(at % 4 == 3) * int(rng.integers(99))]))
+    small = [bool(jpeg_warnings.find(data)) for data in files]
+    monkeypatch.setattr(jpeg_warnings, "_FLAGS", cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert small == [bool(jpeg_warnings.find(data)) for data in files]
+    assert 20 < sum(small) < 100

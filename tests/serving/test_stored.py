@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 import tracemalloc
 from typing import Any
 
 import cv2
 import numpy as np
+import peak_memory
 import PIL.Image
 import pytest
 
@@ -85,6 +88,70 @@ def test_a_photo_with_more_annotations_than_labels_fit_is_drawn_without(
     monkeypatch.setattr(stored, "_MAX_LABELS", 0)
     assert (draw(tmp_path).picture != with_label).any()
     assert "a photo has 1 annotations: none is labelled" in caplog.text
+
+
+BIG = (4000, 3200)
+
+
+def write_big(folder: pathlib.Path, height: int, width: int) -> str:
+    """Write a photo of a ramp with a square, a crowd, a box without mask and a tiny object."""
+    ramp = np.linspace(0, 150, width, dtype=np.uint8)[np.newaxis].repeat(height, axis=0)
+    PIL.Image.fromarray(ramp).convert("RGB").save(folder / "big.jpg")
+    shapes = (square(1000, 800, 600), square(2000, 2400, 700), square(10**7, 0, 5), square(100, 3000, 1))
+    annotations = [
+        {"id": at, "image_id": 4, "category_id": 2, "iscrowd": int(at == 1), "segmentation": shape}
+        for at, shape in enumerate(shapes)
+    ]
+    annotations[2]["bbox"] = [2400, 600, 400, 500]
+    content = {
+        "images": [{"id": 4, "file_name": "big.jpg", "height": height, "width": width}],
+        "categories": [{"id": 2, "name": "fig"}],
+        "annotations": annotations,
+    }
+    (folder / "big.json").write_text(json.dumps(content))
+    return str(folder / "big.json")
+
+
+def test_a_large_photo_is_drawn_reduced_with_everything_in_its_place(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_big(tmp_path, *BIG)
+    source = coco_annotations.read(path)
+    drawn = stored.draw_stored(source, source.images[0], str(tmp_path))
+    height, width = drawn.picture.shape[:2]
+    factor = height / BIG[0]
+    assert abs(height * width - stored.MAX_PIXELS) < 0.001 * stored.MAX_PIXELS
+    assert abs(width / BIG[1] - factor) < 1e-3
+    monkeypatch.setattr(stored, "MAX_PIXELS", BIG[0] * BIG[1])
+    whole = stored.draw_stored(source, source.images[0], str(tmp_path))
+    assert whole.picture.shape == (*BIG, 3)
+    assert len(drawn.problems) == len(whole.problems) == 1
+    expected = cv2.resize(whole.picture, (width, height), interpolation=cv2.INTER_AREA).astype(int)
+    differs = (np.abs(drawn.picture - expected) > 30).any(axis=-1)
+    # Lines, labels and the stripes of the crowd have their own sizes in each picture.
+    assert differs.mean() < 0.04
+    tinted = (drawn.picture != drawn.picture[..., :1]).any(axis=-1)
+    assert tinted[round(2700 * factor), round(2300 * factor) - 50 : round(2300 * factor) + 50].any()
+    assert tinted[round(850 * factor), round(2400 * factor) - 4 : round(2400 * factor) + 5].any()
+    assert tinted[round(3000 * factor) - 4 : round(3000 * factor) + 5, round(100 * factor)].any()
+
+
+def test_a_photo_of_the_largest_size_takes_little_memory(tmp_path: pathlib.Path) -> None:
+    path = write_big(tmp_path, 7000, 7000)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[3])\n"
+        "import peak_memory\n"
+        "from official_yolact.cli import main\n"
+        "code = main.main(['data', 'show', sys.argv[1], '--images', sys.argv[2], '--output', sys.argv[2] + '/o'])\n"
+        "print(code, peak_memory.peak_kb())"
+    )
+    tests = str(pathlib.Path(peak_memory.__file__).parent)
+    words = [sys.executable, "-c", program, path, str(tmp_path), tests]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    code, peak = said.split()[-2:]
+    assert code == "0"
+    assert int(peak) < 400_000
+    assert cv2.imread(str(tmp_path / "o" / "000.png")).shape == (3547, 3547, 3)
 
 
 def test_a_crowd_is_hatched(tmp_path: pathlib.Path) -> None:
