@@ -127,8 +127,8 @@ def test_a_repair_keeps_what_it_does_not_repair_and_can_be_told_what_to_leave(
         (["--fix", "-o", "clean.json", "--leave", "D99"], "there is no code 'D99'"),
         (["--images", "none"], "none: no such image folder"),
         (["--against", "none.json"], "none.json"),
-        (["--input-size", "0", "550"], "at least 1"),
-        (["--max-instances", "0"], "at least 1"),
+        (["--input-size", "0", "550"], "1 to 100,000"),
+        (["--max-instances", "0"], "1 to 1,000,000"),
     ],
 )
 def test_unusable_options_are_one_line_and_exit_code_2(
