@@ -1,7 +1,7 @@
 """The combinations in which people train, by the command that they type.
 
 `OFFICIAL_YOLACT_MATRIX=pairs` runs a cover of all pairs on whole backbones (`make matrix`); otherwise rows
-that cover every value once, on shallow ones. docs/training.md has the table of the last whole run.
+that cover every value once, on shallow ones. docs/matrix.md has the table of the last whole run.
 """
 
 import fcntl
