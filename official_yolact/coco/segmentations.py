@@ -117,7 +117,7 @@ def encode_masks(masks: npt.NDArray[np.bool_]) -> list[Rle]:
 
 def decode_mask(rle: Rle) -> npt.NDArray[np.bool_]:
     """Decode what `to_rle` or `encode_masks` returned to bool [H, W]."""
-    return np.asarray(coco_mask.decode(rle), dtype=np.bool_)
+    return _draw(rle).astype(np.bool_)
 
 
 def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
@@ -138,8 +138,15 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     if not segmentation:
         return np.zeros((height, width), np.uint8)
     parts = coco_mask.frPyObjects(segmentation, height, width)
-    mask: Mask = coco_mask.decode(coco_mask.merge(parts))
-    return mask
+    return _draw(coco_mask.merge(parts))
+
+
+def _draw(rle: dict[str, Any]) -> Mask:
+    """Decode a compressed encoding to uint8 [height, width].
+
+    Not by pycocotools: where Ctrl-C meets its decoder, NumPy turns that into a TypeError.
+    """
+    return counts_to_mask(run_lengths.decompress(rle["counts"]), *rle["size"])
 
 
 def counts_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width: int) -> Mask:
