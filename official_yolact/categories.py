@@ -41,12 +41,15 @@ class Categories:
     @classmethod
     def from_coco(cls, categories: Iterable[Mapping[str, Any]]) -> Categories:
         """Take the `categories` list of a COCO file; classes follow ascending category id."""
-        return cls.from_list(sorted(read_entries(categories), key=lambda category: category["id"]))
+        return cls._join(sorted(read_entries(categories), key=lambda category: category["id"]))
 
     @classmethod
     def from_list(cls, categories: Iterable[Mapping[str, Any]]) -> Categories:
         """Take a list of categories in its order; raises ValueError as `read_entries`."""
-        entries = read_entries(categories)
+        return cls._join(read_entries(categories))
+
+    @classmethod
+    def _join(cls, entries: list[dict[str, Any]]) -> Categories:
         return cls(tuple(entry["id"] for entry in entries), tuple(entry["name"] for entry in entries))
 
     @classmethod

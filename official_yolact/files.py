@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import mimetypes
 import os
 import re
@@ -19,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
+from official_yolact import json_text
 from official_yolact import written
 
 _INCOMPLETE = ".incomplete"
@@ -135,12 +135,9 @@ def write_json(
 
     Raises:
       OSError: it cannot be written; names the file, and nothing is left of it.
-      ValueError: the place is taken, or a number is not finite; names the file.
+      ValueError: the place is taken, or a number is not finite; names the file and the number's place.
     """
-    try:
-        text = json.dumps(content, indent=indent, allow_nan=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: is not written: {error}") from error
+    text = json_text.dump_finite(content, path, indent=indent)
     write(path, text, inputs=inputs, force=force, root=root)
 
 

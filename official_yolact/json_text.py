@@ -89,6 +89,22 @@ def dump(value: Any, **options: Any) -> str:
         return json.dumps(to_finite(value), allow_nan=False, **options)
 
 
+def dump_finite(value: Any, where: str, **options: Any) -> str:
+    """Write a value as JSON; as `dump`, but what JSON has no word for is refused.
+
+    Raises:
+      ValueError: names `where` it is to be written, the place and the number.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError as error:
+        place, number = next(iterate_unfinite(value), ("", None))
+        if number is None:
+            raise ValueError(f"{where}: is not written: {error}") from error
+        wrong = f"{place} is {number}, which JSON does not have"
+        raise ValueError(f"{where}: is not written: {wrong}") from error
+
+
 def to_finite(value: Any) -> Any:
     """Copy a value with None in place of each number that is NaN or infinite."""
     if isinstance(value, dict):

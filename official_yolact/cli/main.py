@@ -103,7 +103,7 @@ class _Parser(argparse.ArgumentParser):
             options = [option for action in parser._actions for option in action.option_strings]
             parser.error(f"unknown argument {rest[0]!r}{_suggest(rest[0].partition('=')[0], options)}")
         for action in parser._actions:
-            _check_text(action, getattr(parsed, action.dest, None))
+            _check_text(parser.prog, action, getattr(parsed, action.dest, None))
         return parsed
 
     def _chosen(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
@@ -116,13 +116,14 @@ class _Parser(argparse.ArgumentParser):
         return self
 
 
-def _check_text(action: argparse.Action, value: object) -> None:
+def _check_text(command: str, action: argparse.Action, value: object) -> None:
     """Refuse empty text where it means nothing, and a folder to write that is none.
 
     Raises:
-      ValueError: names the argument, the value and the cure.
+      ValueError: names the argument, or the command and what it calls the argument, the value and the cure.
     """
-    name = action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
+    called = f"{command}: {action.metavar or action.dest}"
+    name = action.option_strings[-1] if action.option_strings else called
     if action.default != "" and "" in (value if isinstance(value, list) else [value]):
         raise ValueError(f"{name} is empty: give {action.metavar if action.option_strings else 'its name'}")
     if isinstance(value, str) and action.dest == "output" and action.metavar == "DIR":

@@ -133,8 +133,7 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     """
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
-        runs = run_lengths.decompress(counts) if isinstance(counts, str) else counts
-        return counts_to_mask(runs, height, width)
+        return _draw(segmentation) if isinstance(counts, str) else counts_to_mask(counts, height, width)
     if not segmentation:
         return np.zeros((height, width), np.uint8)
     parts = coco_mask.frPyObjects(segmentation, height, width)

@@ -277,7 +277,7 @@ def _check(annotations: str, images_dir: str, split: str, num_shards: int | None
         raise NotADirectoryError(f"{images_dir}: no such image folder")
     if not _SPLIT.fullmatch(split):
         raise ValueError(f"split is {split!r}: use letters, digits, '_', '-' and, not at first, '.'")
-    parts.refuse_long(split, "split")
+    parts.refuse_long(split, f"{annotations}: split")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"shards is {num_shards}: at least 1")
     worker_count.check(workers)

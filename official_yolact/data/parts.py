@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from official_yolact import files
+from official_yolact import json_text
 from official_yolact import values
 
 MAX_NAME = 200
@@ -67,10 +67,7 @@ def write_json(
 
 def _store(held: str, path: str, content: Any) -> tuple[str, str]:
     """Write the file under another name; give that and the sha256."""
-    try:
-        text = json.dumps(content, allow_nan=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: is not written: {error}") from error
+    text = json_text.dump_finite(content, path)
     with files.named(path):
         return held, files.store(held, [text.encode()], staged=True)[1]
 

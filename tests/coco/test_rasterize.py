@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mask_runs
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -13,21 +14,11 @@ def random_mask(seed: int, height: int = 23, width: int = 31) -> np.ndarray:
     return np.asfortranarray(blocks.repeat(4, 0).repeat(4, 1)[:height, :width].astype(np.uint8))
 
 
-def runs_of(mask: np.ndarray) -> list[int]:
-    counts, value = [0], 0
-    for pixel in mask.T.ravel():
-        if pixel != value:
-            counts.append(0)
-            value = pixel
-        counts[-1] += 1
-    return counts
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_both_forms_of_run_lengths_draw_the_mask_that_pycocotools_encoded(seed: int) -> None:
     mask = random_mask(seed)
     text = coco_mask.encode(mask)["counts"].decode()
-    for counts in (text, runs_of(mask)):
+    for counts in (text, mask_runs.runs_of(mask)):
         code, dropped = segmentations.clean_segmentation({"size": [23, 31], "counts": counts}, 23, 31, "x")
         assert dropped == 0
         np.testing.assert_array_equal(segmentations.rasterize(code, 23, 31), mask)

@@ -1,20 +1,11 @@
 """Compressed run lengths against pycocotools' encoder and a count of the pixels."""
 
+import mask_runs
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
 from official_yolact.coco import run_lengths
-
-
-def runs_of(mask):
-    counts, value = [0], 0
-    for pixel in mask.T.ravel():
-        if pixel != value:
-            counts.append(0)
-            value = pixel
-        counts[-1] += 1
-    return counts
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -23,7 +14,7 @@ def test_the_runs_are_those_of_the_mask(seed, as_bytes):
     rng = np.random.default_rng(seed)
     mask = np.asfortranarray(rng.random((17, 23)) < rng.random(), np.uint8)
     counts = coco_mask.encode(mask)["counts"]
-    assert run_lengths.decompress(counts if as_bytes else counts.decode()).tolist() == runs_of(mask)
+    assert run_lengths.decompress(counts if as_bytes else counts.decode()).tolist() == mask_runs.runs_of(mask)
 
 
 def test_long_runs_of_a_large_mask_are_read():

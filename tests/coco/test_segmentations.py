@@ -1,3 +1,4 @@
+import mask_runs
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -10,18 +11,6 @@ WHERE = "results.json: [3]"
 def random_masks(seed, count, height, width):
     rng = np.random.default_rng(seed)
     return rng.random((count, height, width)) < rng.random((count, 1, 1))
-
-
-def uncompressed(mask):
-    """Run lengths down the columns, by a loop."""
-    runs, value = [0], False
-    for pixel in mask.T.ravel():
-        if pixel == value:
-            runs[-1] += 1
-        else:
-            runs.append(1)
-            value = pixel
-    return runs
 
 
 def test_masks_survive_encoding_and_checking():
@@ -40,7 +29,7 @@ def test_no_masks_give_no_encodings():
 def test_uncompressed_and_compressed_forms_agree():
     for mask in random_masks(1, 10, 11, 7):
         compressed = segmentations.encode_masks(mask[np.newaxis])[0]
-        plain = {"size": [11, 7], "counts": uncompressed(mask)}
+        plain = {"size": [11, 7], "counts": mask_runs.runs_of(mask)}
         assert segmentations.to_rle(plain, 11, 7, WHERE)[0] == compressed
         assert segmentations.to_rle(compressed, 11, 7, WHERE)[0] == compressed
 

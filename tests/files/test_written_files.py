@@ -178,8 +178,8 @@ def test_a_torn_note_spoils_no_other(tmp_path: pathlib.Path, monkeypatch: pytest
 
 
 def test_numbers_that_json_has_not_are_refused_by_name(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match=r"a\.json: is not written"):
-        files.write_json(str(tmp_path / "a.json"), [float("nan")])
+    with pytest.raises(ValueError, match=r"a\.json: is not written: \[1\]\.score is nan, which JSON"):
+        files.write_json(str(tmp_path / "a.json"), [1, {"score": float("nan")}])
     assert not names_in(tmp_path)
 
 

@@ -103,10 +103,7 @@ def write_coco(
             " are a.png, a_*.png or a/*.png; endings are named with --image-suffix and --mask-suffix"
         )
     if not allow_most:
-        num_used = sum(map(len, masks.values()))
-        bare = [image for key, image in images.items() if key not in masks]
-        cure = "name their endings with --image-suffix and --mask-suffix"
-        pairing.refuse_most(masks_dir, num_used + len(unused), len(images), unused, bare, cure)
+        _refuse_most(masks_dir, images, masks, unused)
     if unused:
         builder.skipped["mask_without_image"] = len(unused)
     for done, (key, image) in enumerate(images.items(), start=1):
@@ -121,6 +118,16 @@ def write_coco(
         if progress:
             progress(done, len(images))
     return builder.write(output, names, images_dir, force)
+
+
+def _refuse_most(
+    masks_dir: str, images: dict[str, str], masks: dict[str, list[str]], unused: list[str]
+) -> None:
+    """Refuse folders in which most masks have no image, or most images no mask."""
+    num_used = sum(map(len, masks.values()))
+    bare = [image for key, image in images.items() if key not in masks]
+    cure = "name their endings with --image-suffix and --mask-suffix"
+    pairing.refuse_most(masks_dir, num_used + len(unused), len(images), unused, bare, cure)
 
 
 def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
