@@ -1,23 +1,25 @@
-"""An interpreter of the pickle opcodes that state dicts use: it builds plain values and calls nothing.
+"""Runs the pickle opcodes that state dicts use: it builds plain values and calls nothing.
 
-Python's own unpickler imports and calls what a file names, and allocates what a file states. This
-one knows the opcodes that `torch.save` writes for tensors, dicts and plain values (protocols 2 to
-5, from Python 2 or 3), keeps its memo in a dict, checks each length against the file, and leaves
-names to a table of inert stand-ins (`torch_objects`).
+Python's own unpickler imports and calls what a file names, and allocates what a file states. Here the
+standard library (`pickletools.genops`) reads only the opcodes and their arguments, through a `read` that
+checks each length against the file first. The opcodes that `torch.save` writes for tensors, dicts and
+plain values (protocols 2 to 5, from Python 2 or 3) are carried out; the memo is a dict, and names become
+inert stand-ins (`torch_objects`).
 """
 
 from __future__ import annotations
 
-import pickle
-import struct
+import pickletools
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any, cast
 
 from official_yolact.checkpoints import torch_objects
 from official_yolact.checkpoints import torch_source
 
 # An upper bound of what one opcode makes Python allocate, its share of growing containers included.
 _OPCODE_BYTES = 128
+# One wide character makes Python store a whole text in four bytes each; the bytes read come on top.
+_ARGUMENT_FACTOR = 5
 _MAX_INTEGER_BYTES = 16
 _MAX_NAME_BYTES = 256
 # Larger integers can be chosen so that their hashes collide.
@@ -58,31 +60,49 @@ class PickleMachine:
         Raises:
           TorchFileError: an opcode, a name or a call that no state dict needs, or damage.
         """
-        while True:
-            code = self._take(1)[0]
-            self._source.charge(_OPCODE_BYTES)
-            if code == pickle.STOP[0]:
-                break
-            step = _STEPS.get(code)
-            if step is None:
-                raise self._damaged(f"opcode {quote_opcode(code)} has no place in a state dict")
-            step(self)
+        try:
+            # All that `genops` calls of a file is `tell`, `read` and `readline`.
+            for opcode, argument, _ in pickletools.genops(cast("IO[bytes]", self)):
+                self._source.charge(_OPCODE_BYTES)
+                if opcode.name not in _STEPS:
+                    raise self._damaged(f"opcode {opcode.name} has no place in a state dict")
+                _STEPS[opcode.name](self, argument)
+        except torch_source.TorchFileError:
+            raise
+        except UnicodeError:
+            raise self._damaged("damaged pickle: a text is not UTF-8") from None
+        except ValueError as error:
+            raise self._damaged(f"damaged pickle: {error}") from None
         if len(self._stack) != 1 or self._outer:
             raise self._damaged("damaged pickle: it ends with values left over")
         if self.position < self._frame_end:
             raise self._damaged("damaged pickle: it ends inside a frame")
         return self._stack.pop()
 
-    def _limit(self) -> int:
-        return self._frame_end if self.position < self._frame_end else self._end
+    def tell(self) -> int:
+        """Give the next byte to read."""
+        return self.position
 
-    def _take(self, num_bytes: int) -> bytes:
+    def read(self, num_bytes: int) -> bytes:
+        """Read exactly so many bytes of the file, none of them behind the frame or the pickle's part."""
         taken = self._source.take(self.position, num_bytes, self._limit())
+        self._source.charge(_ARGUMENT_FACTOR * num_bytes)
         self.position += num_bytes
         return taken
 
-    def _unpack(self, form: str) -> int:
-        return int(struct.unpack(form, self._take(struct.calcsize(form)))[0])
+    def readline(self) -> bytes:
+        """Read half a name, its newline included; names have no escapes, which `genops` would resolve."""
+        limit = min(self._limit(), self.position + _MAX_NAME_BYTES)
+        stop = self._source.data.find(b"\n", self.position, limit)
+        if stop < 0:
+            raise self._damaged("damaged pickle: a name does not end")
+        line = self.read(stop + 1 - self.position)
+        if b"\\" in line:
+            raise self._damaged(f"a name {torch_source.quote(line)} with a backslash is none of a state dict")
+        return line
+
+    def _limit(self) -> int:
+        return self._frame_end if self.position < self._frame_end else self._end
 
     def _damaged(self, what: str) -> torch_source.TorchFileError:
         return self._source.refuse(f"{what} (before byte {self.position})")
@@ -106,79 +126,53 @@ class PickleMachine:
         items, self._stack = self._stack, self._outer.pop()
         return items
 
-    def _protocol(self) -> None:
-        version = self._unpack("<B")
+    def _check_protocol(self, version: int) -> None:
         if not 2 <= version <= 5:
             raise self._damaged(f"pickle protocol {version} is none that torch.save writes (2 to 5)")
 
-    def _frame(self) -> None:
-        length = self._unpack("<Q")
+    def _enter_frame(self, length: int) -> None:
         if self.position < self._frame_end or length > self._end - self.position:
             raise self._damaged(f"damaged pickle: a frame of {length} bytes is longer than what holds it")
         self._frame_end = self.position + length
 
-    def _mark(self) -> None:
+    def _mark(self, _: None) -> None:
         self._outer.append(self._stack)
         self._stack = []
 
-    def _float(self) -> None:
-        self._push(struct.unpack(">d", self._take(8))[0])
+    def _push_long(self, value: int) -> None:
+        if value.bit_length() >= 8 * _MAX_INTEGER_BYTES:
+            raise self._damaged(
+                f"an integer of more than {_MAX_INTEGER_BYTES} bytes has no place in a state dict"
+            )
+        self._push(value)
 
-    def _long(self, form: str) -> None:
-        length = self._unpack(form)
-        if not 0 <= length <= _MAX_INTEGER_BYTES:
-            raise self._damaged(f"an integer of {length} bytes has no place in a state dict")
-        self._push(int.from_bytes(self._take(length), "little", signed=True))
+    def _push_text(self, text: str) -> None:
+        text.encode("utf-8")  # `genops` lets half a surrogate pair pass
+        self._push(text)
 
-    def _text(self, form: str) -> None:
-        length = self._unpack(form)
-        if length < 0 or length > self._limit() - self.position:
-            raise self._damaged(f"damaged pickle: a text of {length} bytes is longer than the file")
-        # One wide character makes Python store all of them in four bytes; the copied bytes come on top.
-        self._source.charge(5 * length)
-        try:
-            self._push(self._take(length).decode("utf-8"))
-        except UnicodeDecodeError:
-            raise self._damaged("damaged pickle: a text is not UTF-8") from None
-
-    def _tuple(self, length: int) -> None:
+    def _push_tuple(self, length: int) -> None:
         items = [self._pop() for _ in range(length)]
         self._push(tuple(reversed(items)))
 
-    def _marked_tuple(self) -> None:
+    def _close_tuple(self, _: None) -> None:
         items = self._pop_mark()
         self._push(tuple(items))
 
-    def _line(self) -> str:
-        stop = self._source.data.find(
-            b"\n", self.position, min(self._limit(), self.position + _MAX_NAME_BYTES)
-        )
-        if stop < 0:
-            raise self._damaged("damaged pickle: a name does not end")
-        line = self._take(stop - self.position)
-        self.position += 1
-        try:
-            return line.decode("utf-8")
-        except UnicodeDecodeError:
-            raise self._damaged("damaged pickle: a name is not UTF-8") from None
-
-    def _global(self) -> None:
-        module = self._line()
-        self._push(self._objects.find(module, self._line()))
-
-    def _stacked_global(self) -> None:
-        name, module = self._pop(), self._pop()
+    def _find(self, module: Any, name: Any) -> None:
         if not isinstance(name, str) or not isinstance(module, str):
             raise self._damaged("damaged pickle: a name is no text")
         self._push(self._objects.find(module, name))
+
+    def _find_stacked(self, _: None) -> None:
+        name, module = self._pop(), self._pop()
+        self._find(module, name)
 
     def _put(self, index: int) -> None:
         if not self._stack:
             raise self._damaged("damaged pickle: it remembers a value where there is none")
         self._memo[index] = self._stack[-1]
 
-    def _get(self, form: str) -> None:
-        index = self._unpack(form)
+    def _get(self, index: int) -> None:
         if index not in self._memo:
             raise self._damaged(f"damaged pickle: it recalls value {index}, which it has not remembered")
         self._push(self._memo[index])
@@ -189,34 +183,31 @@ class PickleMachine:
             raise self._damaged("damaged pickle: a call's arguments are no tuple")
         return arguments
 
-    def _call(self) -> None:
+    def _call(self, _: None) -> None:
         arguments = self._pop_arguments()
         self._push(self._objects.call(self._pop(), arguments))
 
-    def _make(self) -> None:
+    def _make(self, _: None) -> None:
         arguments = self._pop_arguments()
         self._push(self._objects.make(self._pop(), arguments))
 
-    def _build(self) -> None:
+    def _build(self, _: None) -> None:
         state = self._pop()
         self._objects.set_state(self._top(object), state)
 
-    def _persistent(self) -> None:
-        self._push(self._objects.find_storage(self._pop()))
-
-    def _append(self) -> None:
+    def _append(self, _: None) -> None:
         value = self._pop()
         self._top(list).append(value)
 
-    def _extend(self) -> None:
+    def _extend(self, _: None) -> None:
         items = self._pop_mark()
         self._top(list).extend(items)
 
-    def _set_item(self) -> None:
+    def _set_item(self, _: None) -> None:
         value, key = self._pop(), self._pop()
         self._store(self._top(dict), key, value)
 
-    def _set_items(self) -> None:
+    def _set_items(self, _: None) -> None:
         items = self._pop_mark()
         target = self._top(dict)
         if len(items) % 2:
@@ -232,55 +223,46 @@ class PickleMachine:
         target[key] = value
 
 
-def quote_opcode(code: int) -> str:
-    """Name an opcode by pickle's own constant where it has one."""
-    for name in pickle.__all__:
-        if name.isupper() and getattr(pickle, name) == bytes([code]):
-            return name
-    return f"0x{code:02x}"
-
-
-_STEPS: dict[int, Callable[[PickleMachine], None]] = {
-    opcode[0]: step
-    for opcode, step in {
-        pickle.PROTO: PickleMachine._protocol,
-        pickle.FRAME: PickleMachine._frame,
-        pickle.MARK: PickleMachine._mark,
-        pickle.NONE: lambda m: m._push(None),
-        pickle.NEWTRUE: lambda m: m._push(True),
-        pickle.NEWFALSE: lambda m: m._push(False),
-        pickle.BININT: lambda m: m._push(m._unpack("<i")),
-        pickle.BININT1: lambda m: m._push(m._unpack("<B")),
-        pickle.BININT2: lambda m: m._push(m._unpack("<H")),
-        pickle.LONG1: lambda m: m._long("<B"),
-        pickle.LONG4: lambda m: m._long("<i"),
-        pickle.BINFLOAT: PickleMachine._float,
-        pickle.BINSTRING: lambda m: m._text("<i"),
-        pickle.SHORT_BINSTRING: lambda m: m._text("<B"),
-        pickle.BINUNICODE: lambda m: m._text("<I"),
-        pickle.SHORT_BINUNICODE: lambda m: m._text("<B"),
-        pickle.BINUNICODE8: lambda m: m._text("<Q"),
-        pickle.EMPTY_TUPLE: lambda m: m._push(()),
-        pickle.TUPLE1: lambda m: m._tuple(1),
-        pickle.TUPLE2: lambda m: m._tuple(2),
-        pickle.TUPLE3: lambda m: m._tuple(3),
-        pickle.TUPLE: PickleMachine._marked_tuple,
-        pickle.EMPTY_LIST: lambda m: m._push([]),
-        pickle.APPEND: PickleMachine._append,
-        pickle.APPENDS: PickleMachine._extend,
-        pickle.EMPTY_DICT: lambda m: m._push({}),
-        pickle.SETITEM: PickleMachine._set_item,
-        pickle.SETITEMS: PickleMachine._set_items,
-        pickle.GLOBAL: PickleMachine._global,
-        pickle.STACK_GLOBAL: PickleMachine._stacked_global,
-        pickle.BINPUT: lambda m: m._put(m._unpack("<B")),
-        pickle.LONG_BINPUT: lambda m: m._put(m._unpack("<I")),
-        pickle.MEMOIZE: lambda m: m._put(len(m._memo)),
-        pickle.BINGET: lambda m: m._get("<B"),
-        pickle.LONG_BINGET: lambda m: m._get("<I"),
-        pickle.REDUCE: PickleMachine._call,
-        pickle.NEWOBJ: PickleMachine._make,
-        pickle.BUILD: PickleMachine._build,
-        pickle.BINPERSID: PickleMachine._persistent,
-    }.items()
+_STEPS: dict[str, Callable[[PickleMachine, Any], None]] = {
+    "PROTO": PickleMachine._check_protocol,
+    "FRAME": PickleMachine._enter_frame,
+    "MARK": PickleMachine._mark,
+    "STOP": lambda _machine, _: None,
+    "NONE": PickleMachine._push,
+    "NEWTRUE": lambda machine, _: machine._push(True),
+    "NEWFALSE": lambda machine, _: machine._push(False),
+    "BININT": PickleMachine._push,
+    "BININT1": PickleMachine._push,
+    "BININT2": PickleMachine._push,
+    "LONG1": PickleMachine._push_long,
+    "LONG4": PickleMachine._push_long,
+    "BINFLOAT": PickleMachine._push,
+    # Texts of Python 2, which `genops` reads as Latin-1.
+    "BINSTRING": lambda machine, text: machine._push(text.encode("latin-1").decode("utf-8")),
+    "SHORT_BINSTRING": lambda machine, text: machine._push(text.encode("latin-1").decode("utf-8")),
+    "BINUNICODE": PickleMachine._push_text,
+    "SHORT_BINUNICODE": PickleMachine._push_text,
+    "BINUNICODE8": PickleMachine._push_text,
+    "EMPTY_TUPLE": lambda machine, _: machine._push(()),
+    "TUPLE1": lambda machine, _: machine._push_tuple(1),
+    "TUPLE2": lambda machine, _: machine._push_tuple(2),
+    "TUPLE3": lambda machine, _: machine._push_tuple(3),
+    "TUPLE": PickleMachine._close_tuple,
+    "EMPTY_LIST": lambda machine, _: machine._push([]),
+    "APPEND": PickleMachine._append,
+    "APPENDS": PickleMachine._extend,
+    "EMPTY_DICT": lambda machine, _: machine._push({}),
+    "SETITEM": PickleMachine._set_item,
+    "SETITEMS": PickleMachine._set_items,
+    "GLOBAL": lambda machine, names: machine._find(*names.split(" ", 1)),
+    "STACK_GLOBAL": PickleMachine._find_stacked,
+    "BINPUT": PickleMachine._put,
+    "LONG_BINPUT": PickleMachine._put,
+    "MEMOIZE": lambda machine, _: machine._put(len(machine._memo)),
+    "BINGET": PickleMachine._get,
+    "LONG_BINGET": PickleMachine._get,
+    "REDUCE": PickleMachine._call,
+    "NEWOBJ": PickleMachine._make,
+    "BUILD": PickleMachine._build,
+    "BINPERSID": lambda machine, _: machine._push(machine._objects.find_storage(machine._pop())),
 }
