@@ -49,7 +49,7 @@ $(TEST_VENV): wheel
 
 # One run of pytest after the other, each with new processes: what XLA has compiled stays in memory until its
 # process ends, and all the tests in one run would fill 24 GB.
-NETWORK_TESTS := $(addprefix tests/,checkpoints configs conformance losses modeling ops optimizers)
+NETWORK_TESTS := $(addprefix tests/,checkpoints configs importing conformance losses modeling ops optimizers)
 RUN_TESTS := tests/tasks tests/training
 DATA_TESTS := $(filter-out %/__pycache__ $(NETWORK_TESTS) $(RUN_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
 
@@ -70,9 +70,9 @@ test testruns: $(TEST_VENV)
 	done; \
 	rm -rf "$$outside"; exit $$status
 
-FUZZ_TESTS := images/test_pictures_at_every_door.py data/test_json_text.py data/test_mutated_texts.py \
+FUZZ_TESTS := images/test_pictures_at_every_door.py files/test_json_text.py data/test_mutated_texts.py \
   data/test_check_laws.py cli/test_command_line_fuzz.py configs/test_mutated_configurations.py \
-  checkpoints/test_mutated_records.py checkpoints/test_torch_fuzz.py dataloaders/test_mutated_shards.py
+  checkpoints/test_mutated_records.py importing/test_torch_fuzz.py dataloaders/test_mutated_shards.py
 MUTATIONS ?= 20000
 
 fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs of each kind; prints a table of counts and bounds

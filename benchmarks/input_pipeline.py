@@ -31,11 +31,11 @@ import tensorflow as tf
 
 from official.vision.dataloaders import tf_example_decoder
 from official_yolact.configs import yolact as configs
-from official_yolact.data import mask_cuts
-from official_yolact.data import mask_planes
 from official_yolact.dataloaders import yolact_input
 from official_yolact.ops import grids
 from official_yolact.ops import preprocess
+from official_yolact.records import mask_cuts
+from official_yolact.records import mask_planes
 
 Parse = Callable[[Any, Any], Any]
 

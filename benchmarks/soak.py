@@ -30,8 +30,8 @@ import tensorflow as tf
 
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
-from official_yolact.data import convert
-from official_yolact.data import shapes
+from official_yolact.data.conversion import convert
+from official_yolact.data.sets import shapes
 from official_yolact.training import run
 from official_yolact.training import trainer as yolact_trainer
 

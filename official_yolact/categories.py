@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from official_yolact import files
-from official_yolact import inputs
-from official_yolact import json_text
 from official_yolact import values
+from official_yolact.files import inputs
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 FILE_NAME = "categories.json"
 
@@ -82,7 +82,7 @@ class Categories:
 
     def save(self, path: str, *, force: bool = False) -> None:
         """Write what `to_json` gives; `force` replaces a file that this program did not write."""
-        files.write(path, self.to_json(), force=force)
+        outputs.write(path, self.to_json(), force=force)
 
     def to_json(self) -> str:
         """Write the list, in class order, as {"categories": [{"id", "name"}, ...]}."""

@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Callable
 
-from official_yolact import files
 from official_yolact.configs import loading
-from official_yolact.data import convert
-from official_yolact.data import shapes
+from official_yolact.data.conversion import convert
+from official_yolact.data.sets import shapes
 from official_yolact.drawing import visualization
 from official_yolact.evaluation import table
+from official_yolact.files import outputs
 from official_yolact.serving import loading as serving
 from official_yolact.training import run as training
 
@@ -54,7 +54,7 @@ def run_demo(
     count = min(num_val, num_pictures)
     drawn = [_name_picture(shapes.name_image(index)) for index in range(1, count + 1)]
     for path in (numbers, *(os.path.join(pictures, name) for name in (*drawn, _SHEET))):
-        files.check(path, force=force)
+        outputs.check(path, force=force)
     say(f"making {num_train} training and {num_val} held-out images of shapes in {data}")
     shapes.write_shapes(data, num_train, num_val, force=force)
     for split in ("train", "val"):
@@ -71,7 +71,7 @@ def run_demo(
     say(table.format_table(metrics))
     draw_predictions(model_dir, os.path.join(data, "val"), pictures, num_pictures, force)
     metrics["seconds"] = round(time.monotonic() - started, 1)
-    files.write_json(numbers, metrics, indent=1, force=force)
+    outputs.write_json(numbers, metrics, indent=1, force=force)
     say(f"pictures: {pictures}; numbers: {numbers} ({metrics['seconds']:.0f} s in all)")
     return metrics
 
@@ -96,9 +96,9 @@ def draw_predictions(
     for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
         paths.append(os.path.join(output, _name_picture(os.path.basename(path))))
         drawn.append(predictor(path).draw(zoom=4))
-        files.write(paths[-1], visualization.encode_png(drawn[-1]), force=force)
+        outputs.write(paths[-1], visualization.encode_png(drawn[-1]), force=force)
     sheet = visualization.encode_png(visualization.tile(drawn, columns=4))
-    files.write(os.path.join(output, _SHEET), sheet, force=force)
+    outputs.write(os.path.join(output, _SHEET), sheet, force=force)
     return paths
 
 

@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from official_yolact import json_text
+from official_yolact.files import json_text
 from official_yolact.training import errors
 
 DEBUG = "YOLACT_DEBUG"

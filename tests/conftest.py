@@ -103,8 +103,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def tiny_records(tmp_path_factory):
     """Folder with train-* and val-* records of shapes, 12 and 7 images of 64 px."""
     # Imported here: most tests need no TensorFlow.
-    from official_yolact.data import convert
-    from official_yolact.data import shapes
+    from official_yolact.data.conversion import convert
+    from official_yolact.data.sets import shapes
 
     folder = str(tmp_path_factory.mktemp("tiny"))
     data = os.path.join(folder, "shapes")
@@ -123,8 +123,8 @@ def helper_environment() -> dict[str, str]:
 
 
 def _load_helper(name: str) -> types.ModuleType:
-    """Load a helper module of the tests of checkpoints, which several folders use."""
-    path = pathlib.Path(__file__).with_name("checkpoints") / f"{name}.py"
+    """Load a helper module of the tests of imports, which several folders use."""
+    path = pathlib.Path(__file__).with_name("importing") / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from official_yolact import locks
+from official_yolact.files import locks
 
 FILE_NAME = ".training.lock"
 

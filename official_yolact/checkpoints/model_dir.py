@@ -11,11 +11,11 @@ from typing import Any
 import tensorflow as tf
 
 from official_yolact import categories
-from official_yolact import files
-from official_yolact import inputs as inputs_lib
 from official_yolact.checkpoints import directory_lock
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import verify
+from official_yolact.files import inputs as inputs_lib
+from official_yolact.files import outputs
 
 PARAMS_FILE = "params.yaml"
 BEST_SUBDIR = "best_ckpt"
@@ -97,7 +97,7 @@ def open_import(
     """
     with directory_lock.hold(output):
         _check_import(output, inputs, force)
-        files.write_json(os.path.join(output, IMPORT_FILE), account, indent=1, inputs=inputs, force=force)
+        outputs.write_json(os.path.join(output, IMPORT_FILE), account, indent=1, inputs=inputs, force=force)
         scan.remove_orphans(output)
         yield
 
@@ -108,7 +108,7 @@ def _check_import(output: str, inputs: Iterable[str | None], force: bool) -> Non
     if other:
         raise ValueError(f"{output}: holds a model that no import wrote ({other}): choose another --output")
     for name in (PARAMS_FILE, categories.FILE_NAME, IMPORT_FILE):
-        files.check(os.path.join(output, name), inputs=inputs, force=force)
+        outputs.check(os.path.join(output, name), inputs=inputs, force=force)
 
 
 def _find_other_model(folder: str) -> str:

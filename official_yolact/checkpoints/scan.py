@@ -9,9 +9,9 @@ import re
 import tensorflow as tf
 from absl import logging
 
-from official_yolact import files as written_files
-from official_yolact import inputs
-from official_yolact.checkpoints import files
+from official_yolact.files import inputs
+from official_yolact.files import outputs as written_files
+from official_yolact.files import storage
 
 STATE_FILE = "checkpoint"
 _INDEX = ".index"
@@ -85,7 +85,7 @@ def find_orphans(directory: str, name: str = "") -> list[str]:
     Returns:
       Paths; no file whose name is not one that a save gives.
     """
-    listed = files.list_names(directory)
+    listed = storage.list_names(directory)
     paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
     paths += written_files.list_left_over(directory)
     stated = read_stated(directory)
@@ -104,7 +104,7 @@ def remove_orphans(directory: str, name: str = "") -> list[str]:
     paths = find_orphans(directory, name)
     for path in paths:
         logging.warning("removing %s, which a save that was killed has left", path)
-        files.remove(path)
+        storage.remove(path)
     return paths
 
 
@@ -135,7 +135,7 @@ def read_stated(directory: str) -> set[str] | None:
 
 def _group(directory: str, name: str) -> list[CheckpointFiles]:
     found: dict[tuple[str, int], list[str]] = {}
-    for entry in files.list_names(directory):
+    for entry in storage.list_names(directory):
         part = _PART.match(entry)
         if part and (not name or part["name"] == f"{name}-{part['number']}"):
             found.setdefault((part["name"], int(part["number"])), []).append(part["ending"])

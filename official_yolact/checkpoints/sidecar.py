@@ -11,8 +11,8 @@ from typing import Any
 from absl import logging
 
 import official_yolact
-from official_yolact import json_text
-from official_yolact.checkpoints import files
+from official_yolact.files import json_text
+from official_yolact.files import storage
 
 ENDING = ".json"
 _SUM = "sha256"
@@ -48,7 +48,7 @@ def write(prefix: str, sidecar: Sidecar) -> None:
       OSError: it cannot be written.
     """
     content = json_text.to_finite(dataclasses.asdict(sidecar))
-    files.write_text(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
+    storage.write_text(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
 
 
 def read(prefix: str) -> Sidecar | None:
@@ -60,7 +60,7 @@ def read(prefix: str) -> Sidecar | None:
     path = prefix + ENDING
     try:
         # Records were once written with NaN among the metrics; their sum is that of such text.
-        content = json_text.parse(files.read_text(path), path, finite=False)
+        content = json_text.parse(storage.read_text(path), path, finite=False)
         if content.pop(_SUM) != _sum(content):
             raise ValueError("its sha256 is not its content's")
         content["files"] = {name: (int(size), str(sha)) for name, (size, sha) in content["files"].items()}

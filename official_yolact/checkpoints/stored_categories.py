@@ -7,7 +7,7 @@ import os
 import tensorflow as tf
 
 from official_yolact import categories as categories_lib
-from official_yolact.checkpoints import files
+from official_yolact.files import storage
 
 
 def find(directory: str) -> categories_lib.Categories | None:
@@ -19,7 +19,7 @@ def find(directory: str) -> categories_lib.Categories | None:
     path = os.path.join(directory, categories_lib.FILE_NAME)
     if not tf.io.gfile.exists(path):
         return None
-    return categories_lib.Categories.parse(files.read_text(path), path)
+    return categories_lib.Categories.parse(storage.read_text(path), path)
 
 
 def save(categories: categories_lib.Categories, directory: str) -> None:
@@ -32,4 +32,4 @@ def save(categories: categories_lib.Categories, directory: str) -> None:
     Raises:
       OSError: the file cannot be written.
     """
-    files.write_text(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())
+    storage.write_text(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())

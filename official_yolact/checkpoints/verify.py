@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.checkpoints import files
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
+from official_yolact.files import storage
 
 # What TensorFlow's reader raises for damaged files, by where the damage is.
 READ_ERRORS = (
@@ -47,7 +47,7 @@ def find_damage(found: scan.CheckpointFiles) -> str:
     try:
         poisoned = find_nonfinite(found.prefix)
     except READ_ERRORS as error:
-        return f"cannot be read: {files.describe(error)}"
+        return f"cannot be read: {storage.describe(error)}"
     return f"holds NaN or infinity in {name_some(poisoned)}" if poisoned else ""
 
 
@@ -102,7 +102,7 @@ def name_some(names: list[str]) -> str:
 
 def record_files(prefix: str, endings: tuple[str, ...]) -> dict[str, tuple[int, str]]:
     """Measure the files of a checkpoint for its record."""
-    return {os.path.basename(prefix) + ending: files.measure(prefix + ending) for ending in endings}
+    return {os.path.basename(prefix) + ending: storage.measure(prefix + ending) for ending in endings}
 
 
 def write_record(prefix: str, identity: Mapping[str, Any]) -> None:
@@ -124,11 +124,11 @@ def _compare(found: scan.CheckpointFiles, record: sidecar.Sidecar) -> str:
     for name, (size, sha) in record.files.items():
         path = os.path.join(folder, name)
         try:
-            actual = files.measure(path)
+            actual = storage.measure(path)
         except tf.errors.NotFoundError:
             return f"{name} is missing"
         except (OSError, tf.errors.OpError) as error:
-            return f"{name} cannot be read: {files.describe(error)}"
+            return f"{name} cannot be read: {storage.describe(error)}"
         if actual[0] != size:
             return f"{name} has {actual[0]} bytes, {size} were written"
         if actual[1] != sha:

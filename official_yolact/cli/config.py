@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from official_yolact import json_text
+from official_yolact.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,8 +6,8 @@ import argparse
 import contextlib
 import sys
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
+from official_yolact.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

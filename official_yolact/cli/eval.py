@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact.cli import detection_options
 from official_yolact.cli import output_options
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     _check_usage(args)
     for path in _list_outputs(args) if args.output else ():
-        files.check(path, inputs=_list_inputs(args), force=args.force)
+        outputs.check(path, inputs=_list_inputs(args), force=args.force)
     measured = _measure_file(args) if args.detections else _measure_model(args)
     account = {} if measured.skipped is None else {"skipped": measured.skipped}
     if args.output:
@@ -197,7 +197,7 @@ def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, lis
     if masks or not boxes:
         results.write_results(paths[1], masks, **rule)
     if metrics is not None:
-        files.write_json(paths[2], {**metrics, **account}, indent=1, **rule)
+        outputs.write_json(paths[2], {**metrics, **account}, indent=1, **rule)
 
 
 def _list_outputs(args: argparse.Namespace) -> list[str]:

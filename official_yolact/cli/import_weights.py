@@ -6,12 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
+from official_yolact.files import json_text
 
 if TYPE_CHECKING:
     from official_yolact import categories as categories_lib
-    from official_yolact.checkpoints import account
+    from official_yolact.importing import account
 
 _DESCRIPTION = """Turn published weights into something that this library reads.
 
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
     from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.checkpoints import mobilenet_v2
     from official_yolact.configs import loading
+    from official_yolact.importing import mobilenet_v2
 
     if args.model not in _MOBILENET:
         raise ValueError(f"{args.file}: say what an .npz is of: --model mobilenetv2")
@@ -86,7 +86,7 @@ def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
 
 def _import_torch(args: argparse.Namespace) -> account.ImportAccount:
     from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.checkpoints import torch_import
+    from official_yolact.importing import torch_import
     from official_yolact.modeling import factory
 
     categories = _read_classes(args.classes) if args.classes else None

@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import detection_options
 from official_yolact.cli import output_options
+from official_yolact.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact import categories as categories_lib
-from official_yolact import inputs
-from official_yolact import json_text
 from official_yolact import values
+from official_yolact.files import inputs
+from official_yolact.files import json_text
 
 Box = tuple[float, float, float, float]
 """(x, y, width, height) in pixels, as COCO has it."""

@@ -19,7 +19,6 @@ from absl import logging
 
 from official.core import exp_factory
 from official.modeling import hyperparams
-from official_yolact import inputs
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 from official_yolact.configs import fields
@@ -28,6 +27,7 @@ from official_yolact.configs import names
 from official_yolact.configs import no_effect
 from official_yolact.configs import schedules
 from official_yolact.configs import yaml_document
+from official_yolact.files import inputs
 
 YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
 

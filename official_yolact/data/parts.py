@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact import values
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 MAX_NAME = 200
 """Characters; names of files have 255, with what stands before and behind the name of a part."""
@@ -50,8 +50,8 @@ def write_json(
     """
     inputs = list(inputs)
     for path in contents:
-        files.check(path, inputs=inputs, force=force, root=root)
-    with files.named(root):
+        outputs.check(path, inputs=inputs, force=force, root=root)
+    with outputs.named(root):
         os.makedirs(root, exist_ok=True)
         staging = tempfile.TemporaryDirectory(prefix=".yolact-", suffix=".incomplete", dir=root)
     with staging as folder:
@@ -59,7 +59,7 @@ def write_json(
         new = [path for path in contents if not os.path.lexists(path)]
         try:
             for (held, digest), path in zip(stored, contents, strict=True):
-                files.move(held, path, digest)
+                outputs.move(held, path, digest)
         except BaseException:
             _remove(new)
             raise
@@ -68,8 +68,8 @@ def write_json(
 def _store(held: str, path: str, content: Any) -> tuple[str, str]:
     """Write the file under another name; give that and the sha256."""
     text = json_text.dump_finite(content, path)
-    with files.named(path):
-        return held, files.store(held, [text.encode()], staged=True)[1]
+    with outputs.named(path):
+        return held, outputs.store(held, [text.encode()], staged=True)[1]
 
 
 def _remove(paths: Iterable[str]) -> None:

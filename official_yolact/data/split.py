@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.data import image_files
 from official_yolact.data import parts as parts_lib
+from official_yolact.files import json_text
+from official_yolact.files import outputs
+from official_yolact.images import image_files
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FIELD_PREFIX = "field:"
@@ -138,7 +138,7 @@ def split_coco(
     """
     paths = {name: os.path.join(output_dir, f"instances_{name}.json") for name in fractions}
     for path in paths.values():
-        files.check(path, inputs=[annotations], force=force, root=output_dir)
+        outputs.check(path, inputs=[annotations], force=force, root=output_dir)
     source = coco_annotations.read(annotations)
     content = json_text.load(annotations, finite=False)
     nulled = sum(1 for _ in json_text.iterate_unfinite(content))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
-from official_yolact.data import anchor_clusters
-from official_yolact.data import anchor_grid
-from official_yolact.data import image_files
+from official_yolact.data.recipes import anchor_clusters
+from official_yolact.data.recipes import anchor_grid
+from official_yolact.images import image_files
 from official_yolact.images import reading
 
 SMALL_AREA = 32.0**2

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from official_yolact.dataloaders import framing
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.records import framing
 
 _GRAPH_SEED = 87654321
 

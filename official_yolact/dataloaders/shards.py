@@ -14,10 +14,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from absl import logging
 
-from official_yolact import inputs
-from official_yolact import json_text
 from official_yolact.configs import yolact as configs
-from official_yolact.dataloaders import framing
+from official_yolact.files import inputs
+from official_yolact.files import json_text
+from official_yolact.records import framing
 
 _AGAIN = "convert the data again"
 _CURE = "`yolact data convert` writes DIR/train-*.tfrecord; give that glob"

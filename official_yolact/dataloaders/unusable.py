@@ -11,9 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from official_yolact.dataloaders import decoder
-from official_yolact.dataloaders import framing
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.ops import preprocess
+from official_yolact.records import framing
 
 _MAX_DETAIL = 160
 

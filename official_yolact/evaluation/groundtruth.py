@@ -11,9 +11,9 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
-from official_yolact import json_text
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
+from official_yolact.files import json_text
 
 _logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from official_yolact import files
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.files import outputs
 
 BOX_FILE_NAME = "bbox_detections.json"
 MASK_FILE_NAME = "mask_detections.json"
@@ -99,7 +99,7 @@ def write_results(
     path: str, results: list[Result], *, inputs: Iterable[str | None] = (), force: bool = False
 ) -> None:
     """Write a results file, whole or not at all; `inputs` and `force` as of `files.check`."""
-    files.write_json(path, results, inputs=inputs, force=force)
+    outputs.write_json(path, results, inputs=inputs, force=force)
 
 
 def _cut_all(results: list[Result]) -> list[Result]:

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from official_yolact import hosts
 from official_yolact.evaluation import coco_evaluator
-from official_yolact.evaluation import exchange
 from official_yolact.evaluation import worker_part
 
 
@@ -79,12 +79,12 @@ class WorkerEvaluator:
         """
         strategy = tf.distribute.get_strategy()
         part = self._collect(num_records)
-        if exchange.count_workers(strategy) == 1:
+        if hosts.count_workers(strategy) == 1:
             worker_part.check_parts([part])
             return self._evaluator.evaluate()
-        received = exchange.gather_bytes(part.to_bytes(), strategy)
-        answer = self._measure(received) if exchange.is_chief(strategy) else {}
-        answer = json.loads(exchange.send_from_chief(json.dumps(answer).encode(), strategy))
+        received = hosts.gather_bytes(part.to_bytes(), strategy)
+        answer = self._measure(received) if hosts.is_chief(strategy) else {}
+        answer = json.loads(hosts.send_from_chief(json.dumps(answer).encode(), strategy))
         if "error" in answer:
             raise ValueError(answer["error"])
         scores: dict[str, float] = answer["scores"]

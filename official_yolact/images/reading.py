@@ -12,7 +12,7 @@ from typing import IO
 
 import PIL.Image
 
-from official_yolact import inputs
+from official_yolact.files import inputs
 from official_yolact.images import formats
 
 UNREADABLE = "unreadable"

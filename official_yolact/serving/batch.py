@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from official_yolact import files
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import results
+from official_yolact.files import outputs
 from official_yolact.serving import images as image_files
 from official_yolact.serving import predictor as predictor_lib
 from official_yolact.serving import sources
@@ -68,9 +68,9 @@ def predict_files(
     targets = [os.path.join(output, name) for name in sources.name_outputs(paths)]
     listing = os.path.join(output, PREDICTIONS_FILE)
     for target in [*targets, listing]:
-        if files.find_input(target, paths):
+        if outputs.find_input(target, paths):
             raise ValueError(f"{target}: would overwrite the picture itself: choose another --output folder")
-        files.check(target, force=force)
+        outputs.check(target, force=force)
     entries: list[dict[str, Any]] = []
     skipped: list[str] = []
     for index, (path, target) in enumerate(zip(paths, targets, strict=True), start=1):

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from official_yolact import files
-from official_yolact import image_folders
-from official_yolact import json_text
 from official_yolact.coco import segmentations
 from official_yolact.drawing import visualization
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 from official_yolact.images import formats
+from official_yolact.images import image_folders
 
 _CURE = f"name it .jpg or .png (all that can be written: {', '.join(image_folders.EXTENSIONS)}, .jp2, .tga)"
 
@@ -82,12 +82,12 @@ class Detections:
         kind = Image.registered_extensions().get(os.path.splitext(name)[1].lower(), "")
         if kind not in formats.FORMATS:
             raise ValueError(f"{name}: cannot be written as a picture: {_CURE}")
-        files.check(name, inputs=inputs, force=force)
+        outputs.check(name, inputs=inputs, force=force)
         try:
             Image.fromarray(self.draw()).save(buffer, kind, quality=92)
         except Exception as error:  # Pillow's plug-ins raise whatever their format has no room for
             raise ValueError(f"{name}: cannot be written as {kind} ({error}): {_CURE}") from error
-        files.write(name, buffer.getvalue(), inputs=inputs, force=force)
+        outputs.write(name, buffer.getvalue(), inputs=inputs, force=force)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from official_yolact import image_folders
 from official_yolact.images import formats
+from official_yolact.images import image_folders
 from official_yolact.images import reading
 from official_yolact.ops import preprocess
 

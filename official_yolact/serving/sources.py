@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from official_yolact import image_folders
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.images import image_folders
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
-from official_yolact.data import image_files
 from official_yolact.drawing import visualization
+from official_yolact.images import image_files
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""

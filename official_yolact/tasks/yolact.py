@@ -11,7 +11,6 @@ from absl import logging
 
 from official.core import base_task
 from official_yolact import categories
-from official_yolact.checkpoints import files
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import stored_categories
 from official_yolact.checkpoints import transfer
@@ -21,6 +20,7 @@ from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import unusable
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import worker_evaluator
+from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
 from official_yolact.optimizers import moving_average
@@ -188,7 +188,7 @@ class YolactTask(base_task.Task):
         if self._evaluator is None:
             data = self.task_config.validation_data.input_path
             named = self.task_config.annotation_file or manifests.find_annotations(data)
-            with files.fetch(named) as annotations:
+            with storage.fetch(named) as annotations:
                 evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
             self._evaluator = worker_evaluator.WorkerEvaluator(evaluator)
         return self._evaluator

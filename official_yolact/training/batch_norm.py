@@ -7,10 +7,10 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.checkpoints import files
 from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
+from official_yolact.files import storage
 
 MIN_IMAGES = 6
 _KEY = "task.model.freeze_bn"
@@ -65,7 +65,7 @@ def _find_recorded(model_dir: str) -> bool | None:
     path = os.path.join(model_dir, "params.yaml")
     if not tf.io.gfile.exists(path) or not scan.was_saved(model_dir):
         return None
-    with files.fetch(path) as local:
+    with storage.fetch(path) as local:
         section = loading.read_yaml(local)
     for key in _KEY.split(".")[:-1]:
         section = section.get(key) or {}

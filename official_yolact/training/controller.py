@@ -14,11 +14,11 @@ from absl import logging
 import orbit
 from official_yolact.configs import training as configs
 from official_yolact.training import agreement
-from official_yolact.training import early_stopping
 from official_yolact.training import errors
-from official_yolact.training import new_checkpoints
-from official_yolact.training import nonfinite
 from official_yolact.training import stopping
+from official_yolact.training.saving import new_checkpoints
+from official_yolact.training.watch import early_stopping
+from official_yolact.training.watch import nonfinite
 
 
 class YolactController(orbit.Controller):

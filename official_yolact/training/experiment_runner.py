@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from official.core import train_lib
-from official_yolact.checkpoints import files
-from official_yolact.evaluation import exchange
-from official_yolact.training import checkpoint_manager
+from official_yolact import hosts
+from official_yolact.files import storage
 from official_yolact.training import run_directory
+from official_yolact.training.saving import checkpoint_manager
 
 
 class ExperimentRunner(train_lib.OrbitExperimentRunner):
@@ -25,10 +25,10 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         folders, which are empty.
         """
         trainer, trains = self.trainer, "train" in self._mode
-        is_chief = exchange.is_chief(self.strategy)
+        is_chief = hosts.is_chief(self.strategy)
         return checkpoint_manager.VerifiedCheckpointManager(
             trainer.checkpoint,
-            self.model_dir if is_chief else files.make_temporary_folder(),
+            self.model_dir if is_chief else storage.make_temporary_folder(),
             self.params.trainer.max_to_keep if is_chief else 1,
             step_counter=trainer.global_step,
             checkpoint_interval=self.params.trainer.checkpoint_interval,
@@ -94,4 +94,4 @@ def _find_settings(optimizer: Any) -> list[tf.Variable]:
 
 def _make_agreement(strategy: Any) -> Callable[[str], str]:
     """Make a function that gives every worker the chief's text."""
-    return lambda text: exchange.send_from_chief(text.encode("utf-8"), strategy).decode("utf-8")
+    return lambda text: hosts.send_from_chief(text.encode("utf-8"), strategy).decode("utf-8")

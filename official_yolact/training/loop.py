@@ -10,9 +10,9 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact.training import agreement
-from official_yolact.training import input_watch
 from official_yolact.training import stopping
 from official_yolact.training import strategies
+from official_yolact.training.watch import input_watch
 
 
 class TrainLoop:

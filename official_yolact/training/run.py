@@ -12,22 +12,22 @@ from absl import logging
 from official.core import task_factory
 from official.core import train_utils
 from official.modeling import performance
+from official_yolact import hosts
 from official_yolact.checkpoints import directory_lock
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
-from official_yolact.evaluation import exchange
 from official_yolact.training import banner
-from official_yolact.training import best_checkpoint
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
-from official_yolact.training import new_checkpoints
 from official_yolact.training import reports
 from official_yolact.training import run_directory
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training import trainer as yolact_trainer
 from official_yolact.training import workers
+from official_yolact.training.saving import best_checkpoint
+from official_yolact.training.saving import new_checkpoints
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
 
@@ -63,7 +63,7 @@ def run(
         _report_overfull(params.task.train_data)
     devices = strategies.build(params.runtime)
     strategies.check_batches(params, devices.strategy.num_replicas_in_sync, mode)
-    writes = "train" in mode and exchange.is_chief(devices.strategy)
+    writes = "train" in mode and hosts.is_chief(devices.strategy)
     with directory_lock.hold(model_dir) if writes else contextlib.nullcontext():
         return _run_on(devices, params, mode, model_dir, restart)
 
@@ -81,7 +81,7 @@ def _run_on(
         model_dir,
         restart,
         num_replicas=devices.strategy.num_replicas_in_sync,
-        is_chief=exchange.is_chief(devices.strategy),
+        is_chief=hosts.is_chief(devices.strategy),
     )
     if mode == "continuous_eval" and devices.num_workers > 1:
         raise ValueError("mode 'continuous_eval' runs on one host: set another runtime.distribution_strategy")
@@ -113,7 +113,7 @@ def _build_runner(
         task = task_factory.get_task(params.task, logging_dir=model_dir)
         trainer = _build_trainer(params, task, mode, model_dir)
     trainer.stop = stop
-    is_chief = exchange.is_chief(devices.strategy)
+    is_chief = hosts.is_chief(devices.strategy)
     train_actions, eval_actions = reports.build_actions(params, trainer, model_dir) if is_chief else ([], [])
     controller_cls = functools.partial(
         controller.YolactController,

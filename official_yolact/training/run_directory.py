@@ -14,9 +14,6 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact import categories
-from official_yolact import files as local_files
-from official_yolact import json_text
-from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.configs import architecture
@@ -24,10 +21,13 @@ from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import manifests
+from official_yolact.files import json_text
+from official_yolact.files import outputs as local_files
+from official_yolact.files import storage
 from official_yolact.training import batch_norm
 from official_yolact.training import config_changes
-from official_yolact.training import early_stopping
 from official_yolact.training.reports import curves
+from official_yolact.training.watch import early_stopping
 
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
@@ -115,7 +115,7 @@ def describe_identity(
         identity.pop(architecture.FREEZE_BN, None)
     path = os.path.join(model_dir, categories.FILE_NAME)
     if tf.io.gfile.exists(path):
-        identity["classes"] = json_text.parse(files.read_text(path), path)
+        identity["classes"] = json_text.parse(storage.read_text(path), path)
     return identity
 
 
@@ -128,14 +128,14 @@ def move_aside(model_dir: str) -> str | None:
     Returns:
       The folder; None if there was nothing.
     """
-    names = [name for name in files.list_names(model_dir) if _OF_A_RUN.match(name)]
+    names = [name for name in storage.list_names(model_dir) if _OF_A_RUN.match(name)]
     if not names:
         return None
     time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     folder = os.path.join(model_dir, f"before-restart-{time}")
     tf.io.gfile.makedirs(folder)
     for name in names:
-        files.move(os.path.join(model_dir, name), os.path.join(folder, name))
+        storage.move(os.path.join(model_dir, name), os.path.join(folder, name))
     logging.warning("restart: %d files and folders of the earlier run are now in %s", len(names), folder)
     return folder
 
@@ -168,7 +168,7 @@ def _check_classes(
 
 def _save_classes(found: categories.Categories, model_dir: str) -> None:
     text = json.dumps({"categories": found.to_coco()}, indent=1)
-    files.write_text(os.path.join(model_dir, categories.FILE_NAME), text)
+    storage.write_text(os.path.join(model_dir, categories.FILE_NAME), text)
 
 
 def _compare_classes(found: categories.Categories, model_dir: str, is_chief: bool) -> None:
@@ -179,7 +179,7 @@ def _compare_classes(found: categories.Categories, model_dir: str, is_chief: boo
             _save_classes(found, model_dir)
         return
     try:
-        start = categories.Categories.parse(files.read_text(path), path)
+        start = categories.Categories.parse(storage.read_text(path), path)
     except ValueError as error:
         raise ValueError(
             f"{error}: copy it from the data's manifest, or begin again with --restart"
@@ -235,7 +235,7 @@ def _read_params(path: str) -> Mapping[str, Any]:
       ValueError: it is damaged.
     """
     try:
-        with files.fetch(path) as local:
+        with storage.fetch(path) as local:
             record = loading.read_yaml(local)
         if not all(isinstance(record.get(section), Mapping) for section in ("task", "trainer")):
             raise ValueError("it lacks the sections task and trainer")
@@ -251,7 +251,7 @@ def _find_last_record(model_dir: str) -> str:
     """Find the newest configuration that the run has had."""
     numbers = [
         int(match[1])
-        for name in files.list_names(model_dir)
+        for name in storage.list_names(model_dir)
         if (match := re.match(r"^params-(\d+)\.yaml$", name))
     ]
     name = f"params-{max(numbers)}.yaml" if numbers else model_dir_lib.PARAMS_FILE
@@ -259,12 +259,12 @@ def _find_last_record(model_dir: str) -> str:
 
 
 def _write_params(params: experiments.YolactExperiment, path: str) -> None:
-    files.write_text(path, loading.to_yaml(params))
+    storage.write_text(path, loading.to_yaml(params))
 
 
 def _refuse_foreign_files(model_dir: str) -> None:
     """Refuse to begin a run over files that no run wrote, such as a configuration named `params.yaml`."""
-    if files.is_remote(model_dir):
+    if storage.is_remote(model_dir):
         return
     pictures = glob.glob(os.path.join(glob.escape(model_dir), "pictures", "*.png"))
     for path in [*(os.path.join(model_dir, name) for name in _WRITTEN_WHOLE), *pictures]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import logging
 
-from official_yolact.checkpoints import files
+from official_yolact.files import storage
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ONE_REQUEST_SECONDS = 0.3
@@ -96,7 +96,7 @@ class StopSignals:
                 return
             logging.error("%s again: stopping at once, nothing more is saved", name)
             logging.flush()
-            files.end_process(128 + number)
+            storage.end_process(128 + number)
         self._time = now
         self.signal_number = number
         logging.warning("%s: stopping after this step and saving; once more stops at once", name)

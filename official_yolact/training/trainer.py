@@ -16,16 +16,16 @@ from official_yolact.configs import yolact as configs
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import fault_record
 from official_yolact.tasks import train_step
-from official_yolact.training import bad_records
 from official_yolact.training import input_stage
-from official_yolact.training import input_watch
 from official_yolact.training import loop
-from official_yolact.training import nonfinite
 from official_yolact.training import out_of_memory
-from official_yolact.training import plateau
 from official_yolact.training import private_threads
-from official_yolact.training import starvation
 from official_yolact.training import stopping
+from official_yolact.training.watch import bad_records
+from official_yolact.training.watch import input_watch
+from official_yolact.training.watch import nonfinite
+from official_yolact.training.watch import plateau
+from official_yolact.training.watch import starvation
 
 
 class YolactTrainer(base_trainer.Trainer):

@@ -14,10 +14,10 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from official_yolact import hosts
 from official_yolact.configs import architecture
 from official_yolact.configs import experiments
 from official_yolact.dataloaders import shards
-from official_yolact.evaluation import exchange
 from official_yolact.training import config_changes
 
 _WAIT_SECONDS = 30.0
@@ -47,11 +47,11 @@ def check_alike(params: experiments.YolactExperiment, mode: str, model_dir: str,
       ValueError: configurations or data differ.
       OSError: a worker does not see the chief's directory.
     """
-    num_workers = exchange.count_workers(strategy)
+    num_workers = hosts.count_workers(strategy)
     if num_workers == 1:
         return
     own = {"host": socket.gethostname(), **_describe(params, mode)}
-    told = [json.loads(each) for each in exchange.gather_bytes(json.dumps(own).encode(), strategy)]
+    told = [json.loads(each) for each in hosts.gather_bytes(json.dumps(own).encode(), strategy)]
     _check_directory(model_dir, strategy, [str(each["host"]) for each in told])
     difference = _find_difference(told)
     if difference:
@@ -105,24 +105,24 @@ def _find_difference(told: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _check_directory(model_dir: str, strategy: Any, hosts: Sequence[str]) -> None:
+def _check_directory(model_dir: str, strategy: Any, names: Sequence[str]) -> None:
     """Let the chief write a file that all others must see."""
-    is_chief = exchange.is_chief(strategy)
+    is_chief = hosts.is_chief(strategy)
     mark = os.path.join(model_dir, f".workers-{uuid.uuid4().hex}") if is_chief else ""
     if is_chief:
         tf.io.gfile.makedirs(model_dir)
         with tf.io.gfile.GFile(mark, "w") as stream:
             stream.write("written for a moment by the chief of several workers\n")
-    name = exchange.send_from_chief(os.path.basename(mark).encode(), strategy).decode()
+    name = hosts.send_from_chief(os.path.basename(mark).encode(), strategy).decode()
     try:
-        seen = exchange.gather_bytes(json.dumps(_wait_for(os.path.join(model_dir, name))).encode(), strategy)
+        seen = hosts.gather_bytes(json.dumps(_wait_for(os.path.join(model_dir, name))).encode(), strategy)
     finally:
         if is_chief:
             tf.io.gfile.remove(mark)
-    blind = [f"worker {index} ({hosts[index]})" for index, each in enumerate(seen) if not json.loads(each)]
+    blind = [f"worker {index} ({names[index]})" for index, each in enumerate(seen) if not json.loads(each)]
     if blind:
         raise OSError(
-            f"{model_dir}: {', '.join(blind)} does not see what the chief ({hosts[0]}) writes there: several "
+            f"{model_dir}: {', '.join(blind)} does not see what the chief ({names[0]}) writes there: several "
             "hosts need one directory that all of them see, on a shared file system or in a bucket (gs://...)"
         )
 

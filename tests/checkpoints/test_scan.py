@@ -5,11 +5,11 @@ import os
 import pytest
 import tensorflow as tf
 
-from official_yolact.checkpoints import files
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
+from official_yolact.files import storage
 
 
 def write(folder, *names):
@@ -88,7 +88,7 @@ def test_a_record_comes_back_and_a_changed_one_does_not(tmp_path):
     prefix = str(write(tmp_path, "ckpt-5") / "ckpt-5")
     record = sidecar.read(prefix)
     assert (record.step, record.identity, record.metrics) == (3, {"classes": ["a"]}, {"AP": 0.25})
-    assert record.files["ckpt-5.index"] == files.measure(f"{prefix}.index")
+    assert record.files["ckpt-5.index"] == storage.measure(f"{prefix}.index")
     text = (tmp_path / "ckpt-5.json").read_text()
     for changed in (
         text.replace("0.25", "0.26"),
@@ -105,8 +105,8 @@ def test_a_record_comes_back_and_a_changed_one_does_not(tmp_path):
 
 def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "info.json"
-    files.write_text(str(path), "old")
-    files.write_text(str(path), "new")
+    storage.write_text(str(path), "old")
+    storage.write_text(str(path), "new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["info.json"])
     with pytest.raises(OSError, match="cannot be written.*nowhere"):
-        files.write_text(str(tmp_path / "nowhere" / "info.json"), "x")
+        storage.write_text(str(tmp_path / "nowhere" / "info.json"), "x")

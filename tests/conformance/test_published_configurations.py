@@ -11,7 +11,7 @@ import pytest
 import official_yolact
 from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  fills the registries
-from official_yolact.checkpoints import torch_import
+from official_yolact.importing import torch_import
 from official_yolact.modeling import factory
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import official_yolact
 from official_yolact import registry_imports  # noqa: F401  fills the registries
-from official_yolact.checkpoints import torch_import
 from official_yolact.configs import yolact as configs
+from official_yolact.importing import torch_import
 from official_yolact.modeling import factory
 from official_yolact.modeling.layers import detection_generator
 from official_yolact.ops import preprocess

@@ -22,7 +22,7 @@ def convert_and_read(tmp_path: pathlib.Path) -> Callable[[str, str], StoredMasks
     def run(annotations: str, images_dir: str) -> StoredMasks:
         import tensorflow as tf
 
-        from official_yolact.data import convert
+        from official_yolact.data.conversion import convert
 
         output = tmp_path / "records"
         manifest = convert.convert_coco(annotations, images_dir, str(output), "train")

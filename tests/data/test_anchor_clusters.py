@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from official_yolact.data import anchor_clusters
-from official_yolact.data import anchor_grid
+from official_yolact.data.recipes import anchor_clusters
+from official_yolact.data.recipes import anchor_grid
 
 CENTRES = np.array([[10.0, 20.0], [60.0, 50.0], [100.0, 300.0]])
 GRID = anchor_grid.AnchorGrid((256, 256), 3, (24.0, 48.0, 96.0), 1, (1.0, 0.5, 2.0), True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from official_yolact.data import anchor_grid
+from official_yolact.data.recipes import anchor_grid
 from official_yolact.ops import anchors
 
 GRIDS = [

@@ -25,9 +25,9 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.cli.data import coco2017 as command
-from official_yolact.data import archives
-from official_yolact.data import coco2017
-from official_yolact.data import downloads
+from official_yolact.data.sets import archives
+from official_yolact.data.sets import coco2017
+from official_yolact.data.sets import downloads
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 SUM = hashlib.sha256(CONTENT).hexdigest()

@@ -13,9 +13,9 @@ import pytest
 
 from official_yolact import categories
 from official_yolact import failures
-from official_yolact import json_text
 from official_yolact.cli import main
 from official_yolact.configs import yaml_document
+from official_yolact.files import json_text
 
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 SOME = {

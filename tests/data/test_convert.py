@@ -16,9 +16,9 @@ import tensorflow as tf
 from pycocotools import coco
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import convert
-from official_yolact.data import manifest as manifest_lib
-from official_yolact.data import shapes
+from official_yolact.data.conversion import convert
+from official_yolact.data.sets import shapes
+from official_yolact.records import manifest as manifest_lib
 
 HEIGHT, WIDTH = 30, 40
 

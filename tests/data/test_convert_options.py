@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import convert
-from official_yolact.data import convert_options
-from official_yolact.data import manifest as manifest_lib
+from official_yolact.data.conversion import convert
+from official_yolact.data.conversion import convert_options
+from official_yolact.records import manifest as manifest_lib
 
 HEIGHT, WIDTH = 30, 40
 SQUARE = [[2, 2, 12, 2, 12, 12, 2, 12]]

@@ -19,7 +19,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from official_yolact.data import convert
+from official_yolact.data.conversion import convert
 
 COUNT, SHARDS, KILLS = 500, 24, 6
 TOKEN = "CONVERSION_UNDER_TEST"
@@ -189,7 +189,7 @@ def test_a_conversion_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
 def test_what_was_complete_is_not_written_again(
     data: pathlib.Path, reference: dict[str, bytes], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from official_yolact.data import shard_writer
+    from official_yolact.data.conversion import shard_writer
 
     written: list[str] = []
     write = shard_writer.ShardWriter.write
@@ -318,7 +318,7 @@ def test_output_that_cannot_be_written_is_one_line(data: pathlib.Path, tmp_path:
 def test_two_conversions_into_one_place_do_not_mix(
     data: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from official_yolact.data import work_folder
+    from official_yolact.data.conversion import work_folder
 
     monkeypatch.setattr(work_folder, "_LOCK_SECONDS", 0.2)
     with (

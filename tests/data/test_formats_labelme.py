@@ -16,8 +16,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from official_yolact.cli import main
-from official_yolact.data.formats import image_headers
 from official_yolact.data.formats import labelme
+from official_yolact.images import image_headers
 
 HEIGHT, WIDTH = 40, 60
 POLYGON = [[3.5, 4.0], [20.25, 6.0], [12.0, 25.5]]

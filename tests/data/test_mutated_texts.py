@@ -12,7 +12,7 @@ import pytest
 
 from official_yolact import categories
 from official_yolact.cli import main
-from official_yolact.data import manifest
+from official_yolact.records import manifest
 
 _MAP = {"1": 1, "7": 2}
 _MANIFEST = {

@@ -8,9 +8,9 @@ import pathlib
 
 import pytest
 
-from official_yolact import files
 from official_yolact.cli import main
 from official_yolact.data import parts
+from official_yolact.files import outputs
 
 
 def snapshot(folder: pathlib.Path) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def coco(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
     """Let one call of a function of `files` find the disk full."""
-    real, made = getattr(files, name), []
+    real, made = getattr(outputs, name), []
 
     def write(*args, **options):
         made.append(args)
@@ -42,7 +42,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
             raise OSError(28, os.strerror(28), args[0])
         return real(*args, **options)
 
-    monkeypatch.setattr(files, name, write)
+    monkeypatch.setattr(outputs, name, write)
 
 
 COMMANDS = {

@@ -10,9 +10,9 @@ import yaml
 
 from official_yolact.cli import main
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.data import anchor_grid
-from official_yolact.data import recipe as recipe_lib
-from official_yolact.data import recipe_text
+from official_yolact.data.recipes import anchor_grid
+from official_yolact.data.recipes import recipe as recipe_lib
+from official_yolact.data.recipes import recipe_text
 
 
 def write(

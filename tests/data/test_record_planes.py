@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
-from official_yolact.data import mask_cuts
-from official_yolact.data import mask_planes
 from official_yolact.dataloaders import decoder
 from official_yolact.dataloaders import yolact_input
+from official_yolact.records import mask_cuts
+from official_yolact.records import mask_planes
 
 _SIZE = (40, 56)
 

@@ -20,7 +20,7 @@ from pycocotools import coco as coco_lib
 
 from official.vision.dataloaders import tf_example_decoder
 from official_yolact.configs import yolact as configs
-from official_yolact.data import convert
+from official_yolact.data.conversion import convert
 from official_yolact.dataloaders import decoder
 from official_yolact.dataloaders import yolact_input
 

@@ -11,7 +11,7 @@ import pytest
 from pycocotools import coco
 from pycocotools import mask as coco_mask
 
-from official_yolact.data import shapes
+from official_yolact.data.sets import shapes
 
 
 def sha256_of(folder: pathlib.Path) -> str:

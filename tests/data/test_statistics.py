@@ -12,8 +12,8 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.data import anchor_grid
 from official_yolact.data import statistics
+from official_yolact.data.recipes import anchor_grid
 
 GRID = anchor_grid.AnchorGrid((100, 100))
 

@@ -73,7 +73,7 @@ def _flip(file: pathlib.Path, byte: int, bit: int = 3) -> None:
 
 
 def _header(length: int) -> bytes:
-    from official_yolact.ops import crc32c
+    from official_yolact.records import crc32c
 
     packed = struct.pack("<Q", length)
     return packed + struct.pack("<I", crc32c.masked_crc32c(packed))
@@ -139,7 +139,7 @@ def any_flipped_bit(folder: pathlib.Path) -> Any:
     """Flip every bit of a header and one of each other byte; list what costs not just that record."""
     import tensorflow as tf
 
-    from official_yolact.dataloaders import framing
+    from official_yolact.records import framing
 
     read_at = tf.function(framing.read_at, autograph=False)
     (file,) = _write(folder, [b"0123456789", b"abcdefghij"], manifest=False)

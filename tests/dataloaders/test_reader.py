@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_yolact.dataloaders import framing
 from official_yolact.dataloaders import reader
 from official_yolact.dataloaders import shards as shards_lib
-from official_yolact.ops import crc32c
+from official_yolact.records import crc32c
+from official_yolact.records import framing
 
 
 @pytest.fixture

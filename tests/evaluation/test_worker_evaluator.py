@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from official_yolact import categories
+from official_yolact import hosts
 from official_yolact.evaluation import coco_evaluator
-from official_yolact.evaluation import exchange
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.evaluation import worker_part
 
@@ -62,10 +62,10 @@ class Chief:
 
     def __init__(self, monkeypatch, others):
         self.answer = None
-        monkeypatch.setattr(exchange, "count_workers", lambda strategy: 1 + len(others))
-        monkeypatch.setattr(exchange, "is_chief", lambda strategy: True)
-        monkeypatch.setattr(exchange, "gather_bytes", lambda payload, strategy: [payload, *others])
-        monkeypatch.setattr(exchange, "send_from_chief", self.send)
+        monkeypatch.setattr(hosts, "count_workers", lambda strategy: 1 + len(others))
+        monkeypatch.setattr(hosts, "is_chief", lambda strategy: True)
+        monkeypatch.setattr(hosts, "gather_bytes", lambda payload, strategy: [payload, *others])
+        monkeypatch.setattr(hosts, "send_from_chief", self.send)
 
     def send(self, payload, strategy):
         self.answer = json.loads(payload)
@@ -156,24 +156,22 @@ def test_the_other_workers_take_the_answer_of_the_chief(monkeypatch, build):
     evaluator = build()
     feed(evaluator, [1])
     sent = []
-    monkeypatch.setattr(exchange, "count_workers", lambda strategy: 2)
-    monkeypatch.setattr(exchange, "is_chief", lambda strategy: False)
+    monkeypatch.setattr(hosts, "count_workers", lambda strategy: 2)
+    monkeypatch.setattr(hosts, "is_chief", lambda strategy: False)
     monkeypatch.setattr(
-        exchange, "gather_bytes", lambda payload, strategy: sent.append(payload) or [b"", payload]
+        hosts, "gather_bytes", lambda payload, strategy: sent.append(payload) or [b"", payload]
     )
-    monkeypatch.setattr(
-        exchange, "send_from_chief", lambda payload, strategy: b'{"scores": {"mask_AP": 0.25}}'
-    )
+    monkeypatch.setattr(hosts, "send_from_chief", lambda payload, strategy: b'{"scores": {"mask_AP": 0.25}}')
     assert evaluator.evaluate(3) == {"mask_AP": 0.25}
     assert worker_part.WorkerPart.from_bytes(sent[0]).image_ids == [8]
     monkeypatch.setattr(
-        exchange, "send_from_chief", lambda payload, strategy: b'{"error": "record 4 (image 9)"}'
+        hosts, "send_from_chief", lambda payload, strategy: b'{"error": "record 4 (image 9)"}'
     )
     with pytest.raises(ValueError, match=r"record 4 \(image 9\)"):
         evaluator.evaluate(3)
 
 
 def test_one_process_sends_nothing():
-    assert exchange.count_workers(tf.distribute.get_strategy()) == 1
-    assert exchange.gather_bytes(b"alone") == [b"alone"]
-    assert exchange.send_from_chief(b"alone") == b"alone"
+    assert hosts.count_workers(tf.distribute.get_strategy()) == 1
+    assert hosts.gather_bytes(b"alone") == [b"alone"]
+    assert hosts.send_from_chief(b"alone") == b"alone"

@@ -12,10 +12,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from official_yolact import files
-from official_yolact import inputs
-from official_yolact import written
 from official_yolact.cli import main
+from official_yolact.files import inputs
+from official_yolact.files import outputs
+from official_yolact.files import written
 
 SQUARE = [2, 2, 20, 2, 20, 20, 2, 20]
 
@@ -81,10 +81,10 @@ def test_a_file_that_a_link_among_the_photos_leads_to_is_not_written(
 
 def test_photos_that_this_program_wrote_are_inputs_too(capsys: pytest.CaptureFixture[str]) -> None:
     put_photo("a.png")
-    files.write("images/a.png", pathlib.Path("a.png").read_bytes())
+    outputs.write("images/a.png", pathlib.Path("a.png").read_bytes())
     put_coco("ann.json", ["a.png"])
     assert_refused(["data", "check", "ann.json", "--images", "images", "--html", "images/a.png"], capsys)
-    files.write("images/000.png", pathlib.Path("a.png").read_bytes())
+    outputs.write("images/000.png", pathlib.Path("a.png").read_bytes())
     put_coco("ann.json", ["000.PNG"])
     assert_refused(["data", "show", "ann.json", "--images", "images", "--output", "images"], capsys)
 

@@ -15,8 +15,8 @@ import PIL.Image
 import pytest
 import scipy.io
 
-from official_yolact import files
 from official_yolact.cli import main
+from official_yolact.files import outputs
 from official_yolact.serving import loading
 from official_yolact.serving.detections import Detections
 from official_yolact.training import run as training
@@ -224,9 +224,9 @@ def test_a_failed_write_is_named_and_leaves_nothing(
     name: str, error: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words, outputs = COMMANDS[name]
-    before, finish = _contents(), files._finish
+    before, finish = _contents(), outputs._finish
     kept = len(outputs) - 1 if error == errno.EDQUOT else 0
-    monkeypatch.setattr(files, "_finish", _fail_after(kept, error, finish))
+    monkeypatch.setattr(outputs, "_finish", _fail_after(kept, error, finish))
     _refused(words, capsys, "cannot be written", os.strerror(error))
     written = set(_contents()) - set(before)
     if name in TOGETHER:
@@ -266,7 +266,7 @@ def test_a_conversion_that_cannot_write_publishes_nothing(
 ) -> None:
     words, _ = COMMANDS[name]
     with monkeypatch.context() as context:
-        context.setattr(files, "_finish", _fail_after(0, errno.ENOSPC, files._finish))
+        context.setattr(outputs, "_finish", _fail_after(0, errno.ENOSPC, outputs._finish))
         _refused(words, capsys, "cannot be written", os.strerror(errno.ENOSPC))
     assert not [path for path in pathlib.Path("out").iterdir() if not path.name.startswith(".")]
     assert main.main(words) == 0

@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from official_yolact import categories
-from official_yolact import inputs
-from official_yolact import json_text
 from official_yolact.cli import main
 from official_yolact.dataloaders import shards
+from official_yolact.files import inputs
+from official_yolact.files import json_text
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from official_yolact import files
-from official_yolact import written
+from official_yolact.files import outputs
+from official_yolact.files import written
 
 
 @pytest.fixture(params=["attributes", "a list"])
@@ -31,64 +31,64 @@ def names_in(folder: pathlib.Path) -> list[str]:
 
 def test_what_the_program_wrote_it_replaces_and_nothing_else(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "new" / "a.json"
-    files.write(str(path), "one")
-    files.write(str(path), "two")
-    files.write(str(path), "two")
+    outputs.write(str(path), "one")
+    outputs.write(str(path), "two")
+    outputs.write(str(path), "two")
     assert path.read_text() == "two"
     assert (path.parent / written.LEDGER).exists() == (kept == "a list")
     path.write_text("edited")
     with pytest.raises(ValueError, match=r"a\.json exists, .* --force"):
-        files.write(str(path), "three")
+        outputs.write(str(path), "three")
     assert path.read_text() == "edited"
-    files.write(str(path), "three", force=True)
+    outputs.write(str(path), "three", force=True)
     assert path.read_text() == "three"
     assert names_in(path.parent) == ["a.json"]
 
 
 def test_a_file_of_another_program_is_refused(kept: str, tmp_path: pathlib.Path) -> None:
-    files.write(str(tmp_path / "ours"), "ours")
+    outputs.write(str(tmp_path / "ours"), "ours")
     other = tmp_path / "other"
     other.write_text("ours")
     with pytest.raises(ValueError, match="other exists"):
-        files.write(str(other), "new")
+        outputs.write(str(other), "new")
     assert other.read_text() == "ours"
 
 
 def test_a_write_protected_file_is_refused(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
-    files.write(str(path), "one")
+    outputs.write(str(path), "one")
     path.chmod(0o444)
     with pytest.raises(ValueError, match="a exists"):
-        files.write(str(path), "two")
+        outputs.write(str(path), "two")
 
 
 @pytest.mark.parametrize("make", [os.link, os.symlink], ids=["hard link", "link"])
 @pytest.mark.parametrize("force", [False, True], ids=["", "forced"])
 def test_an_input_is_never_written(make: object, force: bool, tmp_path: pathlib.Path) -> None:
     source, alias = tmp_path / "source", tmp_path / "alias"
-    files.write(str(source), "source")
+    outputs.write(str(source), "source")
     assert callable(make)
     make(source, alias)
     for output, given in ((source, source), (alias, source), (source, alias)):
         with pytest.raises(ValueError, match="is the file that is read"):
-            files.write(str(output), "new", inputs=[None, "missing", str(given)], force=force)
+            outputs.write(str(output), "new", inputs=[None, "missing", str(given)], force=force)
     assert source.read_text() == "source"
 
 
 def test_a_link_is_not_followed(tmp_path: pathlib.Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
-    files.write(str(target), "target")
+    outputs.write(str(target), "target")
     link.symlink_to(target)
     with pytest.raises(ValueError, match=r"link: is a link to .*target.* --force"):
-        files.write(str(link), "new")
-    files.write(str(link), "new", force=True)
+        outputs.write(str(link), "new")
+    outputs.write(str(link), "new", force=True)
     assert (target.read_text(), link.read_text(), link.is_symlink()) == ("target", "new", False)
 
 
 def test_a_dangling_link_is_not_followed(tmp_path: pathlib.Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="is a link"):
-        files.write(str(tmp_path / "link"), "new")
+        outputs.write(str(tmp_path / "link"), "new")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -97,14 +97,14 @@ def test_a_link_below_the_output_folder_does_not_lead_out_of_it(tmp_path: pathli
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "train").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="leads out of"):
-        files.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"), force=True)
+        outputs.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"), force=True)
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_the_output_folder_itself_may_be_a_link(tmp_path: pathlib.Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "disk")
-    files.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"))
+    outputs.write(str(tmp_path / "out" / "train" / "a"), "new", root=str(tmp_path / "out"))
     assert (tmp_path / "disk" / "train" / "a").read_text() == "new"
 
 
@@ -113,9 +113,9 @@ def test_a_folder_and_a_special_file_are_refused(tmp_path: pathlib.Path) -> None
     os.mkfifo(tmp_path / "pipe")
     for name in ("folder", "pipe"):
         with pytest.raises(ValueError, match=f"{name}: is "):
-            files.write(str(tmp_path / name), "new", force=True)
+            outputs.write(str(tmp_path / name), "new", force=True)
     with pytest.raises(OSError, match="cannot be written"):
-        files.write(str(tmp_path / "pipe" / "a"), "new")
+        outputs.write(str(tmp_path / "pipe" / "a"), "new")
     assert names_in(tmp_path) == ["folder", "pipe"]
 
 
@@ -124,17 +124,17 @@ def test_a_failure_names_the_file_and_leaves_nothing(
     kept: str, function: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.json"
-    files.write(str(path), "old")
+    outputs.write(str(path), "old")
 
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("builtins.open" if function == "open" else f"os.{function}", fail)
     with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
-        files.store(str(path), [b"new"])
+        outputs.store(str(path), [b"new"])
     if function != "open":
         with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
-            files.write(str(path), "new")
+            outputs.write(str(path), "new")
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert names_in(tmp_path) == ["a.json"]
@@ -146,14 +146,14 @@ def test_a_source_that_fails_in_the_middle_leaves_nothing(tmp_path: pathlib.Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.store(str(tmp_path / "a"), blocks())
+        outputs.store(str(tmp_path / "a"), blocks())
     assert not names_in(tmp_path)
 
 
 def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "setxattr", raising=False)
     monkeypatch.delattr(os, "getxattr", raising=False)
-    files.write(str(tmp_path / "a"), "a")
+    outputs.write(str(tmp_path / "a"), "a")
     before = (tmp_path / written.LEDGER).read_bytes()
 
     def fail(*arguments: object) -> None:
@@ -161,10 +161,10 @@ def test_a_failure_takes_the_note_back(tmp_path: pathlib.Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="cannot be written"):
-        files.write(str(tmp_path / "b"), "b")
+        outputs.write(str(tmp_path / "b"), "b")
     assert (tmp_path / written.LEDGER).read_bytes() == before
     with pytest.raises(OSError, match="cannot be written"):
-        files.write(str(tmp_path / "new" / "b"), "b")
+        outputs.write(str(tmp_path / "new" / "b"), "b")
     assert not list((tmp_path / "new").iterdir())
 
 
@@ -173,26 +173,26 @@ def test_a_torn_note_spoils_no_other(tmp_path: pathlib.Path, monkeypatch: pytest
     monkeypatch.delattr(os, "getxattr", raising=False)
     (tmp_path / written.LEDGER).write_bytes(b"0123")
     for _ in range(2):
-        files.write(str(tmp_path / "a\nb"), "a")
+        outputs.write(str(tmp_path / "a\nb"), "a")
     assert (tmp_path / written.LEDGER).read_bytes().startswith(b"0123\n")
 
 
 def test_numbers_that_json_has_not_are_refused_by_name(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=r"a\.json: is not written: \[1\]\.score is nan, which JSON"):
-        files.write_json(str(tmp_path / "a.json"), [1, {"score": float("nan")}])
+        outputs.write_json(str(tmp_path / "a.json"), [1, {"score": float("nan")}])
     assert not names_in(tmp_path)
 
 
 def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
     for content in (b"one", b"two"):
-        files.check(str(path))
-        _, digest = files.store(str(tmp_path / "staged"), [content])
-        files.move(str(tmp_path / "staged"), str(path), digest)
+        outputs.check(str(path))
+        _, digest = outputs.store(str(tmp_path / "staged"), [content])
+        outputs.move(str(tmp_path / "staged"), str(path), digest)
         assert path.read_bytes() == content
     path.write_bytes(b"edited")
     with pytest.raises(ValueError, match="a exists"):
-        files.check(str(path))
+        outputs.check(str(path))
     assert names_in(tmp_path) == ["a"]
 
 
@@ -217,7 +217,7 @@ def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_p
     mounted = kind == "disk" and shutil.which("mount") and not subprocess.run(small, check=False).returncode
     try:
         path = tmp_path / "a.json"
-        files.write(str(path), "old")
+        outputs.write(str(path), "old")
         words = [sys.executable, "-c", _WRITE_LARGE, str(path), "disk" if mounted else "limit"]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         said = "No space left on device" if mounted else "File too large"
@@ -241,7 +241,7 @@ files.store(sys.argv[1], blocks())
 
 
 def left_over(folder: pathlib.Path) -> set[str]:
-    return {os.path.basename(path) for path in files.list_left_over(str(folder))}
+    return {os.path.basename(path) for path in outputs.list_left_over(str(folder))}
 
 
 def test_a_file_is_left_over_when_nobody_writes_it_any_more(tmp_path: pathlib.Path) -> None:
@@ -263,11 +263,11 @@ def test_a_file_is_left_over_when_nobody_writes_it_any_more(tmp_path: pathlib.Pa
             assert left_over(tmp_path) == {earlier}
             (tmp_path / earlier).unlink()
 
-        files.store(str(tmp_path / "a"), blocks())
+        outputs.store(str(tmp_path / "a"), blocks())
         other.kill()
         other.wait()
     assert left_over(tmp_path) == {theirs}
-    assert files.list_left_over(str(tmp_path / "nowhere")) == []
+    assert outputs.list_left_over(str(tmp_path / "nowhere")) == []
 
 
 def test_a_file_of_another_host_is_left_over_once_it_is_an_hour_old(
@@ -282,27 +282,27 @@ def test_a_file_of_another_host_is_left_over_once_it_is_an_hour_old(
             os.utime(tmp_path / name, (now - age, now - age))
             assert left_over(tmp_path) == found
 
-    files.store(str(tmp_path / "a"), blocks())
+    outputs.store(str(tmp_path / "a"), blocks())
 
 
 def test_what_is_stored_is_known_as_ours_and_noted_once(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
     for content in (b"one", b"two", b"one"):
-        files.store(str(path), [content])
-        files.check(str(path))
+        outputs.store(str(path), [content])
+        outputs.check(str(path))
     ledger = tmp_path / written.LEDGER
     assert ledger.exists() == (kept == "a list")
     staged = tmp_path / "work" / "staged"
     staged.parent.mkdir()
-    _, digest = files.store(str(staged), [b"three"], staged=True)
+    _, digest = outputs.store(str(staged), [b"three"], staged=True)
     assert os.listdir(staged.parent) == ["staged"]
-    files.move(str(staged), str(path), digest)
-    files.check(str(path))
+    outputs.move(str(staged), str(path), digest)
+    outputs.check(str(path))
     lines = ledger.read_bytes().splitlines() if kept == "a list" else []
     assert len(lines) == len(set(lines)) == (3 if kept == "a list" else 0)
     path.write_bytes(b"edited")
     with pytest.raises(ValueError, match="a exists"):
-        files.check(str(path))
+        outputs.check(str(path))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
@@ -313,13 +313,13 @@ def test_a_list_that_is_no_file_is_named_and_nothing_waits_for_it(
     make[kind](tmp_path / written.LEDGER)
     (tmp_path / "other").write_text("other")
     with pytest.raises(ValueError, match="other exists"):
-        files.write(str(tmp_path / "other"), "new")
+        outputs.write(str(tmp_path / "other"), "new")
     for name in ("setxattr", "getxattr"):
         monkeypatch.delattr(os, name, raising=False)
     with pytest.raises(ValueError, match="other exists"):
-        files.write(str(tmp_path / "other"), "new")
+        outputs.write(str(tmp_path / "other"), "new")
     with pytest.raises(ValueError, match=r"\.yolact-written: is no regular file: remove it"):
-        files.write(str(tmp_path / "new"), "new")
+        outputs.write(str(tmp_path / "new"), "new")
     assert names_in(tmp_path) == ["other"]
     assert not (tmp_path / "elsewhere").exists()
 
@@ -327,24 +327,24 @@ def test_a_list_that_is_no_file_is_named_and_nothing_waits_for_it(
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o660, 0o755], ids=oct)
 def test_a_file_keeps_its_mode(kept: str, mode: int, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
-    files.write(str(path), "one")
+    outputs.write(str(path), "one")
     path.chmod(mode)
-    files.write(str(path), "two")
+    outputs.write(str(path), "two")
     assert path.stat().st_mode & 0o777 == mode
-    files.store(str(path), [b"three"])
+    outputs.store(str(path), [b"three"])
     assert path.stat().st_mode & 0o777 == mode
-    _, digest = files.store(str(tmp_path / "staged"), [b"four"], staged=True)
-    files.move(str(tmp_path / "staged"), str(path), digest)
+    _, digest = outputs.store(str(tmp_path / "staged"), [b"four"], staged=True)
+    outputs.move(str(tmp_path / "staged"), str(path), digest)
     assert (path.stat().st_mode & 0o777, path.read_text()) == (mode, "four")
 
 
 def test_what_is_in_a_private_file_is_at_no_time_open_to_others(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
-    files.write(str(path), "one")
+    outputs.write(str(path), "one")
     path.chmod(0o600)
 
     def blocks() -> Iterator[bytes]:
         yield b"two"
         assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o600}
 
-    files.store(str(path), blocks())
+    outputs.store(str(path), blocks())

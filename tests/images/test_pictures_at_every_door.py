@@ -18,10 +18,10 @@ import PIL.ImageFile
 import pytest
 
 import official_yolact
-from official_yolact import image_folders
-from official_yolact.data import image_files
 from official_yolact.data.checking import file_facts
 from official_yolact.images import formats
+from official_yolact.images import image_files
+from official_yolact.images import image_folders
 from official_yolact.images import reading
 from official_yolact.serving import images
 

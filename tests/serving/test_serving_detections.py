@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from official_yolact import image_folders
 from official_yolact.coco import segmentations
+from official_yolact.images import image_folders
 from official_yolact.images import reading
 from official_yolact.serving import detections
 

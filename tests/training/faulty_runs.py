@@ -11,9 +11,9 @@ import tensorflow as tf
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.tasks import yolact
-from official_yolact.training import nonfinite
 from official_yolact.training import run
 from official_yolact.training import strategies
+from official_yolact.training.watch import nonfinite
 
 BATCH, BROKEN = 4, 5  # updates before the step that breaks
 TWO = [tf.config.LogicalDeviceConfiguration()] * 2

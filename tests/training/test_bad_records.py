@@ -3,7 +3,7 @@
 import pytest
 
 from official_yolact.dataloaders import unusable
-from official_yolact.training import bad_records
+from official_yolact.training.watch import bad_records
 
 
 def test_none_is_nothing_to_report():

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.checkpoints import sidecar
-from official_yolact.training import best_checkpoint
+from official_yolact.training.saving import best_checkpoint
 
 
 def build(folder, metric="mask_AP", comp="higher"):

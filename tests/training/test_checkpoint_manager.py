@@ -17,9 +17,9 @@ from official.modeling import optimization
 from official_yolact.checkpoints import matching
 from official_yolact.checkpoints import scan
 from official_yolact.optimizers import torch_sgd
-from official_yolact.training import checkpoint_manager
 from official_yolact.training import errors
 from official_yolact.training import experiment_runner
+from official_yolact.training.saving import checkpoint_manager
 
 STEPS = (4, 8, 12)
 Run = collections.namedtuple("Run", "checkpoint step weight manager folder")

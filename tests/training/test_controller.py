@@ -6,7 +6,7 @@ import pytest
 
 from official_yolact.training import controller
 from official_yolact.training import errors
-from official_yolact.training import nonfinite
+from official_yolact.training.watch import nonfinite
 
 
 def test_a_recovery_that_gives_up_names_the_settings():

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from official_yolact.configs import training as configs
-from official_yolact.training import early_stopping
+from official_yolact.training.watch import early_stopping
 
 
 def config(patience=2, comp="higher", min_delta=0.0):

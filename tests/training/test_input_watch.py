@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
 from official_yolact.training import input_stage
-from official_yolact.training import input_watch
-from official_yolact.training import starvation
+from official_yolact.training.watch import input_watch
+from official_yolact.training.watch import starvation
 
 
 def stage(records, build=lambda: [0], timeout=1.0, **kwargs):

@@ -14,10 +14,10 @@ import tensorflow as tf
 import orbit
 from official_yolact.configs import training as configs
 from official_yolact.training import controller
-from official_yolact.training import early_stopping
 from official_yolact.training import loop
 from official_yolact.training import stopping
 from official_yolact.training import trainer
+from official_yolact.training.watch import early_stopping
 
 
 def batches(seconds=0.0):

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory, helper_environment):
-    from official_yolact.data import convert
-    from official_yolact.data import shapes
+    from official_yolact.data.conversion import convert
+    from official_yolact.data.sets import shapes
 
     folder = tmp_path_factory.mktemp("matrix")
     shapes.write_shapes(str(folder / "shapes"), 4, 3, size=64, seed=5)

@@ -4,8 +4,8 @@ import time
 import pytest
 import tensorflow as tf
 
-from official_yolact.training import checkpoint_manager
-from official_yolact.training import new_checkpoints
+from official_yolact.training.saving import checkpoint_manager
+from official_yolact.training.saving import new_checkpoints
 
 
 @pytest.fixture

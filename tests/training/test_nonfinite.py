@@ -8,7 +8,7 @@ import pytest
 
 from official_yolact.configs import training as configs
 from official_yolact.tasks import fault_record
-from official_yolact.training import nonfinite
+from official_yolact.training.watch import nonfinite
 
 LOSS = fault_record.Fault(11, ("mask_loss", "total_loss"), "conv2d/kernel:0", 5, (4, 9))
 GRADIENT = fault_record.Fault(20, (), "head/kernel:0", 3, tuple(range(40)))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from official_yolact.training import plateau
+from official_yolact.training.watch import plateau
 
 PLATEAU = 6.125 * math.log(2)
 

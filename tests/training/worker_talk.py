@@ -12,20 +12,20 @@ def main():
     import numpy as np
     import tensorflow as tf
 
+    from official_yolact import hosts
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
-    from official_yolact.evaluation import exchange
     from official_yolact.training import strategies
     from official_yolact.training import workers
 
     workers._WAIT_SECONDS = 1.0
     params = loading.load_experiment("yolact_tiny_shapes", [], given["overrides"])
     strategy = strategies.build(params.runtime).strategy
-    found = {"is_chief": exchange.is_chief(strategy), "exchanged": [], "alike": []}
+    found = {"is_chief": hosts.is_chief(strategy), "exchanged": [], "alike": []}
     for length in (0, 1, 1024, 70_001, 9_000_000):
         sent = [np.random.default_rng([length, i]).bytes(length // (1 + i)) for i in range(2)]
-        found["exchanged"].append(exchange.gather_bytes(sent[index], strategy) == sent)
-    found["told"] = exchange.send_from_chief(f"from {index}".encode(), strategy).decode()
+        found["exchanged"].append(hosts.gather_bytes(sent[index], strategy) == sent)
+    found["told"] = hosts.send_from_chief(f"from {index}".encode(), strategy).decode()
 
     def check(model_dir, change=lambda: None):
         change()
@@ -47,8 +47,8 @@ def main():
         os._exit(9)
     begin = time.monotonic()
     try:
-        exchange.gather_bytes(b"is anybody there", strategy)
-        exchange.gather_bytes(b"nobody", strategy)
+        hosts.gather_bytes(b"is anybody there", strategy)
+        hosts.gather_bytes(b"nobody", strategy)
     except tf.errors.OpError as error:
         found["alone"] = type(error).__name__
     found["seconds"] = time.monotonic() - begin

@@ -6,10 +6,10 @@ import argparse
 import os
 from typing import Any
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 
 def add_parser(commands: Any) -> None:
@@ -127,18 +127,18 @@ def _write_repaired(args: argparse.Namespace, repaired: Any) -> tuple[list[dict[
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse outputs that would destroy something, before the images are read."""
-    outputs = [path for path in (args.html, args.output) if path]
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+    paths = [path for path in (args.html, args.output) if path]
+    if len({os.path.realpath(path) for path in paths}) < len(paths):
         raise ValueError(f"{args.html}: is named for --html and for --output: name two files")
-    for path in outputs:
+    for path in paths:
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise FileNotFoundError(f"{path}: there is no such folder: make it, or name another file")
-        files.check(path, inputs=_list_inputs(args), force=args.force)
+        outputs.check(path, inputs=_list_inputs(args), force=args.force)
 
 
-def _list_inputs(args: argparse.Namespace) -> list[str | files.Folder | None]:
+def _list_inputs(args: argparse.Namespace) -> list[str | outputs.Folder | None]:
     """List what is read: the annotations, and the folders of images."""
-    folders = [files.Folder(path) for path in (args.images, args.against_images) if path]
+    folders = [outputs.Folder(path) for path in (args.images, args.against_images) if path]
     return [args.annotations, args.against, *folders]
 
 

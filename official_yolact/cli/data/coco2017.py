@@ -6,10 +6,10 @@ import argparse
 import dataclasses
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
 from official_yolact.data import worker_count
+from official_yolact.files import json_text
 
 BASE_URL = "http://images.cocodataset.org"
 
@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Download COCO 2017, or take it from a folder, and convert it."""
-    from official_yolact.data import coco2017
+    from official_yolact.data.sets import coco2017
 
     names = [name.strip() for name in args.splits.split(",") if name.strip()]
     if not names:
@@ -85,8 +85,8 @@ def _parse_sum(text: str) -> tuple[str, str]:
 
 
 def _convert(args: argparse.Namespace, name: str, split: Any) -> dict[str, Any]:
-    from official_yolact.data import coco2017
-    from official_yolact.data import convert
+    from official_yolact.data.conversion import convert
+    from official_yolact.data.sets import coco2017
 
     if coco2017.is_converted(args.output, name, split.annotations):
         progress.say(f"{name}: the records are there")

@@ -6,9 +6,9 @@ import argparse
 import time
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -75,7 +75,7 @@ def _add_policies(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert a COCO data set."""
-    from official_yolact.data import convert
+    from official_yolact.data.conversion import convert
 
     started = time.monotonic()
     try:
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> Any:
-    from official_yolact.data import convert_options
+    from official_yolact.data.conversion import convert_options
 
     pairs = []
     for term in args.rename:

@@ -6,10 +6,10 @@ import argparse
 import os
 from typing import Any
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 _GPUS = "/proc/driver/nvidia/gpus"
 _CPU = "/proc/cpuinfo"
@@ -50,8 +50,8 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a configuration."""
     from official_yolact.coco import annotations as coco_annotations
-    from official_yolact.data import recipe as recipe_lib
-    from official_yolact.data import recipe_text
+    from official_yolact.data.recipes import recipe as recipe_lib
+    from official_yolact.data.recipes import recipe_text
 
     _check_paths(args)
     train, val = coco_annotations.read(args.train), coco_annotations.read(args.val)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
     text = recipe_text.format_recipe(recipe, commands)
-    files.write(args.output, text, inputs=_list_inputs(args), force=args.force)
+    outputs.write(args.output, text, inputs=_list_inputs(args), force=args.force)
     shared = {image.file_name for image in train.images} & {image.file_name for image in val.images}
     if shared and val_images == args.images:
         progress.say(
@@ -95,11 +95,11 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise NotADirectoryError(f"{folder}: no such image folder")
     if not args.output.endswith((".yaml", ".yml")):
         raise ValueError(f"output is {args.output!r}: give it the ending .yaml")
-    files.check(args.output, inputs=_list_inputs(args), force=args.force)
+    outputs.check(args.output, inputs=_list_inputs(args), force=args.force)
 
 
-def _list_inputs(args: argparse.Namespace) -> list[str | files.Folder | None]:
-    folders = [files.Folder(path) for path in (args.images, args.val_images) if path]
+def _list_inputs(args: argparse.Namespace) -> list[str | outputs.Folder | None]:
+    folders = [outputs.Folder(path) for path in (args.images, args.val_images) if path]
     return [args.train, args.val, *folders]
 
 

@@ -8,9 +8,9 @@ import shlex
 import time
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 
 def add_options(parser: argparse.ArgumentParser, classes: str) -> None:

@@ -8,9 +8,9 @@ import os
 import time
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Turn Pascal SBD into a COCO instances file."""
-    from official_yolact.data import sbd
+    from official_yolact.data.sets import sbd
 
     started = time.monotonic()
     list_file = args.list or os.path.join(args.folder, f"{args.split}.txt")

@@ -6,9 +6,9 @@ import argparse
 import time
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw the embedded data set."""
-    from official_yolact.data import shapes
+    from official_yolact.data.sets import shapes
 
     started = time.monotonic()
     shapes.write_shapes(

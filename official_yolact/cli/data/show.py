@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 _SHEET_SIDE = 640
 _MAX_PROBLEMS = 10
@@ -118,28 +118,28 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
     return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
 
 
-def _list_inputs(args: argparse.Namespace, names: list[str], outputs: list[str]) -> list[Any]:
+def _list_inputs(args: argparse.Namespace, names: list[str], pictures: list[str]) -> list[Any]:
     """List what is read: annotations or configuration, the folder of photos, and those named as an output.
 
     Other pictures that an earlier call wrote below the folder are none.
     """
-    from official_yolact import files
-    from official_yolact import image_folders
+    from official_yolact.files import outputs
+    from official_yolact.images import image_folders
 
     if not args.images:
         return [args.config]
     folder = image_folders.open_folder(args.images)
     found = [folder.find(name).name for name in names]
-    written = {image_folders.fold(os.path.basename(path)) for path in outputs}
+    written = {image_folders.fold(os.path.basename(path)) for path in pictures}
     alike = [name for name in found if name and image_folders.fold(os.path.basename(name)) in written]
     photos = [os.path.join(args.images, name) for name in alike]
-    return [args.config, *photos, files.Folder(args.images, keeps_pictures=False)]
+    return [args.config, *photos, outputs.Folder(args.images, keeps_pictures=False)]
 
 
 def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> int:
     """Write the pictures and their sheet; the inputs are looked for only where a file is in the place."""
-    from official_yolact import files
     from official_yolact.drawing import visualization
+    from official_yolact.files import outputs
 
     paths = [os.path.join(args.output, f"{number:03d}.png") for number in range(len(pictures))]
     small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
@@ -147,9 +147,9 @@ def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> i
     sheet = visualization.tile(small, columns=4)
     inputs = _list_inputs(args, names, paths) if any(map(os.path.lexists, paths)) else []
     for path in paths:
-        files.check(path, inputs=inputs, force=args.force)
+        outputs.check(path, inputs=inputs, force=args.force)
     for path, picture in zip(paths, [*pictures, sheet], strict=True):
-        files.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
+        outputs.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     if args.json:
         print(json_text.dump({"pictures": paths[:-1], "sheet": paths[-1]}))

@@ -6,9 +6,9 @@ import argparse
 import dataclasses
 from typing import Any
 
-from official_yolact import json_text
 from official_yolact.cli import output_options
 from official_yolact.cli import progress
+from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from official_yolact import json_text
+from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _choose_anchors(args: argparse.Namespace) -> Any:
-    from official_yolact.data import anchor_grid
+    from official_yolact.data.recipes import anchor_grid
 
     if args.config:
         return read_anchors(args.config)
@@ -60,7 +60,7 @@ def read_anchors(config: str) -> Any:
     """Read the input size and the anchors of a configuration as an `AnchorGrid`."""
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
-    from official_yolact.data import anchor_grid
+    from official_yolact.data.recipes import anchor_grid
 
     model = loading.load_config(config).task.model
     return anchor_grid.AnchorGrid(

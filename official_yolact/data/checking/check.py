@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from official_yolact import image_folders
 from official_yolact.data import worker_count
 from official_yolact.data.checking import checks
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import meaning
 from official_yolact.data.checking import view as view_lib
+from official_yolact.images import image_folders
 
 
 @dataclasses.dataclass(frozen=True)

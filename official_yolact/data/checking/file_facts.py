@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
-from official_yolact import image_folders
-from official_yolact.data import image_files
-from official_yolact.data import jpeg_warnings
 from official_yolact.images import formats
+from official_yolact.images import image_files
+from official_yolact.images import image_folders
+from official_yolact.images import jpeg_warnings
 from official_yolact.images import reading
 
 FOUND = "found"

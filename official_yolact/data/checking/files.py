@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.data import image_files
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
+from official_yolact.images import image_files
 
 Findings = Iterator[findings.Finding]
 

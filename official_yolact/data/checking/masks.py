@@ -9,8 +9,8 @@ from pycocotools import mask as coco_mask
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import run_lengths
 from official_yolact.coco import segmentations
-from official_yolact.data import image_files
 from official_yolact.data.checking import outlines
+from official_yolact.images import image_files
 
 _MAX_OUTLINE = 1_000_000
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import values
-from official_yolact.data import anchor_grid
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import view as view_lib
+from official_yolact.data.recipes import anchor_grid
 
 Findings = Iterator[findings.Finding]
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from official_yolact import json_text
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.coco import spellings
-from official_yolact.data import image_files
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import extents
 from official_yolact.data.checking import file_facts
@@ -25,6 +23,8 @@ from official_yolact.data.checking import masks
 from official_yolact.data.checking import meaning
 from official_yolact.data.checking import outlines
 from official_yolact.data.checking import view as view_lib
+from official_yolact.files import json_text
+from official_yolact.images import image_files
 
 Entry = dict[str, Any]
 Mend = Callable[["Mender", findings.Finding, int, Entry], Entry | None]

@@ -13,9 +13,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageOps
 
-from official_yolact import files
 from official_yolact.coco import spellings
-from official_yolact.data import image_files
 from official_yolact.data.checking import check
 from official_yolact.data.checking import codes
 from official_yolact.data.checking import file_facts
@@ -23,6 +21,8 @@ from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
+from official_yolact.files import outputs
+from official_yolact.images import image_files
 from official_yolact.images import reading
 
 PICTURES_EACH = 3
@@ -42,7 +42,7 @@ def write(
     rows: list[dict[str, Any]],
     images_dir: str | None,
     *,
-    inputs: files.Inputs = (),
+    inputs: outputs.Inputs = (),
     force: bool = False,
 ) -> None:
     """Write the page.
@@ -68,7 +68,7 @@ def write(
             parts += painter.draw_examples(finding)
         parts.append("</section>")
     page = "\n".join([*parts, "</html>"]).encode(errors="xmlcharrefreplace")
-    files.write(path, page, inputs=inputs, force=force)
+    outputs.write(path, page, inputs=inputs, force=force)
 
 
 def _format_row(row: dict[str, Any]) -> str:

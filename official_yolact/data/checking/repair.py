@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact.data.checking import account as account_lib
 from official_yolact.data.checking import check
 from official_yolact.data.checking import checks
@@ -26,6 +24,8 @@ from official_yolact.data.checking import meaning
 from official_yolact.data.checking import mending
 from official_yolact.data.checking import splits
 from official_yolact.data.checking import view as view_lib
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 _MAX_ROUNDS = 12
 
@@ -102,9 +102,9 @@ def parse_codes(text: str) -> tuple[str, ...]:
     return listed
 
 
-def write(path: str, content: dict[str, Any], *, inputs: files.Inputs = (), force: bool = False) -> None:
+def write(path: str, content: dict[str, Any], *, inputs: outputs.Inputs = (), force: bool = False) -> None:
     """Write JSON, whole or not at all; `inputs` and `force` as of `files.check`."""
-    files.write_json(path, content, inputs=inputs, force=force)
+    outputs.write_json(path, content, inputs=inputs, force=force)
 
 
 def format_summary(repaired: Repaired, path: str, left: list[dict[str, Any]]) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import json_text
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
+from official_yolact.files import json_text
 
 Findings = Iterator[findings.Finding]
 

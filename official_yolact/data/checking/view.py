@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
-from official_yolact import inputs
-from official_yolact import json_text
 from official_yolact import values
-from official_yolact.data import image_files
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import outlines as outlines_lib
+from official_yolact.files import inputs
+from official_yolact.files import json_text
+from official_yolact.images import image_files
 
 Entry = dict[str, Any]
 SECTIONS = ("images", "annotations", "categories")

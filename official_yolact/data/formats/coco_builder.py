@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from official_yolact import files
-from official_yolact import json_text
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import summary as summary_lib
+from official_yolact.files import json_text
+from official_yolact.files import outputs
 
 
 class CocoBuilder:
@@ -93,7 +93,7 @@ class CocoBuilder:
             {"id": number, "name": names[number], "supercategory": "object"} for number in sorted(names)
         ]
         content = {"info": {}, "images": self._images, "annotations": self._annotations}
-        files.write_json(
+        outputs.write_json(
             output, {**content, "categories": categories}, inputs=self._list_inputs(images_dir), force=force
         )
         return summary_lib.Summary(

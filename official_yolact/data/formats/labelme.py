@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import files
-from official_yolact import image_folders
-from official_yolact import json_text
 from official_yolact import values
-from official_yolact import written
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
-from official_yolact.data.formats import image_headers
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
+from official_yolact.files import json_text
+from official_yolact.files import outputs
+from official_yolact.files import written
+from official_yolact.images import image_folders
+from official_yolact.images import image_headers
 
 OUTLINES = ("polygon", "rectangle", "circle", "mask")
 """Types of shapes that have an inside."""
@@ -98,7 +98,7 @@ def write_coco(
       ValueError: names the file, the shape, the field, its value and the cure.
     """
     images_dir = images_dir or folder
-    files.check(output, force=force)
+    outputs.check(output, force=force)
     builder = coco_builder.CocoBuilder()
     builder.read.append(classes_file)
     names = class_lists.read(classes_file, 1) if classes_file else {}

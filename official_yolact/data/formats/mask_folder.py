@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import files
-from official_yolact import image_folders
-from official_yolact import json_text
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
-from official_yolact.data.formats import image_headers
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
+from official_yolact.files import json_text
+from official_yolact.files import outputs
+from official_yolact.images import image_folders
+from official_yolact.images import image_headers
 
 CLASS_STEP = 1000
 """A value of a label map with classes is class × 1000 + number of the object."""
@@ -92,7 +92,7 @@ def write_coco(
     if 0 in names:
         raise ValueError(f"{classes_file}: class 0 is {names[0]!r}, but the value 0 is the background")
     images = _index_images(images_dir, image_suffix)
-    files.check(output, force=force)
+    outputs.check(output, force=force)
     builder = coco_builder.CocoBuilder()
     builder.read += [classes_file, *(os.path.join(images_dir, path) for path in images.values())]
     masks, unused = _match_masks(masks_dir, mask_suffix, images)

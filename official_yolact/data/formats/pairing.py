@@ -7,7 +7,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from official_yolact import image_folders
+from official_yolact.images import image_folders
 
 _SHARE = 0.5
 _LOOKED_AT = 1000

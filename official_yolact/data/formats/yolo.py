@@ -15,16 +15,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from official_yolact import files
-from official_yolact import image_folders
-from official_yolact import inputs
 from official_yolact import values
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
-from official_yolact.data.formats import image_headers
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
+from official_yolact.files import inputs
+from official_yolact.files import outputs
+from official_yolact.images import image_folders
+from official_yolact.images import image_headers
 
 BOXES = ("skip", "fill")
 """What becomes of a box without a mask: it is left out, or its inside is the mask."""
@@ -90,7 +90,7 @@ def write_coco(
     if boxes not in BOXES:
         raise ValueError(f"boxes is {boxes!r}: one of {', '.join(BOXES)}")
     layout = _find_layout(source, split, root, classes_file)
-    files.check(output, force=force)
+    outputs.check(output, force=force)
     builder = coco_builder.CocoBuilder()
     builder.read += [
         classes_file,

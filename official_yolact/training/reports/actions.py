@@ -7,8 +7,8 @@ from typing import Any
 
 from absl import logging
 
-from official_yolact.checkpoints import files
 from official_yolact.configs import experiments
+from official_yolact.files import storage
 from official_yolact.training.reports import curves
 from official_yolact.training.reports import mirror
 from official_yolact.training.reports import pictures
@@ -34,7 +34,7 @@ def build_actions(
     """
     if not trainer.strategy.extended.should_save_summary:
         return [], []
-    copy = mirror.Mirror(model_dir) if files.is_remote(model_dir) else None
+    copy = mirror.Mirror(model_dir) if storage.is_remote(model_dir) else None
     model_dir = copy.folder if copy else model_dir
     report = run_report.RunReport(params, trainer, model_dir)
     table, figure = results_table.FILE_NAME, curves.FILE_NAME

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_yolact.checkpoints import files
+from official_yolact.files import storage
 from official_yolact.training.reports import results_table
 
 
@@ -26,7 +26,7 @@ class Mirror:
         Args:
           address: of the run directory, such as `gs://bucket/run`.
         """
-        self.folder = files.make_temporary_folder()
+        self.folder = storage.make_temporary_folder()
         self._address = address
         self._copied: dict[str, int] = {}
         table = f"{address.rstrip('/')}/{results_table.FILE_NAME}"

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from official_yolact import files
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
@@ -19,6 +18,7 @@ from official_yolact.dataloaders import manifests
 from official_yolact.drawing import comparisons
 from official_yolact.drawing import examples
 from official_yolact.drawing import visualization
+from official_yolact.files import outputs
 
 FOLDER = "pictures"
 """Of the run directory: PNG files, and the same pictures for TensorBoard."""
@@ -147,9 +147,9 @@ class Pictures:
     def _write(self, name: str, picture: visualization.Picture, step: int) -> None:
         """Write a picture as PNG, in place of the last one, and for TensorBoard."""
         os.makedirs(self._folder, exist_ok=True)
-        files.store(os.path.join(self._folder, f"{name}.png"), [visualization.encode_png(picture)])
+        outputs.store(os.path.join(self._folder, f"{name}.png"), [visualization.encode_png(picture)])
         if self._writer is None:
-            for path in files.list_left_over(self._folder):
+            for path in outputs.list_left_over(self._folder):
                 os.unlink(path)
             self._writer = tf.summary.create_file_writer(self._folder)
         with self._writer.as_default(), tf.summary.record_if(True), tf.device("CPU:0"):

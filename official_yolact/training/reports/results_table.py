@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from absl import logging
 
-from official_yolact import files
+from official_yolact.files import outputs
 
 FILE_NAME = "results.csv"
 TRAIN, EVAL = "train", "eval"
@@ -189,4 +189,4 @@ def _find_end(readable: BinaryIO, size: int) -> int:
 def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Write the table anew in one step that cannot be seen half done."""
     lines = (",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
-    files.store(path, (line.encode() for line in itertools.chain([_HEADER], lines)))
+    outputs.store(path, (line.encode() for line in itertools.chain([_HEADER], lines)))

@@ -1,0 +1,1 @@
+"""Annotated photos into TFRecord shards."""

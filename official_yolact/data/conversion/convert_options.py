@@ -1,0 +1,109 @@
+"""What a conversion leaves out, changes or refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any
+
+from official_yolact import categories as categories_lib
+from official_yolact import values
+from official_yolact.files import json_text
+from official_yolact.images import image_files
+
+CROWD = ("keep", "as-instance", "drop")
+MISSING_MASKS = ("error", "skip", "box")
+BAD = ("error", "skip")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertOptions:
+    """The policies of a conversion; the manifest holds them.
+
+    Attributes:
+      crowd: `keep` annotations with iscrowd 1 as crowds, take them `as-instance`, or `drop` them.
+      missing_masks: for an annotation without segmentation: stop with an `error`, `skip` it, or take
+        its `box` as its mask.
+      bad_images: for an image that is missing, unreadable, damaged or of another size: `error` or `skip`.
+      bad_annotations: for an annotation that contradicts itself or cannot be drawn: `error` or `skip`.
+      classes: names, after renaming, of the classes to keep; empty keeps all. Their order has no
+        meaning: classes are numbered by ascending category id.
+      rename: (old, new) names; categories that are given one name become one class.
+      recompute_area: take every area from the mask, whatever the file says.
+      max_pixels: of an image; larger ones are bad images.
+    """
+
+    crowd: str = "keep"
+    missing_masks: str = "error"
+    bad_images: str = "error"
+    bad_annotations: str = "error"
+    classes: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+    recompute_area: bool = False
+    max_pixels: int = image_files.MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        choices = {"crowd": CROWD, "missing_masks": MISSING_MASKS, "bad_images": BAD, "bad_annotations": BAD}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: choose from {', '.join(allowed)}")
+        if not 1 <= self.max_pixels <= image_files.MAX_PIXELS:
+            raise ValueError(
+                f"max_pixels is {self.max_pixels}: 1 to {image_files.MAX_PIXELS}, which training decodes"
+            )
+        for name in self.classes:
+            json_text.refuse_control(name, "classes: a name")
+        for _, name in self.rename:
+            json_text.refuse_control(name, "rename: the new name")
+        old = [name for name, _ in self.rename]
+        if len(set(old)) != len(old) or not all(new for _, new in self.rename):
+            raise ValueError(f"rename is {self.rename}: give each class once, and a new name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the content for JSON."""
+        return {
+            **dataclasses.asdict(self),
+            "classes": list(self.classes),
+            "rename": dict(self.rename),
+        }
+
+    def choose_categories(
+        self, source: categories_lib.Categories, path: str
+    ) -> tuple[categories_lib.Categories, dict[int, int]]:
+        """Rename, join and select the classes.
+
+        Args:
+          source: the categories of the file.
+          path: of the file, for messages.
+
+        Returns:
+          The classes that are written, and the map from category id of the file to category id written;
+          an id that it lacks is left out.
+
+        Raises:
+          ValueError: a name that the file does not have.
+        """
+        renamed = dict(self.rename)
+        _require(path, "rename", list(renamed), source.names)
+        names = [renamed.get(name, name) for name in source.names]
+        _require(path, "classes", list(self.classes), names)
+        joined: dict[str, int] = {}
+        kept: list[dict[str, Any]] = []
+        id_map: dict[int, int] = {}
+        for category_id, name in zip(source.ids, names, strict=True):
+            if self.classes and name not in self.classes:
+                continue
+            target = joined.setdefault(name, category_id) if name in renamed.values() else category_id
+            id_map[category_id] = target
+            if target == category_id:
+                kept.append({"id": category_id, "name": name})
+        return categories_lib.Categories.from_coco(kept), id_map
+
+
+def _require(path: str, option: str, wanted: list[str], known: list[str] | tuple[str, ...]) -> None:
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {values.shorten(list(known))}"
+            raise ValueError(f"{path}: {option} names {name!r}, which categories does not list: {hint}")

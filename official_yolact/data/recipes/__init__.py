@@ -1,0 +1,1 @@
+"""A task YAML for one's own photos, with anchors that fit them."""

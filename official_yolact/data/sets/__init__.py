@@ -1,0 +1,1 @@
+"""Known data sets: COCO 2017, SBD, and drawn shapes."""

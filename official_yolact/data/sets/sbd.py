@@ -1,0 +1,210 @@
+"""The published files of Pascal SBD into COCO JSON.
+
+SBD (Semantic Boundaries Dataset) annotates 11,355 photos of PASCAL VOC 2012: `inst/ID.mat` has the
+instances of `img/ID.jpg`, and `train.txt` and `val.txt` list ids.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import itertools
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from official_yolact import categories as categories_lib
+from official_yolact import values
+from official_yolact.coco import segmentations
+from official_yolact.data.sets import mat_files
+from official_yolact.files import inputs
+from official_yolact.files import outputs
+from official_yolact.images import reading
+
+_ID = re.compile(r"[0-9]{4}_[0-9]{6}")
+_VOID = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What was written.
+
+    Attributes:
+      images: number of images, those without objects included.
+      instances: number of annotations.
+      skipped: instances that were left out, by reason.
+    """
+
+    images: int
+    instances: int
+    skipped: dict[str, int]
+
+
+def write_coco(
+    folder: str,
+    list_file: str,
+    output: str,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    force: bool = False,
+) -> Summary:
+    """Write a COCO instances file of the images that a list names.
+
+    Image ids are the published ids without the underscore, 2008_000002 is 2008000002: the same in
+    every list. Annotations are numbered from 1 in the order of the list.
+
+    Args:
+      folder: `dataset` of the unpacked archive, with `inst` and `img`.
+      list_file: text file with an id on each line.
+      output: JSON file; appears when it is complete. Its folder is made.
+      progress: is called with the images done and their total.
+      force: replace a file at `output` that this program did not write.
+
+    Returns:
+      What was written. An instance without pixels is left out and counted.
+
+    Raises:
+      OSError: a file cannot be read or written.
+      ValueError: names the file, what is wrong in it and the cure.
+
+    Source: the original's converter numbers images by their place in the lists, and its boxes are
+      the mask's last pixel minus the first, a pixel short in width and height; here they hold the
+      whole mask.
+    """
+    for name in ("inst", "img"):
+        if not os.path.isdir(os.path.join(folder, name)):
+            raise NotADirectoryError(
+                f"{os.path.join(folder, name)}: no such folder: name the folder of the unpacked archive"
+                " that has inst and img in it (benchmark_RELEASE/dataset)"
+            )
+    outputs.check(output, inputs=[list_file], force=force)
+    names = _read_list(list_file)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    skipped: collections.Counter[str] = collections.Counter()
+    for name in names:
+        image, instances = _convert_image(folder, name, skipped)
+        images.append(image)
+        for instance in instances:
+            annotations.append({"id": len(annotations) + 1, "image_id": image["id"], **instance})
+        if progress:
+            progress(len(images), len(names))
+    if not annotations:
+        raise ValueError(f"{list_file}: none of its {len(names)} images has an object")
+    categories = [{**category, "supercategory": "object"} for category in categories_lib.PASCAL.to_coco()]
+    content = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+    read = (
+        os.path.join(folder, *path)
+        for name in names
+        for path in (("inst", f"{name}.mat"), ("img", f"{name}.jpg"))
+    )
+    outputs.write_json(output, content, inputs=itertools.chain([list_file], read), force=force)
+    return Summary(len(images), len(annotations), dict(skipped))
+
+
+def read_instances(path: str) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """Read the instances of one image.
+
+    Args:
+      path: `inst/ID.mat`.
+
+    Returns:
+      uint8 [height, width], 0 where there is no object, n where the n-th is; and the category id of
+      each object, 1 to 20. Void pixels (255, as in Pascal VOC) are 0.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: names the file, the field, its value and the cure.
+    """
+    fields = mat_files.read_struct(path, "GTinst", ("Segmentation", "Categories"))
+    segmentation, categories = fields["Segmentation"], fields["Categories"].ravel()
+    if segmentation.ndim != 2 or segmentation.dtype != np.uint8:
+        raise ValueError(
+            f"{path}: GTinst.Segmentation is {segmentation.dtype} of shape {segmentation.shape}:"
+            " uint8 [height, width] with the number of the object at each pixel is expected"
+        )
+    allowed = np.isin(categories, categories_lib.PASCAL.ids)
+    if not allowed.all():
+        raise ValueError(
+            f"{path}: GTinst.Categories has {categories[~allowed][0]}:"
+            f" 1 to {categories_lib.PASCAL.ids[-1]} are expected"
+        )
+    if len(categories) < _VOID:
+        segmentation = np.where(segmentation == _VOID, np.uint8(0), segmentation)
+    largest = int(segmentation.max(initial=0))
+    if largest > len(categories):
+        raise ValueError(
+            f"{path}: GTinst.Segmentation has an object {largest}, but GTinst.Categories only"
+            f" {len(categories)} entries: one is expected for each object"
+        )
+    return segmentation, [int(category) for category in categories]
+
+
+def _read_list(path: str) -> list[str]:
+    # What is not text fails as an id, with its line.
+    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file]
+    first: dict[str, int] = {}
+    for number, name in enumerate(lines, start=1):
+        if not name:
+            continue
+        if not _ID.fullmatch(name):
+            raise ValueError(
+                f"{path}: line {number} is {values.shorten(name)}: an id such as 2008_000002 is expected"
+            )
+        if name in first:
+            raise ValueError(f"{path}: {name} is in line {first[name]} and in line {number}: list it once")
+        first[name] = number
+    if not first:
+        raise ValueError(f"{path}: the list is empty: there is nothing to convert")
+    return list(first)
+
+
+def _convert_image(
+    folder: str, name: str, skipped: collections.Counter[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    path = os.path.join(folder, "inst", f"{name}.mat")
+    segmentation, categories = read_instances(path)
+    height, width = segmentation.shape
+    image_path = os.path.join(folder, "img", f"{name}.jpg")
+    size = _image_size(image_path)
+    if size != (height, width):
+        raise ValueError(
+            f"{path}: GTinst.Segmentation has {height}x{width} pixels (height x width), but {image_path}"
+            f" has {size[0]}x{size[1]}: the two do not belong together"
+        )
+    image_id = int(name.replace("_", ""))
+    image = {"id": image_id, "file_name": f"{name}.jpg", "height": height, "width": width}
+    instances = []
+    for number, category in enumerate(categories, start=1):
+        mask = np.asfortranarray(segmentation == number, dtype=np.uint8)
+        if not mask.any():
+            skipped["mask_without_area"] += 1
+            continue
+        code = coco_mask.encode(mask)
+        instances.append(
+            {
+                "category_id": category,
+                "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
+                "area": int(mask.sum()),
+                "bbox": list(segmentations.tight_box(mask)),
+                "iscrowd": 0,
+            }
+        )
+    return image, instances
+
+
+def _image_size(path: str) -> tuple[int, int]:
+    """Read (height, width) from an image file's header; its pixels are not decoded."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such image: unpack the archive again")
+    try:
+        return reading.read_header(path).stored
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as an image ({error}): unpack the archive again") from error

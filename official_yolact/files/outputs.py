@@ -1,0 +1,340 @@
+"""The one rule for what is written: nothing that is there is lost, and a file is whole or absent.
+
+Which files are this program's own, `written` knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import mimetypes
+import os
+import re
+import secrets
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, NamedTuple
+
+from official_yolact.files import json_text
+from official_yolact.files import written
+
+_INCOMPLETE = ".incomplete"
+_TEMPORARY = re.compile(r"\.yolact-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.incomplete")
+_OLD_SECONDS = 3600
+_writing: set[str] = set()
+"""Names of the temporary files that this process has open."""
+
+
+class Folder(NamedTuple):
+    """A folder of inputs: every file below it is one, whatever it is named.
+
+    But for those that this program wrote and nobody changed since: a page may lie beside the photos.
+
+    Attributes:
+      path: of the folder.
+      keeps_pictures: pictures that this program wrote are inputs all the same.
+    """
+
+    path: str
+    keeps_pictures: bool = True
+
+
+Inputs = Iterable[str | Folder | None]
+
+
+def check(path: str, *, inputs: Inputs = (), force: bool = False, root: str | None = None) -> None:
+    """Refuse a place where something would be lost, before work is spent on it.
+
+    Args:
+      path: the file that is to be written.
+      inputs: files and folders that are read; they are looked at only if `path` exists.
+      force: replace a file that this program did not write, and a link (not what it points to).
+      root: the output folder, which links below it must not lead out of. None: the file's folder.
+
+    Raises:
+      ValueError: the place is taken; names it and the cure.
+    """
+    folder = os.path.realpath(os.path.dirname(path) or ".")
+    held = folder if root is None else os.path.realpath(root)
+    if os.path.commonpath([held, folder]) != held:
+        raise ValueError(f"{path}: a link in this path leads out of {root}, to {folder}: remove the link")
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    inputs = list(inputs)
+    among = _find_folder(path, inputs)
+    if among:
+        raise ValueError(f"{path}: is one of the files that are read, those of {among}: name another file")
+    other = find_input(path, inputs)
+    if other:
+        also = "" if other == path else f" ({other})"
+        raise ValueError(f"{path}: is the file that is read{also}: name another file to write")
+    if stat.S_ISLNK(status.st_mode):
+        if not force:
+            raise ValueError(
+                f"{path}: is a link to {os.readlink(path)}: name another file, or replace the link itself"
+                " with --force"
+            )
+    elif not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise ValueError(f"{path}: is {kind}: name another file to write")
+    elif not force and not (status.st_mode & stat.S_IWUSR and written.is_own(path)):
+        raise ValueError(
+            f"{path} exists, and is not as this program wrote it: name another file, or replace it with"
+            " --force"
+        )
+
+
+def write(
+    path: str,
+    content: bytes | str,
+    *,
+    inputs: Inputs = (),
+    force: bool = False,
+    root: str | None = None,
+) -> None:
+    """Write a file where nothing is lost by it, whole or not at all; its folder is made.
+
+    Args:
+      path: of the file.
+      content: its bytes, or its text, which is written as UTF-8.
+      inputs: as for `check`.
+      force: as for `check`.
+      root: as for `check`.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+      ValueError: the place is taken; names it and the cure.
+    """
+    check(path, inputs=inputs, force=force, root=root)
+    with named(path):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    digest = hashlib.sha256(data).hexdigest()
+    with named(path), _temporary(path) as (file, temporary):
+        file.write(data)
+        noted = written.mark(file, digest)
+        _finish(file)
+        _publish(temporary, path, digest, noted)
+
+
+def write_json(
+    path: str,
+    content: Any,
+    *,
+    indent: int | None = None,
+    inputs: Inputs = (),
+    force: bool = False,
+    root: str | None = None,
+) -> None:
+    """Write JSON as `write` writes text.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+      ValueError: the place is taken, or a number is not finite; names the file and the number's place.
+    """
+    text = json_text.dump_finite(content, path, indent=indent)
+    write(path, text, inputs=inputs, force=force, root=root)
+
+
+def store(path: str, blocks: Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
+    """Write a file of the program's own, whole or not at all, over what is there.
+
+    Args:
+      path: of the file; what is there is not looked at.
+      blocks: the content, in parts.
+      staged: the file is one that nobody but this program looks for, or `move` gives it its name later.
+
+    Returns:
+      Its size in bytes and its sha256.
+
+    Raises:
+      OSError: names the file; nothing is left of it.
+    """
+    size, digest = 0, hashlib.sha256()
+    with named(path), _temporary(path) as (file, temporary):
+        for block in blocks:
+            file.write(block)
+            digest.update(block)
+            size += len(block)
+        noted = written.mark(file, digest.hexdigest()) or staged
+        _finish(file)
+        _publish(temporary, path, digest.hexdigest(), noted)
+    return size, digest.hexdigest()
+
+
+def move(stored: str, path: str, digest: str) -> None:
+    """Give a file of `store` the name by which it is found later; `check` knows it there as our own.
+
+    Args:
+      stored: the file, on the same file system.
+      path: its new name; what is there is not looked at.
+      digest: its sha256.
+
+    Raises:
+      OSError: names the new file.
+    """
+    with named(path):
+        _keep_mode(stored, path)
+        _publish(stored, path, digest, written.is_marked(stored, digest))
+
+
+def find_input(path: str, inputs: Inputs) -> str | None:
+    """Find the input that is the same file, by whatever name or link; None: none is.
+
+    Folders among the inputs are passed over; `check` looks into them.
+    """
+    places = {_place(status) for status in (_status(path, os.lstat), _status(path, os.stat)) if status}
+    for other in inputs if places else ():
+        status = _status(other, os.stat) if isinstance(other, str) else None
+        if status and _place(status) in places:
+            return str(other)
+    return None
+
+
+def _find_folder(path: str, inputs: Inputs) -> str | None:
+    """Find the folder of inputs that a file belongs to: it lies below, or a link below leads to it."""
+    status = _status(path, os.stat)
+    for folder in inputs:
+        if not isinstance(folder, Folder):
+            continue
+        if _lies_below(path, folder.path):
+            is_picture = (mimetypes.guess_type(path)[0] or "").startswith("image/")
+            if (folder.keeps_pictures and is_picture) or not written.is_own(path):
+                return folder.path
+        elif status and _place(status) in _follow_links(folder.path):
+            return folder.path
+    return None
+
+
+def _lies_below(path: str, folder: str) -> bool:
+    above = _status(folder, os.stat)
+    for start in (os.path.realpath(os.path.dirname(path) or "."), os.path.dirname(os.path.realpath(path))):
+        at = start
+        while above:
+            status = _status(at, os.stat)
+            if status and _place(status) == _place(above):
+                return True
+            if at == os.path.dirname(at):
+                break
+            at = os.path.dirname(at)
+    return False
+
+
+def _follow_links(folder: str) -> frozenset[tuple[int, int]]:
+    """Give the places that the links below a folder lead to."""
+    status = _status(folder, os.stat)
+    return _list_linked(os.path.realpath(folder), status.st_mtime_ns) if status else frozenset()
+
+
+@functools.lru_cache(maxsize=8)
+def _list_linked(folder: str, _changed: int) -> frozenset[tuple[int, int]]:
+    found, waiting = set(), [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_symlink() and (status := _status(entry.path, os.stat)):
+                    found.add(_place(status))
+    return frozenset(found)
+
+
+@contextlib.contextmanager
+def named(path: str) -> Iterator[None]:
+    """Let every failure of the system name the file that was to be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path) from error
+
+
+def list_left_over(folder: str) -> list[str]:
+    """List the temporary files of writes whose process has ended without them.
+
+    Args:
+      folder: where files were written; may be missing.
+
+    Returns:
+      Paths. Files of processes that live on this host are not among them, nor those of other hosts that
+      are younger than an hour.
+    """
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if _is_left_over(folder, name)]
+
+
+def _is_left_over(folder: str, name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    if not match:
+        return False
+    if match[1] != _hash_host():
+        status = _status(os.path.join(folder, name), os.lstat)
+        return status is not None and time.time() - status.st_mtime > _OLD_SECONDS
+    process = int(match[2])
+    # In a container each process may have the number of the one before.
+    return name not in _writing if process == os.getpid() else not _is_alive(process)
+
+
+def _hash_host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _temporary(path: str) -> Iterator[tuple[IO[bytes], str]]:
+    """Open a file beside the one that is to be written; it is gone at the end, whatever happens."""
+    name = f".yolact-{_hash_host()}-{os.getpid()}-{secrets.token_hex(4)}{_INCOMPLETE}"
+    temporary = os.path.join(os.path.dirname(path), name)
+    _writing.add(name)
+    try:
+        with open(temporary, "xb") as file:
+            _keep_mode(temporary, path)
+            yield file, temporary
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        _writing.discard(name)
+
+
+def _keep_mode(new: str, path: str) -> None:
+    """Give a file the mode of the one that it replaces, where that may be written."""
+    status = _status(path, os.lstat)
+    if status and stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWUSR:
+        with contextlib.suppress(OSError):  # a file system without modes
+            os.chmod(new, stat.S_IMODE(status.st_mode) & 0o777)
+
+
+def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:
+    with contextlib.nullcontext() if noted else written.noted(path, digest):
+        os.replace(temporary, path)
+
+
+def _finish(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:
+    try:
+        return look(path)
+    except (OSError, ValueError):  # an input that cannot be found is the reader's to report
+        return None
+
+
+def _place(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -1,0 +1,189 @@
+"""Image files into what a record holds: upright JPEG or PNG of 8 bits that TensorFlow decodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.images import formats
+from official_yolact.images import image_folders
+from official_yolact.images import jpeg_warnings
+from official_yolact.images import reading
+
+MAX_PIXELS = formats.MAX_PIXELS
+
+JPEG_QUALITY = 95
+
+_KEPT_FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+_KEPT_MODES = ("L", "LA", "RGB", "RGBA", "1")
+_PNG_DEPTH_AT = 24
+
+
+class BadImageError(ValueError):
+    """An image that cannot be used; the message names it, the reason is one to count."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Take the reason, such as `image_missing`, and the message."""
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadImageError], tuple[str, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (self.reason, str(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """An image as it goes into a record.
+
+    Attributes:
+      data: the file's bytes, or a new encoding.
+      format: `jpeg` or `png`, what the bytes are.
+      height: in pixels, of the decoded bytes.
+      width: in pixels, of the decoded bytes.
+      changes: what was done or left undone, as names to count.
+    """
+
+    data: bytes
+    format: str
+    height: int
+    width: int
+    changes: tuple[str, ...] = ()
+
+
+def locate(image: coco_annotations.Image, images_dir: str, where: str) -> str:
+    """Find an image's file inside the image folder, by the rule of `image_folders`.
+
+    Args:
+      image: names the file, relative to the folder.
+      images_dir: the folder.
+      where: begins each error message.
+
+    Returns:
+      The path.
+
+    Raises:
+      BadImageError: the name leads out of the folder, or there is no such file.
+    """
+    match = image_folders.open_folder(images_dir).find(image.file_name)
+    if match.name:
+        return os.path.join(images_dir, match.name)
+    if match.is_outside:
+        raise BadImageError(
+            "image_outside_folder",
+            f"{where}: file_name is {image.file_name!r}, which leads out of {images_dir}:"
+            " name files relative to the image folder",
+        )
+    more = f" ({match.reason})" if match.reason else ""
+    raise BadImageError(
+        "image_missing",
+        f"{where}: file_name is {image.file_name!r}, but there is no file"
+        f" {os.path.join(images_dir, image.file_name)}{more}: check the image folder and the name",
+    )
+
+
+def read(
+    path: str, height: int | None, width: int | None, where: str, max_pixels: int = MAX_PIXELS
+) -> EncodedImage:
+    """Read an image file, turned upright by its EXIF orientation.
+
+    The size that the annotations state decides: when it fits the file as it is stored and not as it
+    is to be shown, the annotations were made without the orientation, and the pixels stay as stored.
+
+    Args:
+      path: the file.
+      height: that the annotations state, or None.
+      width: that the annotations state, or None.
+      where: begins each error message.
+      max_pixels: larger images are refused.
+
+    Returns:
+      The bytes as they are when they are an upright JPEG or PNG of 8 bits without palette and ink
+      colours, otherwise encoded anew.
+
+    Raises:
+      BadImageError: the file is no readable image, is damaged or too large, or its size is not the
+        stated one.
+    """
+    data, picture = _decode(path, where, max_pixels)
+    stored = (picture.height, picture.width)
+    orientation = reading.find_orientation(picture)
+    turn = orientation in range(2, 9)
+    upright = stored[::-1] if orientation in range(5, 9) else stored
+    stated = (height or upright[0], width or upright[1])
+    changes: tuple[str, ...] = ()
+    if stated != upright:
+        if stated != stored:
+            raise BadImageError(
+                "image_of_another_size",
+                f"{where}: height and width are {stated[0]} and {stated[1]}, but {path} has"
+                f" {upright[0]} and {upright[1]}: annotations and images do not belong together",
+            )
+        turn, changes = False, ("orientation_ignored",)
+    name = _KEPT_FORMATS.get(picture.format or "", "")
+    keep = bool(name) and picture.mode in _KEPT_MODES and not _is_deep_png(name, data)
+    if name and keep and not turn:
+        return EncodedImage(data, name, *stored, changes)
+    changes += ("images_turned",) if turn else ()
+    changes += () if keep else ("images_transcoded",)
+    try:
+        upright_picture = PIL.ImageOps.exif_transpose(picture) if turn else picture
+        return _encode(upright_picture, name or "png", changes)
+    except Exception as error:  # as decoders, whatever the format meets
+        raise BadImageError(
+            "image_unreadable",
+            f"{where}: {path} cannot be converted ({error}): save it as JPEG or PNG with 8 bits a channel",
+        ) from error
+
+
+def _decode(path: str, where: str, max_pixels: int) -> tuple[bytes, PIL.Image.Image]:
+    reason = "image_unreadable"
+    try:
+        data = reading.read_bytes(path)
+        picture = reading.decode(data, max_pixels)
+        fault = jpeg_warnings.find(data) if picture.format in formats.JPEGS else ""
+        if fault:
+            reason = "image_damaged"
+            raise ValueError(fault)
+    except FileNotFoundError as error:
+        raise BadImageError(
+            "image_missing", f"{where}: there is no file {path}: check the image folder and the name"
+        ) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, reading.PictureError) and error.state == reading.TOO_LARGE:
+            reason = "image_too_large"
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadImageError(
+            reason,
+            f"{where}: {path} cannot be read as an image ({text}): replace the file, remove the image, or"
+            " choose --bad-images skip",
+        ) from error
+    return data, picture
+
+
+def _is_deep_png(name: str, data: bytes) -> bool:
+    return name == "png" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
+
+
+def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels")
+    if picture.mode.startswith("I"):
+        # `convert` would saturate; TensorFlow takes the high byte of 16.
+        picture = PIL.Image.fromarray(
+            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        )
+    if picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    buffer = io.BytesIO()
+    if name == "jpeg":
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")
+    else:
+        picture.save(buffer, "PNG")
+    return EncodedImage(buffer.getvalue(), name, picture.height, picture.width, changes)

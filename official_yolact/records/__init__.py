@@ -1,0 +1,1 @@
+"""TFRecord files: their framing, their manifest, and the masks in a record."""
