@@ -1,4 +1,4 @@
-"""Count parameters, multiply-accumulates and anchors of the experiments; nothing is run.
+"""Count parameters, multiply-accumulates, anchors and all-reduced bytes of the experiments; nothing is run.
 
 python benchmarks/model_costs.py [EXPERIMENT ...]
 
@@ -7,8 +7,9 @@ and beta, not its statistics; the semantic branch is among them. Multiply-accumu
 convolutions and matrix products in the traced graph of one image at the experiment's input size,
 batch norms unfolded; resizing, activations, additions and the bilinear samples of deformable
 convolutions are not counted. The shared head counts once for each level. `network` is what inference
-runs; the semantic branch, which only training needs, and what each detection costs stand apart.
-Published GFLOPs count a multiply-accumulate twice.
+runs; the semantic branch, which only training needs, and what each detection costs have keys of their own.
+Published GFLOPs count a multiply-accumulate twice. `all_reduced` are the bytes that a training step sums
+over its replicas, and the number of sums that follow one another.
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
+from official.core import task_factory
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import experiments
 from official_yolact.configs import names
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
 from official_yolact.ops import grids
+from official_yolact.tasks import train_step
 
 # The only outside figure of this kind: OpenVINO's model zoo on ResNet-50 at 550 (semantic branch cut).
 OUTSIDE_GFLOPS = {"yolact_resnet50_coco": 118.6}
 _DETECTIONS = 100
+_LOSS_COUNTS = 3
+_SYNC_SUMS = 5
 
 
 def count_operation(operation: Any) -> int:
@@ -90,8 +95,9 @@ def count_variables(layer: Any) -> int:
 
 def measure(name: str) -> dict[str, Any]:
     """Count everything about one experiment."""
-    config = experiments.EXPERIMENTS[name]().task.model
-    model = factory.build_model(config)
+    task = task_factory.get_task(experiments.EXPERIMENTS[name]().task)
+    config = task.task_config.model
+    model = task.build_model()
     parts = model.checkpoint_items
     counts = count_call(model, 1, *config.input_size, 3)
     macs = {part: counts.pop(layer.name, 0) for part, layer in parts.items()}
@@ -111,10 +117,39 @@ def measure(name: str) -> dict[str, Any]:
         },
         "gmacs_training_only": {"semantic_head": _giga(semantic)},
         "gmacs_each_100_detections": _count_detections(config, model),
+        "all_reduced": count_all_reduced(task, model),
     }
     if name in OUTSIDE_GFLOPS:
         cost["outside_gmacs"] = OUTSIDE_GFLOPS[name] / 2
     return cost
+
+
+def count_all_reduced(task: Any, model: Any) -> dict[str, dict[str, int]]:
+    """Count what a step on several replicas sums over them, in float32 whatever the precision.
+
+    One sum has the gradients of all trainable weights and a flag for each loss, a second the three counts
+    that normalise the losses, a third the stored statistics of the batch norms that train. Synchronised
+    batch norms add five sums each: sums, sums of squares and counts forward, and two gradients backward,
+    each as long as the norm has channels.
+
+    Args:
+      task: a `YolactTask`.
+      model: what its `build_model` has returned.
+
+    Returns:
+      `bytes` and `sums`, where each replica has statistics of its own (`local`) and `synchronised`.
+    """
+    norms = train_step.find_batch_norms(model)
+    channels = sum(int(norm.moving_mean.shape[0]) for norm in norms)
+    numbers = count_variables(model) + len(task.step.names) + _LOSS_COUNTS + 2 * channels
+    sums = 3 if norms else 2
+    return {
+        "local": {"bytes": 4 * numbers, "sums": sums},
+        "synchronised": {
+            "bytes": 4 * (numbers + _SYNC_SUMS * channels),
+            "sums": sums + _SYNC_SUMS * len(norms),
+        },
+    }
 
 
 def _count_detections(config: configs.YolactModel, model: Any) -> dict[str, float]:

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "model_costs.py"
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = CHECKOUT / "benchmarks" / "model_costs.py"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,13 @@ def test_the_head_counts_once_for_each_level(model_costs: Any) -> None:
         sum(count for part, count in found["gmacs"].items() if part != "network"), abs=2e-3
     )
     assert found["gmacs_each_100_detections"] == {"masks": round(100 * 32 * 32 * 32 / 1e9, 3)}
+
+
+def test_the_page_on_scaling_states_the_bytes_that_are_counted(model_costs: Any) -> None:
+    task = model_costs.task_factory.get_task(
+        model_costs.experiments.EXPERIMENTS["yolact_resnet50_coco"]().task
+    )
+    counted = model_costs.count_all_reduced(task, task.build_model())
+    page = (CHECKOUT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    for cost in counted.values():
+        assert f"{cost['bytes']:,} in {cost['sums']} sums" in page

@@ -1,4 +1,4 @@
-"""Compare what a step on two replicas sums over them, as traced, with what the scaling model counts."""
+"""Compare what a step on two replicas sums over them, as traced, with what benchmarks/model_costs.py counts."""
 
 import math
 import pathlib
@@ -7,12 +7,17 @@ import sys
 import small_step
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
-import scaling_model
+import model_costs
+
+from official.core import task_factory
 
 KINDS = (
-    "runtime.mixed_precision_dtype=float32,task.model.freeze_bn=true",
-    "runtime.mixed_precision_dtype=bfloat16,task.model.freeze_bn=false,"
-    "task.model.norm_activation.use_sync_bn=true",
+    ("local", "runtime.mixed_precision_dtype=float32,task.model.freeze_bn=true"),
+    (
+        "synchronised",
+        "runtime.mixed_precision_dtype=bfloat16,task.model.freeze_bn=false,"
+        "task.model.norm_activation.use_sync_bn=true",
+    ),
 )
 
 
@@ -39,11 +44,13 @@ def main():
     small_step.start_two_cpus()
     params = small_step.load(sys.argv[1])
     batch = small_step.read_batches(params, 1)[0]
-    for kind in KINDS:
-        params = small_step.load(sys.argv[1], kind)
-        expected = scaling_model.count_reduced(params.task)
-        assert trace(params, batch) == [expected] * 2, (kind, expected)
-        print(f"{kind} bytes {expected[0]} sums {expected[1]}")
+    for statistics, overrides in KINDS:
+        params = small_step.load(sys.argv[1], overrides)
+        task = task_factory.get_task(params.task)
+        counted = model_costs.count_all_reduced(task, task.build_model())[statistics]
+        expected = (counted["bytes"], counted["sums"])
+        assert trace(params, batch) == [expected] * 2, (overrides, expected)
+        print(f"{overrides} bytes {expected[0]} sums {expected[1]}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The bytes that docs/scaling.md states are those of the traced step."""
+"""The bytes that benchmarks/model_costs.py counts are those of the traced step."""
 
 import pathlib
 import subprocess
 import sys
 
 
-def test_the_traced_step_sums_as_many_bytes_as_the_scaling_model_counts(tiny_records, helper_environment):
+def test_the_traced_step_sums_as_many_bytes_as_are_counted(tiny_records, helper_environment):
     """Frozen batch norm in float32, synchronised in bfloat16."""
     done = subprocess.run(
         [sys.executable, str(pathlib.Path(__file__).with_name("reduced_bytes.py")), tiny_records],
