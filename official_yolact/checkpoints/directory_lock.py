@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 import socket
@@ -39,9 +38,8 @@ def hold(model_dir: str) -> Iterator[None]:
         )
         yield
         return
-    os.makedirs(model_dir, exist_ok=True)
     path = os.path.join(model_dir, FILE_NAME)
-    descriptor = _take(path, model_dir)
+    descriptor = _acquire(path, model_dir)
     try:
         yield
     finally:
@@ -50,28 +48,22 @@ def hold(model_dir: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(path: str, model_dir: str) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if not locks.lock(descriptor, fcntl.LOCK_EX):
-                logging.warning(
-                    "%s: this file system has no locks: see to it that no other training writes there at the "
-                    "same time",
-                    model_dir,
-                )
-        except BlockingIOError:
-            holder = _read_holder(descriptor)
-            os.close(descriptor)
-            raise OSError(
-                f"{model_dir}: {holder} writes to this directory now: wait for it, stop it, or give another "
-                f"directory; if that host is gone, delete {path}"
-            ) from None
-        # The holder of a moment ago may have removed the file after it was opened here.
-        if locks.is_at(descriptor, path):
-            _write_holder(descriptor)
-            return descriptor
-        os.close(descriptor)
+def _acquire(path: str, model_dir: str) -> int:
+    try:
+        descriptor, locked = locks.acquire(path)
+    except BlockingIOError:
+        raise OSError(
+            f"{model_dir}: {_read_holder(path)} writes to this directory now: wait for it, stop it, or give "
+            f"another directory; if that host is gone, delete {path}"
+        ) from None
+    if not locked:
+        logging.warning(
+            "%s: this file system has no locks: see to it that no other training writes there at the same "
+            "time",
+            model_dir,
+        )
+    _write_holder(descriptor)
+    return descriptor
 
 
 def _write_holder(descriptor: int) -> None:
@@ -81,9 +73,10 @@ def _write_holder(descriptor: int) -> None:
     os.pwrite(descriptor, text.encode(), 0)
 
 
-def _read_holder(descriptor: int) -> str:
+def _read_holder(path: str) -> str:
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0))
+        with open(path, "rb") as file:
+            found = json.loads(file.read(4096))
         return f"process {int(found['process'])} on host {str(found['host'])!r} (since {found['since']})"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -7,12 +7,10 @@ them to their final names; `publishing.json` says what that step is doing, so th
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,33 +50,20 @@ def hold(folder: str) -> Iterator[None]:
 @contextlib.contextmanager
 def work_in(folder: str) -> Iterator[None]:
     """Be a worker of the conversion that holds the folder."""
-    descriptor = os.open(os.path.join(folder, _WORKERS), os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor, _ = locks.acquire(os.path.join(folder, _WORKERS), shared=True)
     try:
-        locks.lock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
 
 
 def _lock_alone(folder: str, name: str) -> int:
-    path = os.path.join(folder, name)
-    end = time.monotonic() + _LOCK_SECONDS
-    while True:
-        os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            locks.lock(descriptor, fcntl.LOCK_EX)
-            # Another conversion may have finished meanwhile and removed the folder.
-            if locks.is_at(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            if time.monotonic() > end:
-                os.close(descriptor)
-                raise OSError(
-                    f"{folder}: another conversion of this split is running: wait for it or stop it"
-                ) from None
-        os.close(descriptor)
-        time.sleep(0.05)
+    try:
+        return locks.acquire(os.path.join(folder, name), seconds=_LOCK_SECONDS)[0]
+    except BlockingIOError:
+        raise OSError(
+            f"{folder}: another conversion of this split is running: wait for it or stop it"
+        ) from None
 
 
 def prepare(folder: str, job: dict[str, Any]) -> bool:

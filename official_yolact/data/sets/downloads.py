@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import http.client
 import io
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from official_yolact.files import json_text
+from official_yolact.files import locks
 from official_yolact.records import manifest as manifest_lib
 
 _Result = TypeVar("_Result")
@@ -80,12 +80,7 @@ def download(
       ValueError: the file's sum is another one, or the server does not state its length.
     """
     _check_url(url)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(f"{path}.part", "ab", buffering=0) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(f"{path}.part: another process writes it: wait for it or end it") from error
+    with _open_part(f"{path}.part") as file:
         _keep_trying(lambda: _transfer(url, file, f"{path}.part.json", progress), file, url, pause, note)
         os.fsync(file.fileno())
     found = sum_file(f"{path}.part")
@@ -118,6 +113,16 @@ def sum_file(path: str) -> str:
     """Give the sha256 of a file in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_part(path: str) -> io.FileIO:
+    def lock(name: str, flags: int) -> int:
+        return locks.acquire(name, flags=flags & os.O_APPEND)[0]
+
+    try:
+        return open(path, "ab", buffering=0, opener=lock)
+    except BlockingIOError as error:
+        raise OSError(f"{path}: another process writes it: wait for it or end it") from error
 
 
 def _check_url(url: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
-import fcntl
 import io
 import itertools
 import math
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from absl import logging
 
+from official_yolact.files import locks
 from official_yolact.files import outputs
 
 FILE_NAME = "results.csv"
@@ -131,17 +131,12 @@ class ResultsTable:
     @contextlib.contextmanager
     def _open_locked(self) -> Iterator[int]:
         """Open the file for appending while no other process changes it."""
-        while True:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                # Not every network file system has locks; single writes at the end remain.
-                with contextlib.suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                if os.path.exists(self.path) and os.path.samestat(os.fstat(file), os.stat(self.path)):
-                    yield file
-                    return
-            finally:
-                os.close(file)
+        # Not every network file system has locks; single writes at the end remain.
+        file, _ = locks.acquire(self.path, flags=os.O_APPEND, seconds=math.inf)
+        try:
+            yield file
+        finally:
+            os.close(file)
 
 
 def _is_whole(cells: Sequence[str]) -> bool:
