@@ -34,7 +34,7 @@ class Labels(TypedDict):
     masks: Tensor  # bool [B, N, h, w] on the prototype grid
     semantic_masks: Tensor  # bool [B, h3, w3, C-1] union of each class's instances, crowds left out
     image_id: Tensor  # int64 [B]
-    image_info: Tensor  # float32 [B, 4, 2] as Model Garden: original, input, scale, offset (y, x)
+    image_info: Tensor  # float32 [B, 4, 2] from photo to network input, see `ops.frames`
     weight: Tensor  # float32 [B] 0: teaches and counts nothing (unreadable, or padding of a batch)
     seed: Tensor  # int32 [B, 2] (seed, position): whatever is drawn for this example is drawn from it
 

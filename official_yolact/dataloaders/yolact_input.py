@@ -10,6 +10,7 @@ from official_yolact.dataloaders import augment_settings
 from official_yolact.dataloaders import decoder
 from official_yolact.ops import augment
 from official_yolact.ops import colors
+from official_yolact.ops import frames
 from official_yolact.ops import grids
 from official_yolact.ops import mask_planes
 from official_yolact.ops import preprocess
@@ -98,7 +99,7 @@ class Parser:
             masks=self._pad(masks),
             semantic_masks=semantic_masks,
             image_id=record["image_id"],
-            image_info=self._image_info(record["size"]),
+            image_info=frames.fit(record["size"], self._input_size),
             weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
             seed=seed,
         )
@@ -124,7 +125,7 @@ class Parser:
             masks=tf.zeros(shape, tf.bool),
             semantic_masks=tf.zeros([*self._semantic_size, self._num_classes - 1], tf.bool),
             image_id=tf.constant(-1, tf.int64),
-            image_info=self._image_info(tf.constant(self._input_size)),
+            image_info=frames.fit(self._input_size, self._input_size),
             weight=tf.constant(0.0),
             seed=self._example_seed(position),
         )
@@ -309,11 +310,6 @@ class Parser:
         """Add zero rows up to N."""
         missing = self._num_instances - tf.shape(values)[0]
         return tf.pad(values, [[0, missing], *([0, 0] for _ in values.shape[1:])])
-
-    def _image_info(self, size: Tensor) -> Tensor:
-        original = tf.cast(size, tf.float32)
-        network = tf.constant(self._input_size, tf.float32)
-        return tf.stack([original, network, network / original, tf.zeros([2])])
 
     def _set_shapes(self, labels: schema.Labels) -> schema.Labels:
         labels["boxes"] = tf.ensure_shape(labels["boxes"], [self._num_instances, 4])

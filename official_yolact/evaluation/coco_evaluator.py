@@ -15,7 +15,7 @@ from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
-from official_yolact.ops import masks as mask_ops
+from official_yolact.ops import frames
 
 _logger = logging.getLogger(__name__)
 _MAX_PIXELS_AT_ONCE = 2**26
@@ -93,7 +93,7 @@ class CocoEvaluator:
 
         Args:
           image_ids: int [B].
-          image_info: float [B, 4, 2] as Model Garden; row 0 is the (height, width) of the image.
+          image_info: float32 [B, 4, 2] as in `ops.frames`.
           weights: float [B]; examples with weight 0 are padding or unreadable and are left out.
           detections: `schema.Detections` as arrays; boxes in pixels of the original image.
 
@@ -107,9 +107,8 @@ class CocoEvaluator:
                 self.num_unlisted += 1
                 continue
             self._seen.add(image_id)
-            height, width = (round(float(side)) for side in image_info[index, 0])
-            self._check_size(image_id, height, width)
-            self._add(image_id, height, width, {name: value[index] for name, value in detections.items()})
+            self._check_size(image_id, image_info[index])
+            self._add(image_id, image_info[index], {name: value[index] for name, value in detections.items()})
 
     def evaluate(self, report: metrics.Report = metrics.report_nothing) -> dict[str, float]:
         """Compute AP and AR over all images of the annotation file.
@@ -144,17 +143,20 @@ class CocoEvaluator:
             scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results, report)
         return scores
 
-    def _check_size(self, image_id: int, height: int, width: int) -> None:
+    def _check_size(self, image_id: int, image_info: NDArray[np.floating[Any]]) -> None:
         if self.groundtruth is None or not self.groundtruth.has_masks:
             return
         stated = self.groundtruth.size(image_id)
+        height, width = (round(float(side)) for side in frames.photo_size(image_info))
         if stated != (height, width):
             raise ValueError(
                 f"{self.groundtruth.path}: image {image_id} has height {stated[0]} and width {stated[1]}, "
                 f"but the picture has {height} and {width}: correct the file, or turn the picture upright"
             )
 
-    def _add(self, image_id: int, height: int, width: int, detections: Mapping[str, NDArray[Any]]) -> None:
+    def _add(
+        self, image_id: int, image_info: NDArray[np.floating[Any]], detections: Mapping[str, NDArray[Any]]
+    ) -> None:
         rows = [
             row
             for row in range(int(detections["num_detections"]))
@@ -162,7 +164,7 @@ class CocoEvaluator:
         ]
         if not rows:
             return
-        encodings = _encode(detections["detection_masks"][rows], height, width)
+        encodings = _encode(detections["detection_masks"][rows], image_info)
         for row, encoding in zip(rows, encodings, strict=True):
             category_id = self._category_ids[int(detections["detection_classes"][row])]
             head = {"image_id": image_id, "category_id": category_id}
@@ -211,17 +213,19 @@ def map_classes(
     return mapping
 
 
-@tf.function(input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([2], tf.int32)])
-def _upsample(masks: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    return mask_ops.upsample_masks(masks, size[0], size[1])
+_to_photo = tf.function(
+    frames.masks_to_photo, input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([4, 2])]
+)
 
 
-def _encode(masks: NDArray[np.floating[Any]], height: int, width: int) -> list[segmentations.Rle]:
-    """Upsample and encode soft masks [D, h, w], a few at a time where the image is large."""
-    step = max(1, _MAX_PIXELS_AT_ONCE // (height * width))
+def _encode(
+    masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]
+) -> list[segmentations.Rle]:
+    """Resample soft masks [D, h, w] to the photo and encode them, a few at a time where it is large."""
+    step = max(1, int(_MAX_PIXELS_AT_ONCE // np.prod(frames.photo_size(image_info))))
     encodings: list[segmentations.Rle] = []
     for start in range(0, len(masks), step):
-        part = _upsample(tf.constant(masks[start : start + step], tf.float32), tf.constant([height, width]))
+        part = _to_photo(tf.constant(masks[start : start + step]), tf.constant(image_info))
         encodings += segmentations.encode_masks(part.numpy())
     return encodings
 

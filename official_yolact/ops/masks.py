@@ -45,46 +45,6 @@ def crop_windows(boxes_norm: Tensor, height: int, width: int, padding: float = 1
     return tf.logical_and(rows[..., :, tf.newaxis], columns[..., tf.newaxis, :])
 
 
-def upsample_masks(masks: Tensor, height: Tensor, width: Tensor, threshold: float = 0.5) -> Tensor:
-    """Resample soft masks to an image and binarise them, one mask at a time.
-
-    Args:
-      masks: float [D, h, w] probabilities.
-      height: rows of the image.
-      width: columns of the image.
-      threshold: a pixel belongs to the object when its probability is above it.
-
-    Returns:
-      bool [D, height, width]; D may be 0.
-    """
-
-    def upsample(mask: Tensor) -> Tensor:
-        # A float mask of the whole image exists once, not D times.
-        return tf.image.resize(mask[..., tf.newaxis], [height, width])[..., 0] > threshold
-
-    upsampled = tf.map_fn(upsample, masks, fn_output_signature=tf.bool, parallel_iterations=2)
-    return tf.reshape(upsampled, [tf.shape(masks)[0], height, width])  # Of no masks map_fn gives [0].
-
-
-def downsample_masks(masks: Tensor, height: int, width: int) -> Tensor:
-    """Resample binary masks to a grid: bilinear without antialiasing, then above one half.
-
-    Args:
-      masks: bool or number [..., H, W]; leading dimensions may be 0.
-      height: rows of the grid.
-      width: columns of the grid.
-
-    Returns:
-      bool [..., height, width].
-    """
-    shape = tf.shape(masks)
-    flat = tf.reshape(masks, tf.concat([[-1], shape[-2:], [1]], axis=0))
-    resized = tf.image.resize(tf.cast(flat, tf.float32), [height, width])
-    small = tf.reshape(resized > 0.5, tf.concat([shape[:-2], [height, width]], axis=0))
-    small.set_shape([*masks.shape[:-2], height, width])
-    return small
-
-
 def _kept_cells(start: Tensor, end: Tensor, size: int, padding: float) -> Tensor:
     cells = tf.range(size, dtype=tf.float32)
     low = tf.maximum(tf.minimum(start, end) * size - padding, 0.0)

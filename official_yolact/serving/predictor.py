@@ -14,7 +14,7 @@ from official_yolact import categories as categories_lib
 from official_yolact.configs import memory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
-from official_yolact.ops import masks as mask_ops
+from official_yolact.ops import frames
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 from official_yolact.serving import arguments
@@ -86,9 +86,9 @@ class Predictor:
                 tf.TensorSpec([batch_size, 4, 2], tf.float32),
             ],
         )
-        self._upsample = tf.function(
-            lambda masks, size: mask_ops.upsample_masks(masks, size[0], size[1]),
-            input_signature=[tf.TensorSpec([None, None, None], tf.float32), tf.TensorSpec([2], tf.int32)],
+        self._to_photo = tf.function(
+            frames.masks_to_photo,
+            input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([4, 2])],
         )
         self._raw = tf.function(lambda images: self._model(images, training=False), reduce_retracing=True)
 
@@ -164,7 +164,7 @@ class Predictor:
         for start in range(0, len(images), self.batch_size):
             part = images[start : start + self.batch_size]
             inputs = [self._preprocess(image) for image in part]
-            info = [self._image_info(image) for image in part]
+            info = [frames.fit(image.shape[:2], self.config.input_size).numpy() for image in part]
             missing = self.batch_size - len(part)
             inputs += [tf.zeros_like(inputs[0])] * missing
             info += [info[0]] * missing
@@ -193,11 +193,6 @@ class Predictor:
         )
         return outputs
 
-    def _image_info(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        original = np.array(image.shape[:2], np.float32)
-        network = np.array(self.config.input_size, np.float32)
-        return np.stack([original, network, network / original, np.zeros(2, np.float32)])
-
     def _finish(
         self,
         image: NDArray[np.uint8],
@@ -220,11 +215,7 @@ class Predictor:
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],
-            masks=self._upsample_to(image, row["detection_masks"][keep]),
+            masks=self._to_photo(
+                tf.constant(row["detection_masks"][keep]), tf.constant(row["image_info"])
+            ).numpy(),
         )
-
-    def _upsample_to(self, image: NDArray[np.uint8], masks: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-        if not len(masks):
-            return np.zeros((0, *image.shape[:2]), np.bool_)
-        size = tf.constant(image.shape[:2], tf.int32)
-        return np.asarray(self._upsample(tf.constant(masks, tf.float32), size), np.bool_)

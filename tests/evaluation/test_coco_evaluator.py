@@ -4,6 +4,7 @@ import pytest
 from official_yolact import categories
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import coco_evaluator
+from official_yolact.ops import frames
 
 CATEGORIES = categories.Categories((3, 5), ("fig", "date"))
 HEIGHT, WIDTH, GRID = 30, 40, (15, 20)
@@ -18,7 +19,7 @@ def example(image_id, boxes, classes, scores, padding=2, weight=1.0, size=(HEIGH
     fill = [0] * padding
     return {
         "image_id": np.int64(image_id),
-        "image_info": np.array([size, GRID, [0.5, 0.5], [0, 0]], np.float32),
+        "image_info": frames.fit(size, GRID).numpy(),
         "weight": np.float32(weight),
         "detection_boxes": np.array([*boxes, *[[0, 0, 0, 0]] * padding], np.float32).reshape(-1, 4),
         "detection_scores": np.array([*scores, *fill], np.float32),

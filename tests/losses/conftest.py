@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.ops import anchors as anchors_lib
-from official_yolact.ops import masks as masks_ops
 
 YXYX = [1, 0, 3, 2]
 
@@ -21,11 +20,15 @@ def _recorded_labels(recorded, rows):
         labels["classes"][i, :count] = np.maximum(truth[:, 4] + 1, 1)
         labels["num_instances"][i] = count
         labels["is_crowd"][i, count - crowds : count] = True
-        labels["masks"][i, :count] = masks_ops.downsample_masks(masks, grid, grid)
-        low = masks_ops.downsample_masks(masks, low_grid, low_grid).numpy()
+        labels["masks"][i, :count] = _downsample(masks, grid)
+        low = _downsample(masks, low_grid)
         for k in range(count - crowds):
             labels["semantic_masks"][i, ..., int(truth[k, 4])] |= low[k]
     return labels
+
+
+def _downsample(masks, side):
+    return tf.image.resize(masks[..., np.newaxis].astype(np.float32), [side, side])[..., 0].numpy() > 0.5
 
 
 def empty_labels(batch, rows, grid, low_grid, num_classes):

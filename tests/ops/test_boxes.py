@@ -62,19 +62,6 @@ def test_the_two_forms_of_a_box_convert_into_each_other():
     np.testing.assert_allclose(boxes.yxyx_to_cyxhw([[1.0, 2.0, 5.0, 4.0]]), [[3, 3, 4, 2]])
 
 
-def test_pixels_and_unit_square_convert_into_each_other():
-    box = tf.constant([[[0.1, 0.2, 0.5, 1.0]], [[0.0, 0.0, 1.0, 1.0]]])
-    np.testing.assert_allclose(boxes.norm_to_px(box, 10, 20)[0], [[1, 4, 5, 20]], rtol=1e-6)
-    heights, widths = tf.constant([[10], [30]]), tf.constant([[20], [40]])
-    in_px = boxes.norm_to_px(box, heights, widths)
-    np.testing.assert_allclose(in_px[1], [[0, 0, 30, 40]])
-    np.testing.assert_allclose(boxes.px_to_norm(in_px, heights, widths), box, rtol=1e-6)
-
-
-def test_clipping_keeps_boxes_in_the_image():
-    np.testing.assert_array_equal(boxes.clip_to_unit([[-0.5, 0.2, 0.7, 1.5]]), np.float32([[0, 0.2, 0.7, 1]]))
-
-
 @pytest.mark.shared
 def test_iou_and_crowd_share_equal_the_recorded_ones(shared):
     recorded = np.load(shared / "fixtures" / "boxes.npz")

@@ -1,25 +1,10 @@
-"""Masks: crop windows, resampling, assembly against NumPy and the recorded original."""
+"""Masks: crop windows and assembly against NumPy and the recorded original."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official_yolact.ops import masks
-
-
-def resize_by_loops(mask, height, width):
-    out = np.zeros((height, width))
-    for y in range(height):
-        for x in range(width):
-            fy = max((y + 0.5) * mask.shape[0] / height - 0.5, 0)
-            fx = max((x + 0.5) * mask.shape[1] / width - 0.5, 0)
-            y0, x0 = min(int(fy), mask.shape[0] - 1), min(int(fx), mask.shape[1] - 1)
-            y1, x1 = min(y0 + 1, mask.shape[0] - 1), min(x0 + 1, mask.shape[1] - 1)
-            wy, wx = fy - int(fy), fx - int(fx)
-            top = mask[y0, x0] * (1 - wx) + mask[y0, x1] * wx
-            bottom = mask[y1, x0] * (1 - wx) + mask[y1, x1] * wx
-            out[y, x] = top * (1 - wy) + bottom * wy
-    return out
 
 
 def test_a_window_keeps_one_cell_around_the_box():
@@ -56,31 +41,3 @@ def test_assembly_is_the_linear_combination_of_prototypes():
     coefficients = rng.normal(size=(2, 3, 4)).astype(np.float32)
     expected = np.einsum("bhwk,bdk->bdhw", prototypes, coefficients)
     np.testing.assert_allclose(masks.assemble_masks(prototypes, coefficients), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(23, 31), (7, 5)])
-def test_resampling_agrees_with_loops(size):
-    soft = np.random.default_rng(6).random((3, 12, 10)).astype(np.float32)
-    up = masks.upsample_masks(soft, *size).numpy()
-    hard = soft > 0.5
-    down = masks.downsample_masks(hard, *size).numpy()
-    for i in range(3):
-        for found, source in ((up[i], soft[i]), (down[i], hard[i].astype(float))):
-            value = resize_by_loops(source, *size)
-            sure = np.abs(value - 0.5) > 1e-5
-            np.testing.assert_array_equal(found[sure], value[sure] > 0.5)
-
-
-def test_no_masks_stay_no_masks():
-    assert masks.upsample_masks(tf.zeros([0, 5, 5]), 20, 30).shape == (0, 20, 30)
-    assert masks.downsample_masks(tf.zeros([0, 50, 60], tf.bool), 20, 30).shape == (0, 20, 30)
-
-
-def test_sizes_may_be_tensors_and_leading_dimensions_many():
-    up = tf.function(masks.upsample_masks)(tf.ones([2, 4, 4]), tf.constant(9), tf.constant(11))
-    assert up.shape == (2, 9, 11)
-    assert up.numpy().all()
-    down = tf.function(lambda m: masks.downsample_masks(m, 4, 3))(tf.ones([2, 5, 8, 6], tf.uint8))
-    assert down.shape == (2, 5, 4, 3)
-    assert down.dtype == tf.bool
-    assert down.numpy().all()

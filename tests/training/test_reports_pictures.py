@@ -15,6 +15,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.drawing import comparisons
+from official_yolact.ops import frames
 from official_yolact.training import reports
 from official_yolact.training.reports import curves
 from official_yolact.training.reports import memory
@@ -119,12 +120,10 @@ def make_outputs(image_ids, score=0.9, height=48, width=96, weight=1.0):
     boxes[:, 0] = (height / 2, width / 2, height, width)
     masks = np.zeros((count, ROWS, GRID, GRID), np.float32)
     masks[:, 0, 8:, 8:] = 1.0
-    info = np.zeros((count, 4, 2), np.float32)
-    info[:, 0] = (height, width)
     outputs = {
         "image_id": np.asarray(image_ids, np.int64),
         "weight": np.full(count, weight, np.float32),
-        "image_info": info,
+        "image_info": np.tile(frames.fit((height, width), (SIZE, SIZE)), (count, 1, 1)),
         "detection_boxes": boxes,
         "detection_scores": np.full((count, ROWS), score, np.float32),
         "detection_mask_scores": np.full((count, ROWS), score, np.float32),
@@ -325,12 +324,12 @@ def test_only_the_best_detections_are_drawn():
         "detection_boxes": np.tile([10.0, 20.0, 50.0, 100.0], (100, 1)),
         "detection_classes": np.arange(100),
         "detection_masks": np.zeros((100, 4, 4)),
-        "image_info": np.array([[100.0, 200.0], [0, 0], [0, 0], [0, 0]]),
+        "image_info": frames.fit((100, 200), (64, 64)).numpy(),
     }
     shown = pictures.select_detections(detections)
     expected = sorted(scores[:90], reverse=True)[:15]
     np.testing.assert_allclose(shown.scores, expected, rtol=1e-6)
-    np.testing.assert_allclose(shown.boxes, np.tile([0.1, 0.1, 0.5, 0.5], (15, 1)))
+    np.testing.assert_allclose(shown.boxes, np.tile([0.1, 0.1, 0.5, 0.5], (15, 1)), rtol=1e-6)
     np.testing.assert_allclose(scores[shown.classes], expected, rtol=1e-6)
     detections["detection_mask_scores"] = np.full(100, 0.149)
     assert len(pictures.select_detections(detections).classes) == 0

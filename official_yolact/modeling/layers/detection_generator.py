@@ -12,6 +12,7 @@ import tf_keras
 from official.modeling import hyperparams
 from official_yolact.configs import yolact as configs
 from official_yolact.ops import box_coder
+from official_yolact.ops import frames
 from official_yolact.ops import masks
 from official_yolact.ops import nms
 from official_yolact.schema import Detections
@@ -57,8 +58,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
 
         Args:
           raw_outputs: `schema.RawOutputs`; the semantic outputs are not needed.
-          image_info: float32 [B, 4, 2]; the (height, width) of the original image in row 0, of the
-            network input in row 1.
+          image_info: float32 [B, 4, 2] as in `ops.frames`.
           mask_scorer: YOLACT++'s `MaskIoUHead`: maps soft masks [M, h, w], as cropped as the
             detections', to the predicted IoU for each class [M, C-1]. The mask scores are the
             scores times the IoU predicted for the detection's class; the order stays by score.
@@ -73,7 +73,9 @@ class DetectionGenerator(tf_keras.layers.Layer):
         config = self._config
         boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
         scores = tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
-        indices, classes, scores, num_detections = self._suppress(boxes, scores, image_info[:, 1])
+        indices, classes, scores, num_detections = self._suppress(
+            boxes, scores, frames.input_size(image_info)
+        )
         valid = tf.sequence_mask(num_detections, config.max_detections)
         boxes = tf.gather(boxes, indices, batch_dims=1)
         coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)
@@ -82,7 +84,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
         if mask_scorer is not None:
             mask_scores = scores * _predict_iou(mask_scorer, soft_masks, classes)
         return {
-            "detection_boxes": _keep(_boxes_to_px(boxes, image_info), valid),
+            "detection_boxes": _keep(frames.boxes_to_photo(boxes, image_info), valid),
             "detection_scores": scores,
             "detection_mask_scores": mask_scores,
             "detection_classes": classes,
@@ -132,12 +134,6 @@ def _predict_iou(mask_scorer: Callable[[Tensor], Tensor], soft_masks: Tensor, cl
     iou = tf.reshape(iou, [-1, num_detections, iou.shape[-1]])
     # The rows of padding have class 0.
     return tf.gather(iou, tf.maximum(classes - 1, 0), batch_dims=2)
-
-
-def _boxes_to_px(boxes: Tensor, image_info: Tensor) -> Tensor:
-    """Scale boxes [B, D, 4] yxyx_norm to pixels of the original image, and clip them to it."""
-    size = tf.tile(tf.cast(image_info[:, 0], tf.float32), [1, 2])[:, tf.newaxis]
-    return tf.clip_by_value(boxes * size, 0.0, size)
 
 
 def _keep(values: Tensor, mask: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from official_yolact.drawing import comparisons
 from official_yolact.drawing import examples
 from official_yolact.drawing import visualization
 from official_yolact.files import outputs
+from official_yolact.ops import frames
 
 FOLDER = "pictures"
 """Of the run directory: PNG files, and the same pictures for TensorBoard."""
@@ -176,9 +177,10 @@ def draw_comparison(
       step: for the title.
 
     Returns:
-      uint8 RGB picture in the proportions of the original image.
+      uint8 RGB picture in the proportions of what the network's input covers of the photo.
     """
-    size = comparisons.choose_size(*(float(side) for side in detections["image_info"][0]))
+    _, extent = frames.input_window(detections["image_info"])
+    size = comparisons.choose_size(*(float(side) for side in extent))
     shown = select_detections(detections)
     left = f"image {image_id}: ground truth ({len(truth.classes)})"
     right = f"step {step:,}: {len(shown.classes)} found"
@@ -202,9 +204,8 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
     count = int(detections["num_detections"])
     scores = np.asarray(detections["detection_mask_scores"][:count], np.float32)
     order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= MIN_SCORE][:MAX_DRAWN]
-    height, width = (float(side) for side in detections["image_info"][0])
     return comparisons.Instances(
-        boxes=np.asarray(detections["detection_boxes"])[order] / [height, width, height, width],
+        boxes=frames.boxes_to_input(detections["detection_boxes"][order], detections["image_info"]).numpy(),
         classes=np.asarray(detections["detection_classes"])[order].astype(int),
         masks=np.asarray(detections["detection_masks"], np.float32)[order],
         scores=scores[order],

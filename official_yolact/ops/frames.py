@@ -1,0 +1,116 @@
+"""The frames of a photo and of the network's input, and the way between them.
+
+`image_info`, float32 [..., 4, 2], says how a photo was brought to the network's input. Its rows are those of
+Model Garden, each (y, x): the photo's size, the input's size, scale and offset. A point of the photo lies in
+the input at point x scale - offset, both in pixels; a negative offset is a border before the photo. Only
+`fit` decides about scale and offset; everything else reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_yolact.schema import Tensor
+
+
+def fit(photo_size: Tensor, input_size: Sequence[int]) -> Tensor:
+    """Decide how a photo is brought to the network's input: both sides are scaled to the input's.
+
+    Args:
+      photo_size: int or float [2], (height, width) in pixels.
+      input_size: (height, width) in pixels.
+
+    Returns:
+      `image_info`, float32 [4, 2].
+
+    Source: the original, which does not keep the aspect either. `ops.preprocess` resizes the pixels alike.
+    """
+    photo, network = tf.cast(photo_size, tf.float32), tf.constant(list(input_size), tf.float32)
+    return tf.stack([photo, network, network / photo, tf.zeros([2])])
+
+
+def photo_size(image_info: Tensor) -> Tensor:
+    """Read the photo's (height, width) in pixels, float [..., 2], of a tensor or an array [..., 4, 2]."""
+    return image_info[..., 0, :]
+
+
+def input_size(image_info: Tensor) -> Tensor:
+    """Read the input's (height, width) in pixels, float [..., 2], of a tensor or an array [..., 4, 2]."""
+    return image_info[..., 1, :]
+
+
+def input_window(image_info: Tensor) -> tuple[Tensor, Tensor]:
+    """Find what the network's input covers, in pixels of the photo; borders reach beyond the photo.
+
+    Args:
+      image_info: float32 [..., 4, 2].
+
+    Returns:
+      (top, left) and (height, width), float32 [..., 2] each.
+    """
+    image_info = tf.cast(image_info, tf.float32)
+    photo, scale = photo_size(image_info), image_info[..., 2, :]
+    extent = input_size(image_info) / scale
+    # Without a border the extent is the photo's size, which the division may miss in the last bit.
+    extent = tf.where(tf.abs(extent - photo) <= 1e-6 * photo, photo, extent)
+    return image_info[..., 3, :] / scale, extent
+
+
+def boxes_to_photo(boxes_norm: Tensor, image_info: Tensor) -> Tensor:
+    """Convert boxes of the network's input to pixels of the photo, clipped to it.
+
+    Args:
+      boxes_norm: float32 [..., D, 4] yxyx_norm of the input.
+      image_info: float32 [..., 4, 2].
+
+    Returns:
+      float32 [..., D, 4] yxyx_px of the photo.
+    """
+    corner, extent = input_window(image_info)
+    size = tf.cast(photo_size(image_info), tf.float32)
+    return tf.clip_by_value(boxes_norm * _for_corners(extent) + _for_corners(corner), 0.0, _for_corners(size))
+
+
+def boxes_to_input(boxes_px: Tensor, image_info: Tensor) -> Tensor:
+    """Convert boxes [..., D, 4] yxyx_px of the photo to yxyx_norm of the network's input."""
+    corner, extent = input_window(image_info)
+    return (tf.cast(boxes_px, tf.float32) - _for_corners(corner)) / _for_corners(extent)
+
+
+def masks_to_photo(masks: Tensor, image_info: Tensor, threshold: float = 0.5) -> Tensor:
+    """Resample soft masks to the pixels of the photo and binarise them, one mask at a time.
+
+    A border, if there is one, is cut off at whole pixels of the photo.
+
+    Args:
+      masks: float32 [D, h, w] probabilities on a grid over the network's input.
+      image_info: float32 [4, 2].
+      threshold: a pixel belongs to the object when its probability is above it.
+
+    Returns:
+      bool [D, height, width] of the photo; D may be 0.
+    """
+    corner, extent = input_window(image_info)
+    size, first, extent = (
+        tf.cast(tf.round(each), tf.int32) for each in (photo_size(image_info), -corner, extent)
+    )
+    extent, last = tf.maximum(extent, first + size), first + size
+
+    def show(mask: Tensor) -> Tensor:
+        # A float mask of the whole photo exists once, not D times.
+        covered = tf.image.resize(mask[..., tf.newaxis], extent)[..., 0]
+        return covered[first[0] : last[0], first[1] : last[1]] > threshold
+
+    def show_all() -> Tensor:
+        return tf.map_fn(show, masks, fn_output_signature=tf.bool, parallel_iterations=2)
+
+    # `map_fn` fails in a graph where there is no mask.
+    nothing = tf.zeros([0, size[0], size[1]], tf.bool)
+    return tf.ensure_shape(tf.cond(tf.shape(masks)[0] > 0, show_all, lambda: nothing), [None] * 3)
+
+
+def _for_corners(point: Tensor) -> Tensor:
+    """Repeat (y, x) for both corners of every box: [..., 2] to [..., 1, 4]."""
+    return tf.concat([point, point], axis=-1)[..., tf.newaxis, :]
