@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from official_yolact.images import formats
 from official_yolact.images import image_folders
 
 _CURE = f"name it .jpg or .png (all that can be written: {', '.join(image_folders.EXTENSIONS)}, .jp2, .tga)"
+_ARRAYS = ("boxes", "scores", "mask_scores", "classes", "category_ids", "masks")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,6 +53,62 @@ class Detections:
     def __len__(self) -> int:
         """Count the instances."""
         return len(self.scores)
+
+    def select(self, chosen: NDArray[Any] | Sequence[int]) -> Detections:
+        """Keep some of the instances.
+
+        Args:
+          chosen: bool [D], or the indices of those that are kept, whose order the result has.
+
+        Raises:
+          IndexError: another number of booleans than D, or an index that does not exist.
+        """
+        rows = np.arange(len(self))[np.asarray(chosen) if len(chosen) else []]
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return dataclasses.replace(self, names=[self.names[row] for row in rows], **arrays)
+
+    def shift(self, top: int, left: int, image: NDArray[np.uint8]) -> Detections:
+        """Move the instances from a part of a picture, such as a tile, into the whole picture.
+
+        Args:
+          top: row of `image` in which the first row of the part lies; may be negative.
+          left: column likewise.
+          image: uint8 RGB, the whole picture.
+
+        Returns:
+          The same instances in its pixels; what lies beyond it is cut off boxes and masks.
+        """
+        size = np.array(image.shape[:2])
+        corner, sides = np.array([top, left]), np.array(self.image.shape[:2])
+        first = np.clip(corner, 0, size)
+        last = np.clip(corner + sides, first, size)
+        inside = tuple(slice(*bounds) for bounds in zip(first, last, strict=True))
+        source = tuple(slice(*bounds) for bounds in zip(first - corner, last - corner, strict=True))
+        masks = np.zeros((len(self), *size), np.bool_)
+        masks[:, *inside] = self.masks[:, *source]
+        boxes = np.clip(self.boxes + np.tile(corner, 2), 0, np.tile(size, 2)).astype(np.float32)
+        return dataclasses.replace(self, image=image, boxes=boxes, masks=masks)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        """Put the instances of one picture together, best mask score first; doubles stay.
+
+        Args:
+          parts: at least one, of pictures of one size; the picture is that of the first.
+
+        Raises:
+          ValueError: there is none, or their pictures differ in size.
+        """
+        sizes = sorted({part.image.shape[:2] for part in parts})
+        if len(sizes) != 1:
+            listed = " and ".join(f"{height}x{width}" for height, width in sizes) or "no size"
+            raise ValueError(
+                f"parts have pictures of {listed} pixels (height x width), expected one size: "
+                "`shift` the detections of a tile into the whole picture first"
+            )
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        whole = cls(image=parts[0].image, names=[name for part in parts for name in part.names], **arrays)
+        return whole.select(np.argsort(-whole.mask_scores, kind="stable"))
 
     def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
         """Draw the instances on the picture, enlarged by a whole factor."""

@@ -90,3 +90,54 @@ def test_a_picture_that_its_format_has_no_room_for_is_refused_by_name(found, tmp
 
 def test_detections_are_counted(found):
     assert len(found) == 2
+
+
+def test_selected_instances_keep_all_that_is_theirs(found):
+    second = found.select([1])
+    assert (len(second), second.names, second.classes.tolist(), second.category_ids.tolist()) == (
+        1,
+        ["date"],
+        [1],
+        [4],
+    )
+    assert second.to_coco(3) == found.to_coco(3)[1:]
+    assert found.select(found.scores < 0.9).to_coco(3) == found.to_coco(3)[:1]
+    assert found.select([1, 0]).names == ["date", "fig"]
+    for nothing in ([], np.zeros(2, bool)):
+        assert (len(found.select(nothing)), found.select(nothing).masks.shape) == (0, (0, 20, 30))
+    for wrong in ([2], np.ones(3, bool)):
+        with pytest.raises(IndexError):
+            found.select(wrong)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (5, 70), (-4, 3), (50, -6), (95, 95), (300, 0), (-30, -40)])
+def test_shifted_instances_lie_where_pixel_by_pixel_they_belong(found, corner):
+    whole = np.zeros((100, 110, 3), np.uint8)
+    moved = found.shift(*corner, whole)
+    expected = np.zeros((2, 100, 110), bool)
+    for row, y, x in zip(*np.nonzero(found.masks), strict=True):
+        if 0 <= y + corner[0] < 100 and 0 <= x + corner[1] < 110:
+            expected[row, y + corner[0], x + corner[1]] = True
+    np.testing.assert_array_equal(moved.masks, expected)
+    for box, (y1, x1, y2, x2) in zip(moved.boxes, found.boxes, strict=True):
+        rows, columns = (
+            np.clip(np.add(side, offset), 0, end)
+            for side, offset, end in (((y1, y2), corner[0], 100), ((x1, x2), corner[1], 110))
+        )
+        assert box.tolist() == [rows[0], columns[0], rows[1], columns[1]]
+    assert moved.image is whole
+    assert (moved.names, moved.boxes.dtype) == (found.names, np.float32)
+
+
+def test_tiles_together_are_the_detections_of_their_picture_best_first(found):
+    whole = np.zeros((20, 60, 3), np.uint8)
+    parts = [found.shift(0, 0, whole), found.shift(0, 30, whole), found.select([]).shift(0, 9, whole)]
+    joined = detections.Detections.concatenate(parts)
+    assert joined.names == ["fig", "fig", "date", "date"]
+    assert joined.mask_scores.tolist() == [0.75, 0.75, 0.5, 0.5]
+    assert joined.boxes[:, 1].tolist() == [3, 33, 0, 30]
+    assert joined.masks.any((1, 2)).tolist() == [True, True, False, False]
+    with pytest.raises(ValueError, match="20x30 and 20x60 pixels"):
+        detections.Detections.concatenate([found, parts[0]])
+    with pytest.raises(ValueError, match="no size"):
+        detections.Detections.concatenate([])
