@@ -205,14 +205,6 @@ def test_real_photos_with_good_annotations_have_no_errors(
         assert faults == {"D16"}
 
 
-def test_the_documents_list_every_code_as_it_is() -> None:
-    text = (CHECKOUT / "docs" / "data.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (D\d\d) \| (\w+) \| (.*?) \| (.*?) \| (.*?) \|$", text, flags=re.MULTILINE)
-    assert rows == [
-        (code.code, code.severity, code.title, code.consequence, code.cure) for code in codes.CODES.values()
-    ]
-
-
 def test_what_says_that_fix_repairs_it_is_repaired() -> None:
     promised = {code.code for code in codes.CODES.values() if "--fix" in code.cure}
     assert promised == set(mending.MENDS) | {"D31"}

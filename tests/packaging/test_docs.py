@@ -1,10 +1,12 @@
-"""What the documents say can be typed can be typed."""
+"""What the documents name exists, and what they say can be typed can be typed."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import pathlib
 import re
+import runpy
 import shlex
 
 import pytest
@@ -15,6 +17,8 @@ from official_yolact.cli import main
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 RECIPES = sorted((CHECKOUT / "official_yolact" / "configs" / "yaml").glob("*.yaml"))
+PAGES_ON_THE_CODE = {"CONTRIBUTING.md", "how-the-code-runs.md"}
+PARSER = main.build_parser()
 TRAIN_FLAGS = {"experiment", "config_file", "params_override", "mode", "model_dir", "tpu"}
 
 
@@ -62,45 +66,45 @@ CONFIGS = [
 ]
 
 
+def _children(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return {name: child for action in actions for name, child in action.choices.items()}
+
+
 def _subcommands(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = [path]
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, child in action.choices.items():
-                found += _subcommands(child, (*path, name))
-    return found
+    below = [_subcommands(child, (*path, name)) for name, child in _children(parser).items()]
+    return [path, *itertools.chain.from_iterable(below)]
 
 
-@pytest.mark.parametrize(("document", "words"), COMMANDS, ids=str)
-def test_every_command_in_the_documents_parses(document: str, words: list[str]) -> None:
-    if "--help" in words:
-        assert main.main(words[1:]) == 0, document
-    else:
-        assert main.build_parser().parse_args(words[1:]).run, document
+def test_every_command_in_the_documents_parses() -> None:
+    for document, words in COMMANDS:
+        if "--help" in words:
+            assert main.main(words[1:]) == 0, document
+        else:
+            assert PARSER.parse_args(words[1:]).run, document
 
 
-@pytest.mark.parametrize(("document", "words"), TRAIN_COMMANDS, ids=str)
-def test_every_training_command_uses_flags_of_model_garden(document: str, words: list[str]) -> None:
-    flags = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
-    assert flags <= TRAIN_FLAGS, document
-    assert {"mode", "model_dir"} <= flags, document
+def test_every_training_command_uses_flags_of_model_garden() -> None:
+    for document, words in TRAIN_COMMANDS:
+        flags = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
+        assert flags <= TRAIN_FLAGS, document
+        assert {"mode", "model_dir"} <= flags, document
 
 
-@pytest.mark.parametrize(("document", "words"), TRAIN_COMMANDS, ids=str)
 def test_every_training_command_has_a_configuration_that_loads(
-    document: str, words: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import official_yolact.registry_imports  # noqa: F401  fills the registries
     from official_yolact.configs import loading
 
-    def find(flag: str) -> list[str]:
-        return [word.partition("=")[2] for word in words if word.startswith(f"--{flag}=")]
-
     monkeypatch.chdir(tmp_path)
-    files = [name for name in find("config_file") if name != "mine.yaml"]  # the reader's own
-    (experiment,) = find("experiment") or [None]
-    assert files or experiment, document
-    assert loading.load_experiment(experiment, files, find("params_override")), document
+    for document, words in TRAIN_COMMANDS:
+        flags = [word.partition("=") for word in words if word.startswith("--")]
+        files = [value for flag, _, value in flags if flag == "--config_file" and value != "mine.yaml"]
+        (experiment,) = [value for flag, _, value in flags if flag == "--experiment"] or [None]
+        overrides = [value for flag, _, value in flags if flag == "--params_override"]
+        assert files or experiment, document
+        assert loading.load_experiment(experiment, files, overrides), document
 
 
 def test_the_job_for_kubernetes_is_among_the_training_commands() -> None:
@@ -109,7 +113,7 @@ def test_the_job_for_kubernetes_is_among_the_training_commands() -> None:
 
 def test_the_documents_show_every_command() -> None:
     shown = {words[1] for _, words in COMMANDS}
-    known = {path[0] for path in _subcommands(main.build_parser()) if path}
+    known = {path[0] for path in _subcommands(PARSER) if path}
     in_table = set(
         re.findall(r"^\| `yolact ([\w-]+)", (CHECKOUT / "README.md").read_text(), flags=re.MULTILINE)
     )
@@ -117,22 +121,78 @@ def test_the_documents_show_every_command() -> None:
     assert known <= shown | {"demo"}
 
 
-@pytest.mark.parametrize("path", _subcommands(main.build_parser()), ids=" ".join)
-def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main([*path, "--help"]) == 0
-    assert "usage: yolact" in capsys.readouterr().out
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in _subcommands(PARSER):
+        assert main.main([*path, "--help"]) == 0
+        assert "usage: yolact" in capsys.readouterr().out, path
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_between_documents_leads_somewhere(document: pathlib.Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+def test_every_link_path_target_and_option_that_the_documents_name_exists() -> None:
+    missing = [
+        (document.name, name)
+        for document in DOCUMENTS
+        for name in [*_missing_links(document), *_missing_names(document)]
+    ]
+    assert missing == []
+
+
+def _missing_links(document: pathlib.Path) -> list[str]:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text(encoding="utf-8"))
+    missing = []
+    for path, anchor in links:
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            missing.append(f"{path}#{anchor}")
+    return missing
+
+
+def _anchors(document: pathlib.Path) -> list[str]:
+    """List the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def _missing_names(document: pathlib.Path) -> list[str]:
+    """List paths of the checkout, make targets, commands and their options that do not exist."""
+    text = document.read_text(encoding="utf-8")
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    paths = re.findall(r"(?<![\w/.-])(?:\w+/)*\w+\.py\b|\b(?:docs|tests|benchmarks)/[\w./]*\w", text)
+    if document.name in PAGES_ON_THE_CODE:
+        paths += [name for name in quoted if re.fullmatch(r"(\w+/)+", name)]
+    missing = [path for path in paths if "NAME" not in path and not _is_in_checkout(path)]
+    targets = re.findall(r"^make (\w+)", "\n".join(_blocks(document, "sh") + quoted), flags=re.MULTILINE)
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    missing += [f"make {name}" for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)]
+    return missing + [name for name in quoted if name.startswith("yolact ") and not _is_command(name)]
+
+
+def _is_in_checkout(path: str) -> bool:
+    return any((root / path).exists() for root in (CHECKOUT, CHECKOUT / "official_yolact"))
+
+
+def _is_command(text: str) -> bool:
+    """Tell whether the words before the first argument are a command, which has the options of the text."""
+    parser = PARSER
+    for word in text.split()[1:]:
+        option = re.match(r"--[\w-]+", word)
+        if option and option[0] not in parser._option_string_actions:
+            return False
+        if children := _children(parser):
+            if word not in children:
+                return False
+            parser = children[word]
+    return True
 
 
 def test_every_file_that_the_readme_maps_exists() -> None:
     (tree,) = [block for block in _blocks(CHECKOUT / "README.md", "") if block.startswith("official_yolact/")]
     inside = [line.split()[0] for line in tree.splitlines() if line.startswith("  ")]
     assert [name for name in inside if not (CHECKOUT / "official_yolact" / name).exists()] == []
+
+
+def test_the_page_of_codes_is_what_the_code_says() -> None:
+    script = runpy.run_path(str(CHECKOUT / "docs" / "write_codes.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["format_page"](), "run make codes"
 
 
 def test_the_readme_lists_every_recipe_and_experiment() -> None:
@@ -143,12 +203,12 @@ def test_the_readme_lists_every_recipe_and_experiment() -> None:
     assert [name for name in names if f"`{name}`" not in readme] == []
 
 
-@pytest.mark.parametrize(("document", "text"), CONFIGS, ids=lambda value: " ".join(value[:30].split()))
-def test_every_configuration_in_the_documents_loads(document: str, text: str, tmp_path: pathlib.Path) -> None:
+def test_every_configuration_in_the_documents_loads(tmp_path: pathlib.Path) -> None:
     import official_yolact.registry_imports  # noqa: F401  fills the registries
     from official_yolact.configs import loading
 
     path = tmp_path / "mine.yaml"
-    path.write_text(text, encoding="utf-8")
-    loaded = loading.load_config(str(path)).as_dict()
-    assert loaded["experiment"] == yaml.safe_load(text)["experiment"], document
+    for document, text in CONFIGS:
+        path.write_text(text, encoding="utf-8")
+        loaded = loading.load_config(str(path)).as_dict()
+        assert loaded["experiment"] == yaml.safe_load(text)["experiment"], document

@@ -98,7 +98,7 @@ def parse_codes(text: str) -> tuple[str, ...]:
     listed = tuple(code.strip() for code in text.split(",") if code.strip())
     for code in listed:
         if code not in codes.CODES:
-            raise ValueError(f"leave is {text!r}: there is no code {code!r}; docs/data.md lists them")
+            raise ValueError(f"leave is {text!r}: there is no code {code!r}; docs/codes.md lists them")
     return listed
 
 
