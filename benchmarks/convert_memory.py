@@ -25,7 +25,7 @@ HEIGHT, WIDTH, INSTANCES, POINTS = 120, 160, 7, 24
 
 _PROGRAM = """
 import json, resource, sys, time
-from official_yolact.data import convert
+from official_yolact.data.conversion import convert
 if __name__ == "__main__":
     folder, workers = sys.argv[1], int(sys.argv[2])
     started = time.monotonic()

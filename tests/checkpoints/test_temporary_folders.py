@@ -7,16 +7,16 @@ PROGRAM = """
 import os
 import sys
 
-from official_yolact.checkpoints import files
+from official_yolact.files import storage
 
 def fail():
     raise ValueError
 
 # TensorFlow is not used yet, so that forks are safe.
-for end, code in ((sys.exit, 0), (fail, 1), (lambda: files.end_process(7), 7), (lambda: os._exit(9), 9)):
+for end, code in ((sys.exit, 0), (fail, 1), (lambda: storage.end_process(7), 7), (lambda: os._exit(9), 9)):
     child = os.fork()
     if not child:
-        folders = [files.make_temporary_folder() for _ in range(2)]
+        folders = [storage.make_temporary_folder() for _ in range(2)]
         os.makedirs(os.path.join(folders[0], "saved"))
         end()
         break

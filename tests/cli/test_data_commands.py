@@ -64,7 +64,8 @@ def test_unusable_input_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize("command", [[], ["shapes"], ["sbd"], ["convert"], ["show"]])
 def test_help_and_the_modules_behind_shapes_load_no_tensorflow(command: list[str]) -> None:
     program = (
-        "import sys; from official_yolact.cli import main; from official_yolact.data import convert, sbd, shapes;"
+        "import sys; from official_yolact.cli import main; from official_yolact.data.conversion import convert;"
+        " from official_yolact.data.sets import sbd, shapes;"
         f" code = main.main({['data', *command, '--help']}); assert 'tensorflow' not in sys.modules; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

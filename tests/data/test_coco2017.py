@@ -263,7 +263,7 @@ def test_two_downloads_of_one_file_do_not_mix(server: Server, tmp_path: pathlib.
 def test_a_killed_download_goes_on(server: Server, tmp_path: pathlib.Path) -> None:
     server.pause = 0.02
     path = tmp_path / "got" / "file.bin"
-    code = "import sys; from official_yolact.data import downloads; downloads.download(*sys.argv[1:])"
+    code = "import sys; from official_yolact.data.sets import downloads; downloads.download(*sys.argv[1:])"
     for wanted in (500_000, 1_500_000):
         child = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/file.bin", str(path)])
         part = path.with_name("file.bin.part")
@@ -284,7 +284,7 @@ def test_a_disk_that_fills_up_is_named_and_the_download_goes_on_later(
     path = tmp_path / "got" / "file.bin"
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000));"
-        "from official_yolact.data import downloads; downloads.download(*sys.argv[1:])"
+        "from official_yolact.data.sets import downloads; downloads.download(*sys.argv[1:])"
     )
     command_line = [sys.executable, "-c", code, f"{server.url}/file.bin", str(path)]
     child = subprocess.run(command_line, capture_output=True, text=True, check=False)

@@ -356,7 +356,7 @@ def test_shapes_survive_conversion(tmp_path: pathlib.Path) -> None:
 _MEASURE = """
 import sys
 from peak_memory import peak_kb
-from official_yolact.data import convert
+from official_yolact.data.conversion import convert
 convert.convert_coco(sys.argv[1] + "/few.json", sys.argv[1], sys.argv[1] + "/out", "few", num_shards=1)
 before = peak_kb()
 convert.convert_coco(sys.argv[1] + "/many.json", sys.argv[1], sys.argv[1] + "/out", "many", num_shards=1)

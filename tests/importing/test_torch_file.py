@@ -332,7 +332,7 @@ def test_every_truncation_is_refused(torch_writer, tmp_path, form):
 def test_the_module_needs_no_tensorflow(torch_writer, tmp_path):
     path = write(torch_writer, "zip", tmp_path / "a.pth", some_tensors())
     script = (
-        "import sys; from official_yolact.checkpoints import torch_file; "
+        "import sys; from official_yolact.importing import torch_file; "
         f"assert len(torch_file.read_torch_file({path!r})) == 4; "
         "assert not {'tensorflow', 'tf_keras', 'torch'} & set(sys.modules)"
     )
@@ -343,7 +343,7 @@ def test_the_module_needs_no_tensorflow(torch_writer, tmp_path):
 MEASURE = """
 import sys
 from peak_memory import peak_kb
-from official_yolact.checkpoints import torch_file
+from official_yolact.importing import torch_file
 before = peak_kb()
 total = sum(float(array.sum()) for array in torch_file.read_torch_file(sys.argv[1]).values())
 print(peak_kb() - before, total)

@@ -428,7 +428,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_temporary_files(tmp_path,
     code = """
         import os, resource, signal
         import tensorflow as tf
-        from official_yolact.training import checkpoint_manager
+        from official_yolact.training.saving import checkpoint_manager
         step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.fill([4000], 4.25))
         checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
         manager = checkpoint_manager.VerifiedCheckpointManager(checkpoint, folder, 2)
@@ -462,7 +462,7 @@ def test_kills_at_random_times_lose_no_step_and_leave_no_files(tmp_path, helper_
     code = """
         import os, random, signal, time
         import tensorflow as tf
-        from official_yolact.training import checkpoint_manager
+        from official_yolact.training.saving import checkpoint_manager
 
         def train(report):
             step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.zeros([20000]))
