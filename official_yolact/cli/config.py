@@ -38,8 +38,11 @@ def run(args: argparse.Namespace) -> int:
     """Run `config check`."""
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
+    from official_yolact.tasks import annotation_file
 
-    params, findings = loading.examine_config(args.config, args.overrides)
+    params, findings = loading.examine_config(
+        args.config, args.overrides, lambda params: annotation_file.find_faults(params.task)
+    )
     if args.json:
         listed = [one.as_dict() for one in findings]
         print(json_text.dump({"config": args.config, "ok": params is not None, "findings": listed}))

@@ -174,11 +174,12 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
 
 
 def _list_images(args: argparse.Namespace) -> list[Any]:
+    from official_yolact.evaluation import groundtruth
     from official_yolact.serving import sources
 
     if args.annotations or args.image_list:
         path = args.annotations or args.image_list
-        listed = sources.list_annotated(sources.load_image_list(path), args.images, path)
+        listed = sources.list_annotated(groundtruth.load_images(path), args.images, path)
         if shared := sources.count_shared(listed):
             print(f"yolact: {path}: {shared} images of one file under several ids", file=sys.stderr)
         return listed

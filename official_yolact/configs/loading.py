@@ -11,7 +11,7 @@ import dataclasses
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -70,6 +70,7 @@ def examine_experiment(
     experiment: str | None = None,
     config_files: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    find_more: Callable[[experiments.YolactExperiment], Iterable[finding.Finding]] = lambda _: (),
 ) -> tuple[experiments.YolactExperiment | None, list[finding.Finding]]:
     """Build the configuration of an experiment, and collect all that is wrong with it.
 
@@ -77,6 +78,7 @@ def examine_experiment(
       experiment: as for `load_experiment`.
       config_files: as for `load_experiment`.
       overrides: as for `load_experiment`.
+      find_more: a check of files that the configuration names, for one whose values are right.
 
     Returns:
       The configuration, its schedule scaled, or None where there are errors; and the findings, in the
@@ -106,17 +108,25 @@ def examine_experiment(
         return None, _sort([_name_default(one, default) for one in findings], layers)
     fields.make_floats(params)
     schedules.scale_schedule(params)
-    unlikely = [*no_effect.find_ignored(params, default), *no_effect.find_unlikely(params)]
-    findings += [_locate(one, layers, name) for one in unlikely]
-    return params, _sort(findings, layers)
+    more = [
+        *no_effect.find_ignored(params, default),
+        *no_effect.find_unlikely(params),
+        *find_more(params),
+    ]
+    findings += [_locate(one, layers, name) for one in more]
+    is_usable = all(one.severity != finding.ERROR for one in more)
+    return params if is_usable else None, _sort(findings, layers)
 
 
 def examine_config(
-    config: str, overrides: Sequence[str] = ()
+    config: str,
+    overrides: Sequence[str] = (),
+    find_more: Callable[[experiments.YolactExperiment], Iterable[finding.Finding]] = lambda _: (),
 ) -> tuple[experiments.YolactExperiment | None, list[finding.Finding]]:
     """Examine the configuration that a person means; see `load_config` and `examine_experiment`."""
     path = find_config_file(config)
-    return examine_experiment(None, [path], overrides) if path else examine_experiment(config, [], overrides)
+    name, paths = (None, [path]) if path else (config, [])
+    return examine_experiment(name, paths, overrides, find_more)
 
 
 def load_config(config: str, overrides: Sequence[str] = ()) -> experiments.YolactExperiment:

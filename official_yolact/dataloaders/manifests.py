@@ -66,13 +66,29 @@ def find_annotations(input_path: str | Sequence[str]) -> str:
       OSError: it is not there.
     """
     path, manifest = find_manifest(input_path)
-    annotations = os.path.join(os.path.dirname(path), str(manifest.get("annotations", "")))
+    annotations = _name_annotations(path, manifest)
     if not tf.io.gfile.exists(annotations):
         raise FileNotFoundError(
             f"{annotations}: no such annotation file, though {path} names it: {_CURE}, or name another in "
             "task.annotation_file"
         )
     return annotations
+
+
+def list_annotations(files: Sequence[str]) -> list[str] | None:
+    """List every `instances-NAME.json` that was written beside some shards; None where a shard has none."""
+    found, unlisted = [], set(files)
+    for path, manifest in shards_lib.read_manifests(files):
+        folder, annotations = os.path.dirname(path), _name_annotations(path, manifest)
+        held = {os.path.join(folder, str(shard["file"])) for shard in manifest.get("shards", [])}
+        if held & unlisted and tf.io.gfile.exists(annotations):
+            found.append(annotations)
+            unlisted -= held
+    return None if unlisted else found
+
+
+def _name_annotations(path: str, manifest: dict[str, Any]) -> str:
+    return os.path.join(os.path.dirname(path), str(manifest.get("annotations", "")))
 
 
 def count_overfull(input_path: str | Sequence[str], max_num_instances: int) -> int:

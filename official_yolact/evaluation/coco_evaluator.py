@@ -107,7 +107,9 @@ class CocoEvaluator:
                 self.num_unlisted += 1
                 continue
             self._seen.add(image_id)
-            self._check_size(image_id, image_info[index])
+            if self.groundtruth:
+                height, width = (round(float(side)) for side in frames.photo_size(image_info[index]))
+                self.groundtruth.check_size(image_id, height, width)
             self._add(image_id, image_info[index], {name: value[index] for name, value in detections.items()})
 
     def evaluate(self, report: metrics.Report = metrics.report_nothing) -> dict[str, float]:
@@ -142,17 +144,6 @@ class CocoEvaluator:
         if self.groundtruth.has_masks:
             scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results, report)
         return scores
-
-    def _check_size(self, image_id: int, image_info: NDArray[np.floating[Any]]) -> None:
-        if self.groundtruth is None or not self.groundtruth.has_masks:
-            return
-        stated = self.groundtruth.size(image_id)
-        height, width = (round(float(side)) for side in frames.photo_size(image_info))
-        if stated != (height, width):
-            raise ValueError(
-                f"{self.groundtruth.path}: image {image_id} has height {stated[0]} and width {stated[1]}, "
-                f"but the picture has {height} and {width}: correct the file, or turn the picture upright"
-            )
 
     def _add(
         self, image_id: int, image_info: NDArray[np.floating[Any]], detections: Mapping[str, NDArray[Any]]

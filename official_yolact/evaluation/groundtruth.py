@@ -36,7 +36,7 @@ class GroundTruth:
     categories: categories_lib.Categories
     annotations: list[dict[str, Any]]
 
-    @property
+    @functools.cached_property
     def has_masks(self) -> bool:
         """Whether any annotation has a segmentation; True when there are no annotations."""
         return not self.annotations or any("segmentation" in a for a in self.annotations)
@@ -66,6 +66,19 @@ class GroundTruth:
                 "masks need both, in pixels"
             )
         return height, width
+
+    def check_size(self, image_id: int, height: int, width: int) -> None:
+        """Refuse a picture of another size than the file states, where masks are measured.
+
+        Raises:
+          ValueError: the sizes differ.
+        """
+        if self.has_masks and self.size(image_id) != (height, width):
+            stated = self.size(image_id)
+            raise ValueError(
+                f"{self.path}: image {image_id} has height {stated[0]} and width {stated[1]}, "
+                f"but the picture has {height} and {width}: correct the file, or turn the picture upright"
+            )
 
     def fill(self, annotation: coco_annotations.Annotation) -> dict[str, Any]:
         """Write an annotation as pycocotools reads it, with a box and an area.
@@ -142,7 +155,7 @@ def load_groundtruth(path: str) -> GroundTruth:
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(f"{path}: no list {key!r}: expected a COCO instance annotation file")
-    images = index_images(content["images"], path)
+    images = _index_images(content["images"], path)
     categories = coco_annotations.parse_categories(path, content["categories"])
     known = set(categories.ids)
     parsed = [
@@ -165,7 +178,20 @@ def _warn(path: str, count: int, what: str) -> None:
         _logger.warning("%s: %d %s: left out", path, count, what)
 
 
-def index_images(listed: list[Any], path: str) -> dict[int, dict[str, Any]]:
+def load_images(path: str) -> dict[int, dict[str, Any]]:
+    """Read the `images` of a COCO JSON file that need not have annotations (test-dev).
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it has no list of images.
+    """
+    content = load_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
+    return _index_images(content["images"], path)
+
+
+def _index_images(listed: list[Any], path: str) -> dict[int, dict[str, Any]]:
     """Map image id to `id`, `file_name`, and `height` and `width`, which are None where they are not stated.
 
     Raises:

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.images import image_folders
 
 
@@ -106,19 +105,6 @@ def count_shared(listed: Sequence[ListedImage]) -> int:
     """Count the images whose file is that of another one, too."""
     counts = collections.Counter(os.path.normpath(one.path) for one in listed)
     return sum(count for count in counts.values() if count > 1)
-
-
-def load_image_list(path: str) -> dict[int, dict[str, Any]]:
-    """Read the `images` of a COCO JSON file that need not have annotations (test-dev).
-
-    Raises:
-      OSError: the file cannot be read.
-      ValueError: it has no list of images.
-    """
-    content = groundtruth_lib.load_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
-    return groundtruth_lib.index_images(content["images"], path)
 
 
 def _expand(source: str) -> list[str]:

@@ -24,6 +24,7 @@ from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import factory
 from official_yolact.optimizers import moving_average
+from official_yolact.tasks import annotation_file
 from official_yolact.tasks import train_step
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
@@ -186,9 +187,7 @@ class YolactTask(base_task.Task):
 
     def _build_evaluator(self) -> worker_evaluator.WorkerEvaluator:
         if self._evaluator is None:
-            data = self.task_config.validation_data.input_path
-            named = self.task_config.annotation_file or manifests.find_annotations(data)
-            with storage.fetch(named) as annotations:
+            with storage.fetch(annotation_file.find(self.task_config)) as annotations:
                 evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
             self._evaluator = worker_evaluator.WorkerEvaluator(evaluator)
         return self._evaluator

@@ -12,11 +12,15 @@ from absl import logging
 from official.core import task_factory
 from official.core import train_utils
 from official.modeling import performance
+from official_yolact import categories
 from official_yolact import hosts
 from official_yolact.checkpoints import directory_lock
+from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
+from official_yolact.configs import finding
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
+from official_yolact.tasks import annotation_file
 from official_yolact.training import banner
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
@@ -55,6 +59,9 @@ def run(
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {MODES}")
+    if "eval" in mode:
+        # A training has the classes of its records; those of an older one may be in the directory.
+        _check_annotations(params.task, None if "train" in mode else stored_categories.find(model_dir))
     prepare(params)
     if mode == "continuous_eval":
         # Else it would put its own classes where those of the training will be.
@@ -158,6 +165,13 @@ def _build_trainer(
         trainer_cls=yolact_trainer.YolactTrainer,
     )
     return trainer
+
+
+def _check_annotations(task: configs.YolactTask, classes: categories.Categories | None) -> None:
+    found = list(annotation_file.find_faults(task, classes))
+    finding.raise_errors(found)
+    for warning in found:
+        logging.warning("%s", warning)
 
 
 def _report_overfull(data: configs.DataConfig) -> None:

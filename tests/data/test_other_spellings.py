@@ -12,6 +12,7 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.coco import segmentations
+from official_yolact.evaluation import groundtruth
 from official_yolact.serving import sources
 
 SQUARE = [2, 2, 12, 2, 12, 12, 2, 12]
@@ -74,7 +75,7 @@ def test_two_names_of_one_file_are_said_by_every_command(
     ]
     assert main.main(words) == 0
     assert "changed: 2 images of one file" in capsys.readouterr().err
-    listed = sources.list_annotated(sources.load_image_list(path), images, path)
+    listed = sources.list_annotated(groundtruth.load_images(path), images, path)
     assert sources.count_shared(listed) == 2
 
 

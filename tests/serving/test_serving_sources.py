@@ -1,5 +1,6 @@
 import pytest
 
+from official_yolact.evaluation import groundtruth
 from official_yolact.serving import sources
 
 
@@ -72,7 +73,7 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_list_of_images_needs_no_annotations(tmp_path):
     path = tmp_path / "info.json"
     path.write_text('{"images": [{"id": "12", "file_name": "a.jpg"}]}')
-    assert list(sources.load_image_list(str(path))) == [12]
+    assert list(groundtruth.load_images(str(path))) == [12]
     path.write_text("[]")
     with pytest.raises(ValueError, match="no list 'images'"):
-        sources.load_image_list(str(path))
+        groundtruth.load_images(str(path))

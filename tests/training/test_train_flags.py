@@ -54,15 +54,15 @@ def test_flags_file_and_override_train_a_model(tiny_records, tmp_path):
             "nowhere.yaml: no such file, and none of the package's: .*yolact_im400_coco.*yaml",
         ),
         (
-            ["--experiment=yolact_tiny_shapes", "--params_override=task.train_data.input_path=/nowhere/t-*"],
-            "/nowhere/t-.*no such file",
+            ["--experiment=yolact_tiny_shapes", "--params_override=task.annotation_file=/nowhere/val.json"],
+            "task.annotation_file: '/nowhere/val.json', but .*No such file.*; name the COCO instances file",
         ),
     ],
 )
 def test_unusable_flags_are_one_message_and_exit_code_2(flags, message, tmp_path):
     import re
 
-    done = train(*flags, "--mode=train", f"--model_dir={tmp_path}/run")
+    done = train(*flags, "--mode=train_and_eval", f"--model_dir={tmp_path}/run")
     assert done.returncode == 2
     assert re.search(message, done.stderr), done.stderr[-2000:]
     assert "Traceback" not in done.stderr
