@@ -72,13 +72,13 @@ class _Measured(NamedTuple):
     """What was found and measured.
 
     Attributes:
-      metrics: by name; None without annotations.
+      evaluation: `measurement.Evaluation`; None without annotations.
       boxes: COCO results.
       masks: COCO results.
       skipped: one message for each picture that could not be read; None where none was to be read.
     """
 
-    metrics: dict[str, float] | None
+    evaluation: Any
     boxes: list[Any]
     masks: list[Any]
     skipped: list[str] | None
@@ -90,16 +90,18 @@ def run(args: argparse.Namespace) -> int:
     for path in _list_outputs(args) if args.output else ():
         outputs.check(path, inputs=_list_inputs(args), force=args.force)
     measured = _measure_file(args) if args.detections else _measure_model(args)
-    account = {} if measured.skipped is None else {"skipped": measured.skipped}
-    if args.output:
-        _write(args, measured, account)
-    if measured.metrics is not None:
+    account: dict[str, Any] = {"detections": len(measured.boxes), "output": args.output}
+    if measured.evaluation is not None:
         from official_yolact.evaluation import table
 
-        print(table.format_table(measured.metrics))
+        account = measured.evaluation.metrics()
+        print(table.format_table(account))
+    if measured.skipped is not None:
+        account["skipped"] = measured.skipped
+    if args.output:
+        _write(args, measured, account)
     if args.json:
-        written = {"detections": len(measured.boxes), "output": args.output}
-        print(json_text.dump({**(written if measured.metrics is None else measured.metrics), **account}))
+        print(json_text.dump(account))
     return 0
 
 
@@ -150,7 +152,7 @@ def _measure_file(args: argparse.Namespace) -> _Measured:
     truth = groundtruth.load_groundtruth(args.annotations)
     found = results.load_results(args.detections, truth, args.integer_boxes)
     return _Measured(
-        metrics.compute_metrics(truth, found, _report_comparisons()),
+        metrics.measure_results(truth, found, _report_comparisons()),
         results.select(found, "bbox"),
         results.select(found, "segmentation"),
         None,
@@ -169,8 +171,8 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
-    metrics = evaluator.evaluate(_report_comparisons()) if args.annotations else None
-    return _Measured(metrics, evaluator.box_results, evaluator.mask_results, skipped)
+    evaluation = evaluator.evaluate(_report_comparisons()) if args.annotations else None
+    return _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped)
 
 
 def _list_images(args: argparse.Namespace) -> list[Any]:
@@ -187,18 +189,18 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
     return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
 
 
-def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, list[str]]) -> None:
+def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any]) -> None:
     """Write the files; a results file without boxes or without masks gives none of them."""
     from official_yolact.evaluation import results
 
     paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}
-    metrics, boxes, masks, _ = measured
+    evaluation, boxes, masks, _ = measured
     if boxes or not masks:
         results.write_results(paths[0], boxes, **rule)
     if masks or not boxes:
         results.write_results(paths[1], masks, **rule)
-    if metrics is not None:
-        outputs.write_json(paths[2], {**metrics, **account}, indent=1, **rule)
+    if evaluation is not None:
+        outputs.write_json(paths[2], {**account, "classes": evaluation.class_metrics()}, indent=1, **rule)
 
 
 def _list_outputs(args: argparse.Namespace) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.evaluation import measurement
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
 from official_yolact.ops import frames
@@ -112,14 +113,14 @@ class CocoEvaluator:
                 self.groundtruth.check_size(image_id, height, width)
             self._add(image_id, image_info[index], {name: value[index] for name, value in detections.items()})
 
-    def evaluate(self, report: metrics.Report = metrics.report_nothing) -> dict[str, float]:
-        """Compute AP and AR over all images of the annotation file.
+    def evaluate(self, report: metrics.Report = metrics.report_nothing) -> measurement.Evaluation:
+        """Measure the detections over all images of the annotation file.
 
         Args:
           report: of progress.
 
         Returns:
-          `box_` and, if the annotations have masks, `mask_` with each of `metrics.NAMES`.
+          What was found out about boxes and, if the annotations have masks, about masks.
 
         Raises:
           ValueError: there is no annotation file, it lists none of the images, or a segmentation of
@@ -140,10 +141,10 @@ class CocoEvaluator:
                 len(self.groundtruth.images),
                 self.groundtruth.path,
             )
-        scores = metrics.compute_box_metrics(self.groundtruth, self.box_results, report)
+        measurements = {"box": metrics.measure(self.groundtruth, self.box_results, "box", report)}
         if self.groundtruth.has_masks:
-            scores |= metrics.compute_mask_metrics(self.groundtruth, self.mask_results, report)
-        return scores
+            measurements["mask"] = metrics.measure(self.groundtruth, self.mask_results, "mask", report)
+        return measurement.Evaluation(measurements)
 
     def _add(
         self, image_id: int, image_info: NDArray[np.floating[Any]], detections: Mapping[str, NDArray[Any]]

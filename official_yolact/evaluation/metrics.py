@@ -1,4 +1,4 @@
-"""COCO's box and mask AP and AR, by pycocotools."""
+"""COCO's evaluation of boxes and masks, by pycocotools."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools import coco
 from pycocotools import cocoeval
 from pycocotools import mask as coco_mask
 
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.evaluation import measurement
 from official_yolact.evaluation import results as results_lib
-
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-"""The twelve numbers, in pycocotools' order."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is compared, how many comparisons are done, and how many there are."""
@@ -26,113 +25,122 @@ def report_nothing(kind: str, done: int, total: int) -> None:
     """Report no progress."""
 
 
-def compute_box_metrics(
+def measure_results(
     groundtruth: groundtruth_lib.GroundTruth,
     results: Sequence[results_lib.Result],
     report: Report = report_nothing,
-) -> dict[str, float]:
-    """Compute AP and AR of boxes over every image of the annotations.
-
-    Args:
-      groundtruth: the annotations.
-      results: detections with `bbox`; none are allowed.
-      report: of progress.
-
-    Returns:
-      `box_` + each of `NAMES`; -1 where there is no ground truth of that kind, as in pycocotools.
-    """
-    detections = [
-        _detection(index, result, result["bbox"], result["bbox"][2] * result["bbox"][3])
-        for index, result in enumerate(results, start=1)
-    ]
-    annotations = [dict(annotation) for annotation in groundtruth.annotations]
-    return _run(groundtruth, annotations, detections, "bbox", "box_", report)
-
-
-def compute_mask_metrics(
-    groundtruth: groundtruth_lib.GroundTruth,
-    results: Sequence[results_lib.Result],
-    report: Report = report_nothing,
-) -> dict[str, float]:
-    """Compute AP and AR of masks over every image of the annotations.
-
-    A detection's area (small, medium, large) is that of its mask, also where it states a box.
-
-    Args:
-      groundtruth: the annotations.
-      results: detections with `segmentation`, checked encodings; none are allowed.
-      report: of progress.
-
-    Returns:
-      `mask_` + each of `NAMES`; -1 where there is no ground truth of that kind, as in pycocotools.
-
-    Raises:
-      ValueError: a segmentation of the annotations is missing or malformed.
-    """
-    detections = [
-        {
-            **_detection(index, result, [], float(coco_mask.area(result["segmentation"]))),
-            "segmentation": result["segmentation"],
-        }
-        for index, result in enumerate(results, start=1)
-    ]
-    annotations = [dict(annotation) for annotation in groundtruth.mask_annotations]
-    return _run(groundtruth, annotations, detections, "segm", "mask_", report)
-
-
-def compute_metrics(
-    groundtruth: groundtruth_lib.GroundTruth,
-    results: Sequence[results_lib.Result],
-    report: Report = report_nothing,
-) -> dict[str, float]:
-    """Compute what a results file has the fields for: box metrics, mask metrics or both.
+) -> measurement.Evaluation:
+    """Measure what a results file has the fields for: boxes, masks or both.
 
     No detections at all count for both, if the annotations have masks. `report` is told of progress.
     """
-    metrics: dict[str, float] = {}
-    if not results or "bbox" in results[0]:
-        metrics |= compute_box_metrics(groundtruth, results, report)
-    if "segmentation" in results[0] if results else groundtruth.has_masks:
-        metrics |= compute_mask_metrics(groundtruth, results, report)
-    return metrics
+    has_boxes = not results or "bbox" in results[0]
+    has_masks = "segmentation" in results[0] if results else groundtruth.has_masks
+    kinds = [kind for kind, is_there in (("box", has_boxes), ("mask", has_masks)) if is_there]
+    return measurement.Evaluation({kind: measure(groundtruth, results, kind, report) for kind in kinds})
 
 
-def _detection(index: int, result: results_lib.Result, box: list[float], area: float) -> dict[str, Any]:
-    return {
-        "id": index,
-        "image_id": result["image_id"],
-        "category_id": result["category_id"],
-        "score": result["score"],
-        "bbox": box,
-        "area": area,
-        "iscrowd": 0,
-    }
-
-
-def _run(
+def measure(
     groundtruth: groundtruth_lib.GroundTruth,
-    annotations: list[dict[str, Any]],
-    detections: list[dict[str, Any]],
+    results: Sequence[results_lib.Result],
     kind: str,
-    prefix: str,
-    report: Report,
-) -> dict[str, float]:
-    """Run pycocotools on copies of ours: it writes into what it is given."""
+    report: Report = report_nothing,
+) -> measurement.Measurement:
+    """Measure boxes or masks over every image of the annotations.
+
+    A detection is small, medium or large by the area of its mask where masks are measured, also if it
+    states a box.
+
+    Args:
+      groundtruth: the annotations.
+      results: detections with `bbox`, or with `segmentation` as checked encodings; none are allowed.
+      kind: `box` or `mask`.
+      report: of progress.
+
+    Raises:
+      ValueError: masks are measured, and a segmentation of the annotations is missing or malformed.
+    """
+    is_mask, categories = kind == "mask", groundtruth.categories
+    truth = groundtruth.mask_annotations if is_mask else groundtruth.annotations
+    annotations = [dict(one) for one in truth]  # pycocotools writes into what it reads.
+    detections = [_detection(index, result, is_mask) for index, result in enumerate(results, start=1)]
     images = [
         {"id": i, "height": image.get("height"), "width": image.get("width")}
         for i, image in groundtruth.images.items()
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = _Evaluation(
-            _index(images, groundtruth.categories.to_coco(), annotations),
-            _index(images, groundtruth.categories.to_coco(), detections),
-            kind,
-            lambda done, total: report("boxes" if kind == "bbox" else "masks", done, total),
+            _index(images, categories.to_coco(), annotations),
+            _index(images, categories.to_coco(), detections),
+            "segm" if is_mask else "bbox",
+            lambda done, total: report("masks" if is_mask else "boxes", done, total),
         )
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
-    return {prefix + name: float(value) for name, value in zip(NAMES, evaluation.stats, strict=True)}
+    names = dict(zip(categories.ids, categories.names, strict=True))
+    return measurement.Measurement(
+        category_ids=evaluation.params.catIds,
+        class_names=[names[category_id] for category_id in evaluation.params.catIds],
+        thresholds=evaluation.params.iouThrs,
+        recalls=evaluation.params.recThrs,
+        precision=evaluation.eval["precision"],
+        scores=evaluation.eval["scores"],
+        recall=evaluation.eval["recall"],
+        matches=_collect_matches(evaluation, detections, annotations),
+    )
+
+
+def _detection(index: int, result: results_lib.Result, is_mask: bool) -> dict[str, Any]:
+    detection = {key: result[key] for key in ("image_id", "category_id", "score")}
+    detection |= {"id": index, "iscrowd": 0}
+    if is_mask:
+        rle = result["segmentation"]
+        return {**detection, "segmentation": rle, "bbox": [], "area": float(coco_mask.area(rle))}
+    return {**detection, "bbox": result["bbox"], "area": result["bbox"][2] * result["bbox"][3]}
+
+
+def _collect_matches(
+    evaluation: _Evaluation, detections: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> measurement.Matches:
+    """Gather the matches of all images and classes; ids of detections and annotations count from 1."""
+    found = [
+        one for one in evaluation.evalImgs if one is not None and one["aRng"] == evaluation.params.areaRng[0]
+    ]
+    thresholds = len(evaluation.params.iouThrs)
+    objects = np.full((thresholds, len(detections)), -1, np.int64)
+    counts = np.zeros(objects.shape, np.bool_)
+    finders = np.full((thresholds, len(annotations)), -1, np.int64)
+    nearest, ious = np.full(len(detections), -1, np.int64), np.zeros(len(detections))
+    for one in found:
+        rows, columns = np.array(one["dtIds"], int) - 1, np.array(one["gtIds"], int) - 1
+        objects[:, rows] = one["dtMatches"] - 1  # [T, detections of the image and class]
+        counts[:, rows] = ~one["dtIgnore"].astype(np.bool_)
+        finders[:, columns] = one["gtMatches"] - 1
+        key = one["image_id"], one["category_id"]
+        truth = evaluation._gts[key]
+        plain = [at for at, each in enumerate(truth) if not each["iscrowd"]]
+        if plain and rows.size:
+            overlaps = np.asarray(evaluation.ious[key])[:, plain]  # [detections, objects]
+            ids = np.array([truth[at]["id"] for at in plain])
+            nearest[rows] = np.where(overlaps.max(axis=1) > 0, ids[overlaps.argmax(axis=1)] - 1, -1)
+            ious[rows] = overlaps.max(axis=1)
+    return measurement.Matches(
+        image_ids=_column(detections, "image_id", np.int64),
+        category_ids=_column(detections, "category_id", np.int64),
+        scores=_column(detections, "score", np.float64),
+        nearest=nearest,
+        ious=ious,
+        objects=objects,
+        counts=counts,
+        object_image_ids=_column(annotations, "image_id", np.int64),
+        object_category_ids=_column(annotations, "category_id", np.int64),
+        object_counts=_column(annotations, "iscrowd", np.int64) == 0,
+        detections=finders,
+    )
+
+
+def _column(entries: list[dict[str, Any]], name: str, dtype: Any) -> NDArray[Any]:
+    return np.array([entry[name] for entry in entries], dtype)
 
 
 class _Evaluation(cocoeval.COCOeval):

@@ -70,7 +70,7 @@ class WorkerEvaluator:
           num_records: of the data set.
 
         Returns:
-          See `CocoEvaluator.evaluate`; the same numbers on every worker.
+          See `measurement.Evaluation.metrics`; the same numbers on every worker.
 
         Raises:
           ValueError: records were evaluated twice or not at all, the workers read different data, or
@@ -81,7 +81,7 @@ class WorkerEvaluator:
         part = self._collect(num_records)
         if hosts.count_workers(strategy) == 1:
             worker_part.check_parts([part])
-            return self._evaluator.evaluate()
+            return self._evaluator.evaluate().metrics()
         received = hosts.gather_bytes(part.to_bytes(), strategy)
         answer = self._measure(received) if hosts.is_chief(strategy) else {}
         answer = json.loads(hosts.send_from_chief(json.dumps(answer).encode(), strategy))
@@ -116,6 +116,6 @@ class WorkerEvaluator:
                 worker_part.select_results([part.masks for part in parts], owners),
                 sum(part.num_unlisted for part in parts),
             )
-            return {"scores": self._evaluator.evaluate()}
+            return {"scores": self._evaluator.evaluate().metrics()}
         except ValueError as error:
             return {"error": str(error)}

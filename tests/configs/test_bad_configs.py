@@ -351,10 +351,10 @@ def test_an_attribute_that_no_class_declares_is_found():
 
 
 def test_the_metrics_that_may_be_named_are_those_that_the_evaluator_reports():
-    from official_yolact.evaluation import metrics
+    from official_yolact.evaluation import measurement
 
     assert set(contradictions.EVALUATED) == {
-        f"{kind}_{name}" for kind in ("box", "mask") for name in metrics.NAMES
+        f"{kind}_{name}" for kind in ("box", "mask") for name in measurement.NAMES
     }
 
 

@@ -57,7 +57,7 @@ def test_perfect_boxes_have_an_ap_of_one(content, write, examples):
     content["annotations"][2] |= {"bbox": [6, 6, 10, 10]}
     evaluator = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     update(evaluator, examples)
-    found = evaluator.evaluate()
+    found = evaluator.evaluate().metrics()
     assert found["box_AP"] == pytest.approx(1.0)
     assert found["mask_AP50"] == pytest.approx(1.0)
 
@@ -72,7 +72,7 @@ def test_the_batch_size_changes_nothing(content, write, examples, batch_size):
     one_by_one = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     for one in examples:
         update(one_by_one, [one])
-    assert evaluator.evaluate() == one_by_one.evaluate()
+    assert evaluator.evaluate().metrics() == one_by_one.evaluate().metrics()
     assert len(evaluator.box_results) == len(evaluator.mask_results) == 3
 
 
@@ -106,7 +106,7 @@ def test_an_image_that_comes_twice_counts_once(content, write, examples):
 def test_images_that_never_came_count_and_are_reported(content, write, examples, caplog):
     evaluator = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     update(evaluator, examples[:1])
-    assert evaluator.evaluate()["box_AP"] == pytest.approx((51 / 101 + 1) / 2, abs=1e-12)
+    assert evaluator.evaluate().metrics()["box_AP"] == pytest.approx((51 / 101 + 1) / 2, abs=1e-12)
     assert "2 of the 3 images" in caplog.text
 
 
@@ -133,7 +133,7 @@ def test_reset_forgets(content, write, examples):
     evaluator = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     update(evaluator, examples)
     evaluator.reset()
-    assert evaluator.evaluate()["box_AP"] == 0.0
+    assert evaluator.evaluate().metrics()["box_AP"] == 0.0
 
 
 def test_a_file_without_masks_gives_box_metrics_alone(content, write, examples):
@@ -141,7 +141,7 @@ def test_a_file_without_masks_gives_box_metrics_alone(content, write, examples):
         del annotation["segmentation"]
     evaluator = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
     update(evaluator, examples)
-    assert {name[:4] for name in evaluator.evaluate()} == {"box_"}
+    assert {name[:4] for name in evaluator.evaluate().metrics()} == {"box_"}
 
 
 def test_without_annotations_results_are_collected(examples):

@@ -3,16 +3,19 @@ import re
 
 import numpy as np
 import pytest
+from pycocotools import coco
 from pycocotools import cocoeval
 
+from official_yolact import categories
 from official_yolact.evaluation import groundtruth
+from official_yolact.evaluation import measurement
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results
 
 
 def measure(annotations, detections):
     truth = groundtruth.load_groundtruth(str(annotations))
-    return metrics.compute_metrics(truth, results.load_results(str(detections), truth))
+    return metrics.measure_results(truth, results.load_results(str(detections), truth)).metrics()
 
 
 def published_numbers(path, kind):
@@ -34,7 +37,7 @@ def test_the_coco_apis_own_example_gives_its_published_numbers(shared, results_n
         folder / "instances_val2014_100.json", folder / f"instances_val2014_{results_name}_results.json"
     )
     assert found[f"{prefix}AP"] == pytest.approx(ap, abs=1e-12)
-    assert list(found) == [prefix + name for name in metrics.NAMES]
+    assert list(found) == [prefix + name for name in measurement.NAMES]
     published = published_numbers(folder / "val2014_fake_eval_res.txt", kind)
     assert [round(value, 3) for value in found.values()] == published
 
@@ -119,15 +122,15 @@ def test_only_what_the_results_state_is_measured(content, perfect, write, droppe
     for result in perfect:
         del result[dropped]
     found = measure(write(content), write(perfect, "r.json"))
-    assert list(found) == [kept + name for name in metrics.NAMES]
+    assert list(found) == [kept + name for name in measurement.NAMES]
 
 
 def test_evaluating_twice_gives_the_same_and_changes_nothing(content, perfect, write):
     truth = groundtruth.load_groundtruth(write(content))
     found = results.load_results(write(perfect, "r.json"), truth)
     before = copy.deepcopy((truth.annotations, truth.mask_annotations, found))
-    first = metrics.compute_metrics(truth, found)
-    assert metrics.compute_metrics(truth, found) == first
+    first = metrics.measure_results(truth, found).metrics()
+    assert metrics.measure_results(truth, found).metrics() == first
     assert (truth.annotations, truth.mask_annotations, found) == before
 
 
@@ -184,37 +187,102 @@ def draw_scene(draw):
     return images, objects, found
 
 
+def evaluate_by_pycocotools(images, objects, found):
+    """Run pycocotools itself; ids of objects and detections count from 1."""
+    indices = []
+    for annotations in (objects, found):
+        indices.append(coco.COCO())
+        categories = [{"id": index, "name": str(index)} for index in (1, 2, 3)]
+        indices[-1].dataset = {"images": images, "categories": categories, "annotations": annotations}
+        indices[-1].createIndex()
+    evaluation = cocoeval.COCOeval(*indices, "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_passing_over_what_nothing_overlaps_changes_no_number_of_pycocotools(seed, capsys):
+def test_everything_that_is_returned_is_what_pycocotools_itself_finds(seed):
     images, objects, found = draw_scene(np.random.default_rng(seed))
-    categories, reports = [{"id": index, "name": str(index)} for index in (1, 2, 3)], []
-    evaluations = [
-        build(
-            metrics._index(copy.deepcopy(images), categories, copy.deepcopy(objects)),
-            metrics._index(copy.deepcopy(images), categories, copy.deepcopy(found)),
-            "bbox",
-            *more,
-        )
-        for build, more in (
-            (cocoeval.COCOeval, ()),
-            (metrics._Evaluation, [lambda *state: reports.append(state)]),
-        )
-    ]
-    for each in evaluations:
-        each.evaluate()
-        each.accumulate()
-        each.summarize()
-    theirs, ours = evaluations
-    for name in ("precision", "recall", "scores"):
-        np.testing.assert_array_equal(ours.eval[name], theirs.eval[name])
-    for one, other in zip(ours.evalImgs, theirs.evalImgs, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            assert one["gtMatches"].shape == other["gtMatches"].shape
-            assert sorted(one["gtIds"]) == sorted(other["gtIds"])
-            assert dict(zip(one["gtIds"], one["gtIgnore"], strict=True)) == dict(
-                zip(other["gtIds"], other["gtIgnore"], strict=True)
-            )
-            np.testing.assert_array_equal(one["dtMatches"], other["dtMatches"])
+    theirs = evaluate_by_pycocotools(images, copy.deepcopy(objects), copy.deepcopy(found))
+    truth = groundtruth.GroundTruth(
+        "scene", {i["id"]: i for i in images}, categories.Categories((2, 1, 3), ("2", "1", "3")), objects
+    )
+    reports = []
+    ours = metrics.measure(truth, found, "box", lambda *state: reports.append(state))
     # 3 classes, 4 ranges of areas, 6 images.
-    assert reports == [(done, 72) for done in range(1, 73)]
+    assert reports == [("boxes", done, 72) for done in range(1, 73)]
+    for name in ("precision", "recall", "scores"):
+        np.testing.assert_array_equal(getattr(ours, name), theirs.eval[name])
+    assert list(ours.summarize().values()) == theirs.stats.tolist()
+    assert (list(ours.category_ids), ours.class_names) == ([1, 2, 3], ["1", "2", "3"])
+    for category in range(3):
+        one = theirs.eval["precision"][:, :, category, 0, 2]
+        assert ours.summarize(category)["AP"] == pytest.approx(one[one > -1].mean())
+    matches = ours.matches
+    assert matches.scores.tolist() == [one["score"] for one in found]
+    expected = [np.full((10, 400), -1), np.zeros((10, 400), bool), np.full((10, 89), -1)]
+    for one in theirs.evalImgs:
+        if one is not None and one["aRng"] == [0, 1e10]:
+            for column, index in enumerate(one["dtIds"]):
+                expected[0][:, index - 1] = one["dtMatches"][:, column] - 1
+                expected[1][:, index - 1] = one["dtIgnore"][:, column] == 0
+            for column, index in enumerate(one["gtIds"]):
+                expected[2][:, index - 1] = one["gtMatches"][:, column] - 1
+    for mine, other in zip((matches.objects, matches.counts, matches.detections), expected, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def overlap(one, other):
+    width, height = (
+        min(one[a] + one[a + 2], other[a] + other[a + 2]) - max(one[a], other[a]) for a in (0, 1)
+    )
+    shared = max(width, 0) * max(height, 0)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+
+
+def test_the_nearest_object_is_that_of_loops():
+    images, objects, found = draw_scene(np.random.default_rng(7))
+    truth = groundtruth.GroundTruth(
+        "scene", {i["id"]: i for i in images}, categories.Categories((1, 2, 3), ("1", "2", "3")), objects
+    )
+    matches = metrics.measure(truth, found, "box").matches
+    keys = ("image_id", "category_id")
+    for row, one in enumerate(found):
+        overlaps = [
+            0
+            if each["iscrowd"] or any(each[k] != one[k] for k in keys)
+            else overlap(one["bbox"], each["bbox"])
+            for each in objects
+        ]
+        assert matches.ious[row] == pytest.approx(max(overlaps))
+        assert matches.nearest[row] == (int(np.argmax(overlaps)) if max(overlaps) > 0 else -1)
+    assert matches.object_counts.tolist() == [not each["iscrowd"] for each in objects]
+    for mine, key in ((matches.object_image_ids, "image_id"), (matches.object_category_ids, "category_id")):
+        assert mine.tolist() == [each[key] for each in objects]
+    for mine, key in ((matches.image_ids, "image_id"), (matches.category_ids, "category_id")):
+        assert mine.tolist() == [each[key] for each in found]
+
+
+def test_detections_beyond_the_hundred_best_match_nothing(content, perfect, write):
+    truth = groundtruth.load_groundtruth(write(content))
+    found = results.load_results(write(perfect[:1], "r.json"), truth)
+    many = [{**found[0], "score": 0.5 + row / 1000} for row in range(150)]
+    for kind in ("box", "mask"):
+        matches = metrics.measure(truth, many, kind).matches
+        assert matches.counts.sum(axis=1).tolist() == [100] * 10
+        assert matches.objects[:, 149].tolist() == [0] * 10
+        assert (matches.objects[:, :149] == -1).all()
+        assert (matches.nearest >= 0).tolist() == [False] * 50 + [True] * 100
+        assert matches.detections.tolist() == [[149, -1, -1]] * 10
+
+
+def test_of_nothing_there_are_no_matches(content, write):
+    content["annotations"] = []
+    truth = groundtruth.load_groundtruth(write(content))
+    evaluation = metrics.measure_results(truth, [])
+    assert list(evaluation.measurements) == ["box", "mask"]
+    assert evaluation.measurements["box"].matches.objects.shape == (10, 0)
+    assert list(evaluation.class_metrics()) == ["fig", "date"]
+    assert set(evaluation.class_metrics()["fig"].values()) == {-1.0}
