@@ -180,10 +180,10 @@ def _refused(words: list[str], capsys: pytest.CaptureFixture[str], *said: str) -
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_writes_and_runs_again_over_what_it_wrote(name: str) -> None:
-    words, outputs = COMMANDS[name]
+    words, written_paths = COMMANDS[name]
     for _ in range(2):
         assert main.main(words) in (0, 1)
-        assert all(os.path.getsize(output) for output in outputs)
+        assert all(os.path.getsize(output) for output in written_paths)
         _contents()
 
 
@@ -223,17 +223,17 @@ def test_what_is_in_the_place_is_kept(name: str, output: str, capsys: pytest.Cap
 def test_a_failed_write_is_named_and_leaves_nothing(
     name: str, error: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words, outputs = COMMANDS[name]
+    words, written_paths = COMMANDS[name]
     before, finish = _contents(), outputs._finish
-    kept = len(outputs) - 1 if error == errno.EDQUOT else 0
+    kept = len(written_paths) - 1 if error == errno.EDQUOT else 0
     monkeypatch.setattr(outputs, "_finish", _fail_after(kept, error, finish))
     _refused(words, capsys, "cannot be written", os.strerror(error))
     written = set(_contents()) - set(before)
     if name in TOGETHER:
         assert not [path for path in written if path.endswith(".json")]
-        kept -= sum(path.endswith(".json") for path in outputs[:-1]) if kept else 0
+        kept -= sum(path.endswith(".json") for path in written_paths[:-1]) if kept else 0
     assert len(written) == kept
-    assert written <= set(outputs)
+    assert written <= set(written_paths)
 
 
 def _fail_after(count: int, error: int, finish: Callable[..., None]) -> Callable[..., None]:
@@ -249,8 +249,8 @@ def _fail_after(count: int, error: int, finish: Callable[..., None]) -> Callable
 
 
 def test_a_conversion_knows_shards_that_were_changed(capsys: pytest.CaptureFixture[str]) -> None:
-    words, outputs = COMMANDS["convert"]
-    for output in map(pathlib.Path, [*outputs, "out/t-00000-of-00001.tfrecord"]):
+    words, written_paths = COMMANDS["convert"]
+    for output in map(pathlib.Path, [*written_paths, "out/t-00000-of-00001.tfrecord"]):
         assert main.main(words) == 0
         converted = output.read_bytes()
         output.write_bytes(converted + b" ")
