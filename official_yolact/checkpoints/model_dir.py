@@ -13,8 +13,8 @@ import tensorflow as tf
 from official_yolact import categories
 from official_yolact.checkpoints import directory_lock
 from official_yolact.checkpoints import scan
+from official_yolact.checkpoints import state_file
 from official_yolact.checkpoints import verify
-from official_yolact.files import inputs as inputs_lib
 from official_yolact.files import outputs
 
 PARAMS_FILE = "params.yaml"
@@ -50,9 +50,10 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
         if found is not None:
             return found.prefix
         problems.update(damaged)
-        stated = _read_stated(folder)
-        if stated is not None and not damaged:
-            return stated
+        # The state file may name a checkpoint whose name has no number.
+        stated = state_file.read(folder)
+        if stated and not damaged and tf.io.gfile.exists(f"{stated[-1]}.index"):
+            return stated[-1]
     if problems:
         listed = "; ".join(f"{prefix}: {problem}" for prefix, problem in problems.items())
         raise ValueError(f"{path}: holds no intact checkpoint ({listed})")
@@ -118,22 +119,12 @@ def _find_other_model(folder: str) -> str:
     for name in held:
         if name.startswith("ckpt-") and not _OF_AN_IMPORT.fullmatch(name):
             return name
-        if not is_import and name.startswith(("ckpt", scan.STATE_FILE, PARAMS_FILE)):
+        if not is_import and name.startswith(("ckpt", state_file.NAME, PARAMS_FILE)):
             return name
     if scan.find_checkpoints(os.path.join(folder, BEST_SUBDIR)):
         return BEST_SUBDIR
-    stated = scan.read_stated(folder) if held else set()
+    stated = state_file.read(folder) if held else []
     if stated is None:
-        return f"{scan.STATE_FILE} cannot be read"
-    others = sorted(name for name in stated if not _OF_AN_IMPORT.fullmatch(name))
-    return f"{scan.STATE_FILE} names {others[0]}" if others else ""
-
-
-def _read_stated(folder: str) -> str | None:
-    """Read which checkpoint the state file names, for one whose name has no number."""
-    try:
-        inputs_lib.check(os.path.join(folder, "checkpoint"))
-        stated = tf.train.latest_checkpoint(folder)
-    except (OSError, ValueError, tf.errors.OpError):
-        return None
-    return str(stated) if stated and tf.io.gfile.exists(f"{stated}.index") else None
+        return f"{state_file.NAME} cannot be read"
+    others = sorted(name for name in map(os.path.basename, stated) if not _OF_AN_IMPORT.fullmatch(name))
+    return f"{state_file.NAME} names {others[0]}" if others else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import stored
+from official_yolact.checkpoints import writer
 
 MODULES = ("all", "backbone")
 FIRST = "ckpt-0"
@@ -121,20 +123,23 @@ def _describe_mismatch(checkpoint: str, part: str, unfit: list[stored.Slot]) -> 
     )
 
 
-def save_model(model: Any, directory: str, modules: str = "all") -> str:
+def save_model(
+    model: Any, directory: str, modules: str = "all", identity: Mapping[str, Any] | None = None
+) -> str:
     """Write a checkpoint that `restore_model` reads.
 
     Args:
       model: a built `YolactModel`.
       directory: where `ckpt-0` is written.
       modules: `all`, or `backbone` for the backbone alone.
+      identity: key and JSON value of what must be the same when the weights are used.
 
     Returns:
       The checkpoint, without `.index`.
     """
     if modules == "backbone":
         return save_backbone(model.backbone, directory)
-    return _save(model, directory)
+    return _save(model, directory, identity)
 
 
 def save_backbone(backbone: Any, directory: str) -> str:
@@ -142,9 +147,5 @@ def save_backbone(backbone: Any, directory: str) -> str:
     return _save(tf.train.Checkpoint(backbone=backbone), directory)
 
 
-def _save(items: Any, directory: str) -> str:
-    # All are kept: that a directory holds no other checkpoint was looked at before.
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=items), directory, max_to_keep=None, checkpoint_name="ckpt"
-    )
-    return str(manager.save(checkpoint_number=0))
+def _save(items: Any, directory: str, identity: Mapping[str, Any] | None = None) -> str:
+    return writer.CheckpointWriter(tf.train.Checkpoint(model=items), directory, identity=identity).save(0)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.files import inputs
+from official_yolact.checkpoints import state_file
 from official_yolact.files import outputs as written_files
 from official_yolact.files import storage
 
-STATE_FILE = "checkpoint"
 _INDEX = ".index"
 _PART = re.compile(r"^(?P<name>.+-(?P<number>\d+))(?P<ending>\.index|\.json|\.data-\d{5}-of-\d{5})$")
 _TEMPORARY = re.compile(
-    r"^(.+-\d+_temp(_\w+)?|.+-\d+\.(index|data-\d{5}-of-\d{5})\.tempstate\d+|checkpoint\.tmp[0-9a-f]{32}"
+    r"^(.+-\d+_temp(_\w+)?|.+-\d+\.(index|data-\d{5}-of-\d{5})\.tempstate\d+|checkpoint\.tmp([0-9a-f]{32})?"
     r"|(.+-\d+|info|categories)\.json\.tmp|params(-\d+)?\.yaml\.tmp)$"
 )
 
@@ -70,7 +70,7 @@ def find_checkpoints(directory: str, name: str = "") -> list[CheckpointFiles]:
       All that has an index, and what has lost it; not what a killed save left, which never had one.
     """
     groups = _group(directory, name)
-    stated = read_stated(directory)
+    stated = state_file.read(directory)
     found = [group for group in groups if _is_checkpoint(group, stated)]
     return sorted(found, key=lambda group: (group.number, group.name), reverse=True)
 
@@ -88,7 +88,7 @@ def find_orphans(directory: str, name: str = "") -> list[str]:
     listed = storage.list_names(directory)
     paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
     paths += written_files.list_left_over(directory)
-    stated = read_stated(directory)
+    stated = state_file.read(directory)
     for group in _group(directory, name):
         if not _is_checkpoint(group, stated):
             paths += group.paths()
@@ -110,27 +110,7 @@ def remove_orphans(directory: str, name: str = "") -> list[str]:
 
 def was_saved(directory: str) -> bool:
     """Tell whether training has ever saved here: there is a checkpoint, or the file that lists them."""
-    return bool(find_checkpoints(directory)) or tf.io.gfile.exists(os.path.join(directory, STATE_FILE))
-
-
-def read_stated(directory: str) -> set[str] | None:
-    """Read which checkpoints the state file of a directory names.
-
-    Returns:
-      Their names without folder; None if it cannot be read.
-    """
-    if not tf.io.gfile.exists(os.path.join(directory, STATE_FILE)):
-        return set()
-    try:
-        inputs.check(os.path.join(directory, STATE_FILE))
-        state = tf.train.get_checkpoint_state(directory)
-    except (OSError, ValueError, tf.errors.OpError):
-        return None
-    if state is None:
-        return None
-    return {
-        os.path.basename(path) for path in [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
-    }
+    return bool(find_checkpoints(directory)) or tf.io.gfile.exists(os.path.join(directory, state_file.NAME))
 
 
 def _group(directory: str, name: str) -> list[CheckpointFiles]:
@@ -147,9 +127,10 @@ def _group(directory: str, name: str) -> list[CheckpointFiles]:
     return [group for group in groups if group.has_index or group.data or name]
 
 
-def _is_checkpoint(group: CheckpointFiles, stated: set[str] | None) -> bool:
+def _is_checkpoint(group: CheckpointFiles, stated: Sequence[str] | None) -> bool:
     if group.has_index:
         return True
     # A save renames data, then the index, then writes the record, then the state: what the last two
     # name was whole once. A state that cannot be read may name it.
-    return bool(group.data) and (".json" in group.endings or stated is None or group.name in stated)
+    is_stated = stated is None or group.name in map(os.path.basename, stated)
+    return bool(group.data) and (".json" in group.endings or is_stated)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -103,20 +101,6 @@ def name_some(names: list[str]) -> str:
 def record_files(prefix: str, endings: tuple[str, ...]) -> dict[str, tuple[int, str]]:
     """Measure the files of a checkpoint for its record."""
     return {os.path.basename(prefix) + ending: storage.measure(prefix + ending) for ending in endings}
-
-
-def write_record(prefix: str, identity: Mapping[str, Any]) -> None:
-    """Write the record of a checkpoint at step 0 that no training wrote.
-
-    Args:
-      prefix: the checkpoint, without `.index`, alone in its folder.
-      identity: key and JSON value of what must be as it was when the weights are used.
-
-    Raises:
-      OSError: it cannot be written.
-    """
-    (found,) = (f for f in scan.find_checkpoints(os.path.dirname(prefix)) if f.prefix == prefix)
-    sidecar.write(prefix, sidecar.Sidecar(0, record_files(prefix, (*found.data, ".index")), identity))
 
 
 def _compare(found: scan.CheckpointFiles, record: sidecar.Sidecar) -> str:

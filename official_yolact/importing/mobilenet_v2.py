@@ -21,7 +21,6 @@ import tf_keras
 from official.vision.modeling.backbones import factory
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
-from official_yolact.checkpoints import verify
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
 from official_yolact.importing import account
@@ -85,7 +84,6 @@ def import_mobilenet_v2(
     )
     with model_dir.open_import(output, done.to_json(), [path], force):
         restore.save_backbone(backbone, output)
-        verify.write_record(checkpoint, {})
     return done
 
 

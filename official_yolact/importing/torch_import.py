@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
-from official_yolact.checkpoints import verify
 from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
@@ -95,8 +94,7 @@ def import_torch(
     checkpoint = os.path.join(output, restore.FIRST)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
     with model_dir.open_import(output, done.to_json(), inputs, force):
-        restore.save_model(model, output, modules)
-        verify.write_record(checkpoint, architecture.select(params.as_dict()) if modules == "all" else {})
+        restore.save_model(model, output, modules, architecture.select(params.as_dict()))
         if categories is not None and modules == "all":
             categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
             outputs.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)

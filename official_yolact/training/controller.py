@@ -58,7 +58,6 @@ class YolactController(orbit.Controller):
             for interval in (config.steps_per_loop, config.summary_interval, config.checkpoint_interval)
             if interval
         )
-        self._saved_step = -1
         self.restored: str | None = None
         self._writes_lines = writes_lines
         kwargs["steps_per_loop"] = self._count_steps_to_boundary
@@ -186,9 +185,8 @@ class YolactController(orbit.Controller):
             else:
                 self.checkpoint_manager.restore(checkpoint_path)
         if checkpoint_path is not None:
-            self._saved_step = int(self.global_step.numpy())
             self.restored = checkpoint_path
-            logging.info("restored %s (step %d)", checkpoint_path, self._saved_step)
+            logging.info("restored %s (step %d)", checkpoint_path, int(self.global_step.numpy()))
         return checkpoint_path
 
     def _evaluate_step(self, eval_steps: int) -> Any:
@@ -248,15 +246,11 @@ class YolactController(orbit.Controller):
         """Save, where one is due or asked for and the step is not saved yet."""
         step = int(self.global_step.numpy())
         manager = self.checkpoint_manager
-        if not manager or not manager.checkpoint_interval or step == self._saved_step:
+        if not manager or not manager.checkpoint_interval or step == manager.saved_step:
             return False
         if check_interval and step % manager.checkpoint_interval:
             return False
-        path = manager.save(checkpoint_number=step, check_interval=False, options=self._checkpoint_options)
-        if path is None:
-            return False
-        self._saved_step = step
-        logging.info("saved %s", path)
+        logging.info("saved %s", manager.save(step))
         return True
 
     def _follow_verdict(self) -> None:
@@ -285,7 +279,7 @@ class YolactController(orbit.Controller):
             return
         step = int(self.global_step.numpy())
         self._maybe_save_checkpoint(check_interval=False)
-        if step == self._saved_step:
+        if self.checkpoint_manager and step == self.checkpoint_manager.saved_step:
             logging.warning("stopping after step %d: saved ckpt-%d", step, step)
         else:
             logging.error("stopping after step %d, which could not be saved", step)

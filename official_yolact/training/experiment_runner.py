@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from official.core import train_lib
 from official_yolact import hosts
+from official_yolact.checkpoints import reader
+from official_yolact.checkpoints import writer
 from official_yolact.files import storage
 from official_yolact.training import run_directory
 from official_yolact.training.saving import checkpoint_manager
@@ -17,7 +19,7 @@ from official_yolact.training.saving import checkpoint_manager
 class ExperimentRunner(train_lib.OrbitExperimentRunner):
     """Runs an experiment; see `official.core.train_lib.OrbitExperimentRunner`."""
 
-    def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager | None:
+    def _maybe_build_checkpoint_manager(self) -> checkpoint_manager.CheckpointManager:
         """Build the manager.
 
         Every worker saves, since reading variables may need all of them; the chief's folder counts, and
@@ -26,18 +28,19 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         """
         trainer, trains = self.trainer, "train" in self._mode
         is_chief = hosts.is_chief(self.strategy)
-        return checkpoint_manager.VerifiedCheckpointManager(
-            trainer.checkpoint,
-            self.model_dir if is_chief else storage.make_temporary_folder(),
-            self.params.trainer.max_to_keep if is_chief else 1,
-            step_counter=trainer.global_step,
+        identity = run_directory.describe_identity(self.params, self.model_dir, trains)
+        settings = _find_settings(trainer.optimizer)
+        return checkpoint_manager.CheckpointManager(
+            writer.CheckpointWriter(
+                trainer.checkpoint,
+                self.model_dir if is_chief else storage.make_temporary_folder(),
+                self.params.trainer.max_to_keep if is_chief else 1,
+                identity=identity,
+            ),
+            reader.CheckpointReader(trainer.checkpoint, self.model_dir, trains, identity, settings),
             checkpoint_interval=self.params.trainer.checkpoint_interval,
             init_fn=trainer.initialize,
-            read_directory=self.model_dir,
-            trains=trains,
-            identity=run_directory.describe_identity(self.params, self.model_dir, trains),
-            agree=_make_agreement(self.strategy),
-            settings=_find_settings(trainer.optimizer),
+            send_from_chief=lambda text: hosts.send_from_chief(text.encode(), self.strategy).decode(),
         )
 
     def _build_controller(self, *args: Any, eval_actions: list[Any] | None = None, **kwargs: Any) -> Any:
@@ -90,8 +93,3 @@ def _find_settings(optimizer: Any) -> list[tf.Variable]:
         for value in getattr(thing, "_hyper", {}).values()
         if isinstance(value, tf.Variable)
     ]
-
-
-def _make_agreement(strategy: Any) -> Callable[[str], str]:
-    """Make a function that gives every worker the chief's text."""
-    return lambda text: hosts.send_from_chief(text.encode("utf-8"), strategy).decode("utf-8")

@@ -88,7 +88,7 @@ def test_an_import_that_was_killed_anywhere_can_be_done_again(part, tmp_path):
     model_dir.check_import(str(tmp_path))
     put_import(tmp_path)
     names = {path.name for path in tmp_path.iterdir()} - {".yolact-written"}
-    assert names == {"checkpoint", "ckpt-0.data-00000-of-00001", "ckpt-0.index", "import.json"}
+    assert names == {"checkpoint", "ckpt-0.data-00000-of-00001", "ckpt-0.index", "ckpt-0.json", "import.json"}
     assert json.loads((tmp_path / "import.json").read_text()) == {"file": "a.pth"}
     reader = tf.train.load_checkpoint(str(tmp_path / "ckpt-0"))
     assert reader.get_tensor("model/v/.ATTRIBUTES/VARIABLE_VALUE") == 1

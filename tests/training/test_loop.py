@@ -12,11 +12,14 @@ import pytest
 import tensorflow as tf
 
 import orbit
+from official_yolact.checkpoints import reader
+from official_yolact.checkpoints import writer
 from official_yolact.configs import training as configs
 from official_yolact.training import controller
 from official_yolact.training import loop
 from official_yolact.training import stopping
 from official_yolact.training import trainer
+from official_yolact.training.saving import checkpoint_manager
 from official_yolact.training.watch import early_stopping
 
 
@@ -123,11 +126,10 @@ def build(counter, folder, **settings):
         "best_checkpoint_eval_metric": "mask_AP",
         **settings,
     }
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(global_step=counter.global_step),
-        str(folder),
-        max_to_keep=None,
-        step_counter=counter.global_step,
+    checkpoint = tf.train.Checkpoint(global_step=counter.global_step)
+    manager = checkpoint_manager.CheckpointManager(
+        writer.CheckpointWriter(checkpoint, str(folder)),
+        reader.CheckpointReader(checkpoint, str(folder)),
         checkpoint_interval=section["checkpoint_interval"],
     )
     return controller.YolactController(

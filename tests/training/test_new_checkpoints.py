@@ -4,7 +4,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from official_yolact.training.saving import checkpoint_manager
+from official_yolact.checkpoints import writer
 from official_yolact.training.saving import new_checkpoints
 
 
@@ -13,13 +13,11 @@ def save(tmp_path):
     """Write a checkpoint of a step as training does."""
     step = tf.Variable(0, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(step=step, weights=tf.Variable(tf.range(1000.0)))
-    manager = checkpoint_manager.VerifiedCheckpointManager(
-        checkpoint, str(tmp_path / "run"), 2, step_counter=step
-    )
+    run = writer.CheckpointWriter(checkpoint, str(tmp_path / "run"), 2)
 
     def save_step(number):
         step.assign(number)
-        manager.save(checkpoint_number=number)
+        run.save(number)
 
     (tmp_path / "run").mkdir()
     return save_step

@@ -16,10 +16,10 @@ from official_yolact import hosts
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
+from official_yolact.checkpoints import writer
 from official_yolact.configs import experiments
 from official_yolact.files import json_text
 from official_yolact.files import storage
-from official_yolact.training.saving import checkpoint_manager
 
 _NAME = train_utils.BEST_CHECKPOINT_NAME
 
@@ -44,7 +44,7 @@ def build_exporter(params: experiments.YolactExperiment, model_dir: str) -> Best
     )
 
 
-class BestCheckpoint(train_utils.BestCheckpointExporter):
+class BestCheckpoint:
     """Saves a checkpoint whenever the metric is better than ever; `info.json` says what it measured.
 
     The numbers are kept in the checkpoint's own record too, so that the two cannot disagree. Of several
@@ -62,127 +62,111 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
         Raises:
           ValueError: `metric_comp` is neither.
         """
+        if metric_comp not in ("higher", "lower"):
+            raise ValueError(f"metric_comp {metric_comp!r}: expected one of higher, lower")
         self._strategy = tf.distribute.get_strategy()
         self._is_chief = hosts.is_chief(self._strategy)
-        self._full_name = metric_name
-        super().__init__(export_dir, metric_name, metric_comp)
-        self._manager: checkpoint_manager.VerifiedCheckpointManager | None = None
+        self._folder = export_dir
+        self._info_path = os.path.join(export_dir, "info.json")
+        self._metric_name = metric_name
+        self._is_higher_better = metric_comp == "higher"
+        self._writer: writer.CheckpointWriter | None = None
+        tf.io.gfile.makedirs(export_dir)
+        self._best_logs = self._find_best_logs()
         if self._is_chief:
             scan.remove_orphans(export_dir, _NAME)
 
     @property
     def best_ckpt_logs(self) -> dict[str, Any]:
         """The numbers of the best evaluation; the metric is NaN before there is one."""
-        return {self._full_name: self._value(self._best_ckpt_logs), **(self._best_ckpt_logs or {})}
-
-    @property
-    def best_ckpt_path(self) -> str | None:
-        """The newest intact best checkpoint; None if there is none."""
-        found, _ = verify.find_intact(self._export_dir, _NAME)
-        return found.prefix if found else None
+        return {self._metric_name: self._value(self._best_logs), **(self._best_logs or {})}
 
     def maybe_export_checkpoint(
-        self, checkpoint: Any, eval_logs: Mapping[str, Any], global_step: int, write_logs: bool = True
+        self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping[str, Any], global_step: int
     ) -> bool:
         """Save the checkpoint if its metric is better than ever.
 
         Args:
-          checkpoint: `tf.train.Checkpoint` with the weights that were evaluated.
+          checkpoint: with the weights that were evaluated; the same object in every call.
           eval_logs: the evaluation's numbers.
           global_step: of the weights.
-          write_logs: write `info.json` too.
 
         Returns:
           Whether it was saved. A metric that is missing or NaN is never the best.
         """
         step = int(global_step)
-        if not self._agree(self._is_better(eval_logs, step)):
+        is_better = self._is_better(eval_logs, step)
+        if hosts.send_from_chief(b"1" if is_better else b"0", self._strategy) != b"1":
             return False
         numbers = _scalars(eval_logs)
+        if self._writer is None:
+            folder = self._folder if self._is_chief else storage.make_temporary_folder()
+            self._writer = writer.CheckpointWriter(checkpoint, folder, 1, name=_NAME)
         try:
-            self._get_checkpoint_manager(checkpoint).save(checkpoint_number=step, metrics=numbers)
-        except checkpoint_manager.NonFiniteCheckpointError as error:
+            self._writer.save(step, numbers)
+        except writer.NonFiniteCheckpointError as error:
             logging.error("the best checkpoint is not replaced: %s", error)
             return False
-        self._best_ckpt_logs = numbers
-        if write_logs and self._is_chief:
-            self.export_best_eval_metric(numbers, step)
+        self._best_logs = numbers
+        if self._is_chief:
+            self._write_info(numbers, step)
         return True
 
-    def export_best_eval_metric(self, eval_logs: Mapping[str, Any], global_step: int) -> None:
-        """Write the numbers of the best evaluation to `info.json`, in one step."""
-        content = {**_scalars(eval_logs), "best_ckpt_global_step": float(global_step)}
-        storage.write_text(self.best_ckpt_logs_path, json_text.dump(content, indent=4) + "\n")
+    def _write_info(self, numbers: Mapping[str, Any], step: int) -> None:
+        content = {**numbers, "best_ckpt_global_step": float(step)}
+        storage.write_text(self._info_path, json_text.dump(content, indent=4) + "\n")
 
-    def _get_checkpoint_manager(self, checkpoint: Any) -> checkpoint_manager.VerifiedCheckpointManager:
-        if self._manager is None or self._manager.checkpoint != checkpoint:
-            folder = self._export_dir if self._is_chief else storage.make_temporary_folder()
-            self._manager = checkpoint_manager.VerifiedCheckpointManager(
-                checkpoint, folder, 1, checkpoint_name=_NAME
-            )
-        return self._manager
-
-    def _maybe_load_best_eval_metric(self) -> dict[str, Any] | None:
+    def _find_best_logs(self) -> dict[str, Any] | None:
         """Read the best numbers so far: those beside the checkpoints, or else those of `info.json`."""
-        intact = [
-            found for found in scan.find_checkpoints(self._export_dir, _NAME) if not verify.find_damage(found)
-        ]
+        found = scan.find_checkpoints(self._folder, _NAME)
+        intact = [each.prefix for each in found if not verify.find_damage(each)]
         stated = self._read_info()
-        records = [(found, sidecar.read(found.prefix)) for found in intact]
-        kept = [
-            (record.step, dict(record.metrics))
-            for _, record in records
-            if record is not None and not math.isnan(self._value(record.metrics))
-        ]
+        records = [record for record in map(sidecar.read, intact) if record is not None]
+        kept = [record for record in records if not math.isnan(self._value(record.metrics))]
         if kept:
-            sign = 1 if self._metric_comp == "higher" else -1
-            step, numbers = max(kept, key=lambda each: sign * self._value(each[1]))
-            if self._is_chief and (stated is None or stated.get("best_ckpt_global_step") != float(step)):
-                logging.warning("%s: written again from the checkpoint's record", self.best_ckpt_logs_path)
-                self.export_best_eval_metric(numbers, step)
-            return numbers
+            sign = 1 if self._is_higher_better else -1
+            best = max(kept, key=lambda record: sign * self._value(record.metrics))
+            if self._is_chief and (stated is None or stated.get("best_ckpt_global_step") != float(best.step)):
+                logging.warning("%s: written again from the checkpoint's record", self._info_path)
+                self._write_info(_scalars(best.metrics), best.step)
+            return dict(best.metrics)
         if stated is not None and not intact:
-            logging.warning("%s: there is no intact checkpoint of it: forgotten", self.best_ckpt_logs_path)
+            logging.warning("%s: there is no intact checkpoint of it: forgotten", self._info_path)
             return None
         return stated
 
     def _read_info(self) -> dict[str, Any] | None:
-        if not tf.io.gfile.exists(self.best_ckpt_logs_path):
+        if not tf.io.gfile.exists(self._info_path):
             return None
         try:
-            stated = json_text.parse(
-                storage.read_text(self.best_ckpt_logs_path), self.best_ckpt_logs_path, finite=False
-            )
+            stated = json_text.parse(storage.read_text(self._info_path), self._info_path, finite=False)
             if not isinstance(stated, dict):
                 raise ValueError(f"holds {type(stated).__name__}, not numbers by name")
         except ValueError as error:
-            logging.warning("%s is damaged (%s)", self.best_ckpt_logs_path, error)
+            logging.warning("%s is damaged (%s)", self._info_path, error)
             return None
         return stated
 
     def _is_better(self, eval_logs: Mapping[str, Any], step: int) -> bool:
-        new, old = self._value(eval_logs), self._value(self._best_ckpt_logs)
+        new, old = self._value(eval_logs), self._value(self._best_logs)
         if math.isnan(new):
             logging.warning(
                 "step %d: %s is missing or NaN: not the best checkpoint (there are %s)",
                 step,
-                self._full_name,
+                self._metric_name,
                 sorted(eval_logs),
             )
             return False
-        better = new < old if self._metric_comp == "lower" else new > old
-        logging.info("step %d: %s is %.4f, the best so far %.4f", step, self._full_name, new, old)
+        better = new > old if self._is_higher_better else new < old
+        logging.info("step %d: %s is %.4f, the best so far %.4f", step, self._metric_name, new, old)
         return better or math.isnan(old)
 
     def _value(self, logs: Mapping[str, Any] | None) -> float:
         try:
-            leaf = train_utils.get_leaf_nested_dict(logs or {}, self._metric_name)
+            leaf = train_utils.get_leaf_nested_dict(logs or {}, self._metric_name.split("|"))
             return float(orbit.utils.get_value(leaf))
         except (KeyError, TypeError, ValueError):
             return math.nan
-
-    def _agree(self, better: bool) -> bool:
-        return hosts.send_from_chief(b"1" if better else b"0", self._strategy) == b"1"
 
 
 def _scalars(logs: Mapping[str, Any]) -> dict[str, Any]:
