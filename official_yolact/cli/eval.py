@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_usage(args: argparse.Namespace) -> None:
-    """Refuse combinations that say too much or too little; raises ValueError."""
+    """Refuse options that contradict one another or need another one; raises ValueError."""
     if bool(args.model) == bool(args.detections):
         raise ValueError("name either a MODEL or --detections RESULTS.json")
     if args.detections and not args.annotations:
@@ -190,7 +190,7 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
 
 
 def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any]) -> None:
-    """Write the files; a results file without boxes or without masks gives none of them."""
+    """Write the files; if all results have boxes alone, none of masks, and the other way round."""
     from official_yolact.evaluation import results
 
     paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}

@@ -49,6 +49,33 @@ def choose_size(height: float, width: float) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
+def draw(
+    image: visualization.Picture, instances: Instances, names: Sequence[str], zoom: int = 1
+) -> visualization.Picture:
+    """Draw instances on an image.
+
+    Args:
+      image: uint8 RGB [H, W, 3].
+      instances: what to draw.
+      names: of class 1, 2, ...
+      zoom: whole factor by which the picture is enlarged.
+
+    Returns:
+      uint8 RGB [H * zoom, W * zoom, 3].
+    """
+    height, width = image.shape[:2]
+    marks = instances.marks or [""] * len(instances.classes)
+    return visualization.draw_instances(
+        image,
+        np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],
+        instances.classes,
+        [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
+        instances.scores,
+        _resize_masks(instances.masks, (height, width)),
+        zoom,
+    )
+
+
 def draw_panel(
     image: visualization.Picture,
     size: tuple[int, int],
@@ -72,16 +99,7 @@ def draw_panel(
     shrinks = height < image.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     photo = np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
-    marks = instances.marks or [""] * len(instances.classes)
-    drawn = visualization.draw_instances(
-        photo,
-        np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],
-        instances.classes,
-        [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
-        instances.scores,
-        _resize_masks(instances.masks, size),
-    )
-    return np.concatenate([_draw_title(title, width), drawn])
+    return np.concatenate([_draw_title(title, width), draw(photo, instances, names)])
 
 
 def join(panels: Sequence[visualization.Picture]) -> visualization.Picture:

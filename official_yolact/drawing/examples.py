@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from official_yolact import schema
 from official_yolact.configs import yolact as configs
+from official_yolact.drawing import comparisons
 from official_yolact.drawing import visualization
 
 MIN_SIDE = 384
@@ -18,7 +18,7 @@ MIN_SIDE = 384
 
 def draw_example(
     image: schema.Tensor,
-    labels: schema.Labels,
+    labels: Mapping[str, Any],
     normalization: configs.Normalization,
     names: Sequence[str],
 ) -> visualization.Picture:
@@ -26,7 +26,7 @@ def draw_example(
 
     Args:
       image: float [H, W, 3], normalised.
-      labels: of this image, without the batch dimension.
+      labels: `schema.Labels` of this image, without the batch dimension.
       normalization: of the model, which is undone.
       names: of class 1, 2, ...
 
@@ -35,24 +35,18 @@ def draw_example(
       marked in their names.
     """
     pixels = restore_pixels(image, normalization)
-    height, width = pixels.shape[:2]
-    rows = range(int(labels["num_instances"]))
-    classes = [int(labels["classes"][row]) for row in rows]
-    crowds = [bool(labels["is_crowd"][row]) for row in rows]
-    masks = np.zeros((len(rows), height, width), np.bool_)
-    for row in rows:
-        soft = np.asarray(labels["masks"][row], np.float32)
-        masks[row] = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    return visualization.draw_instances(
-        pixels,
-        np.asarray(labels["boxes"])[: len(rows)] * [height, width, height, width],
-        classes,
-        [
-            f"{names[number - 1]} (crowd)" if crowd else names[number - 1]
-            for number, crowd in zip(classes, crowds, strict=True)
-        ],
-        masks=masks,
-        zoom=max(1, round(MIN_SIDE / min(height, width))),
+    zoom = max(1, round(MIN_SIDE / min(pixels.shape[:2])))
+    return comparisons.draw(pixels, read_labels(labels), names, zoom)
+
+
+def read_labels(labels: Mapping[str, Any]) -> comparisons.Instances:
+    """Collect the instances of one image from its labels, `schema.Labels` without the batch dimension."""
+    count = int(labels["num_instances"])
+    return comparisons.Instances(
+        boxes=np.asarray(labels["boxes"])[:count],
+        classes=np.asarray(labels["classes"])[:count],
+        masks=np.asarray(labels["masks"])[:count],
+        marks=[" (crowd)" if crowd else "" for crowd in labels["is_crowd"][:count]],
     )
 
 
@@ -78,7 +72,7 @@ def draw_batch(
     for row in range(len(images)):
         if columns["image_id"][row] < 0:
             continue
-        one: Any = {key: value[row] for key, value in columns.items()}
+        one = {key: value[row] for key, value in columns.items()}
         pictures.append(draw_example(images[row], one, normalization, names))
     return pictures
 

@@ -61,9 +61,9 @@ def draw_instances(
       image: uint8 RGB [H, W, 3].
       boxes: [D, 4] yxyx_px.
       classes: D classes, from 1.
-      names: D names, for the labels; without scores, an empty name has none.
+      names: D names for the labels; an empty name without a score gets no label.
       scores: D scores 0..1, None for none.
-      masks: bool [D, H, W], or D of [H, W] that may be made as they are asked for; None for none.
+      masks: bool [D, H, W], or a sequence that makes each of D masks when it is asked for; None for none.
       zoom: whole factor by which the picture is enlarged, for small ones.
 
     Returns:
@@ -207,7 +207,7 @@ def _blend_mask(canvas: Picture, mask: NDArray[np.uint8], color: Color, style: _
 
 
 def _draw_box(canvas: Picture, box: NDArray[np.float64], color: Color, style: _Style, faint: bool) -> None:
-    """Draw a box; over a mask only thinly, for the mask tells more."""
+    """Draw a box; thinly over a mask, which shows more than the box."""
     height, width = canvas.shape[:2]
     top, bottom = (int(np.clip(side, 0, height - 1)) for side in (box[0], box[2]))
     left, right = (int(np.clip(side, 0, width - 1)) for side in (box[1], box[3]))
@@ -257,19 +257,16 @@ def _place_label(
     """Choose the (left, top) of a label: the first free place at its box, or the least covered."""
     top, left, bottom, right = (float(side) for side in box)
     places = [
-        (x, y)
-        for x, y in (
-            (left, top - height),
-            (right - width, top - height),
-            (left, top),
-            (left, bottom),
-            (right - width, top),
-            (left, bottom - height),
-            (right - width, bottom),
-            ((left + right - width) / 2, (top + bottom - height) / 2),
-            (left, top + height),
-            (left, top - 2 * height),
-        )
+        (left, top - height),
+        (right - width, top - height),
+        (left, top),
+        (left, bottom),
+        (right - width, top),
+        (left, bottom - height),
+        (right - width, bottom),
+        ((left + right - width) / 2, (top + bottom - height) / 2),
+        (left, top + height),
+        (left, top - 2 * height),
     ]
     inside = [
         (

@@ -25,9 +25,9 @@ _MAX_PIXELS_AT_ONCE = 2**26
 class CocoEvaluator:
     """Collects detections and measures them over exactly the images of an annotation file.
 
-    Masks are upsampled to the image and run-length encoded when they arrive, so that what is kept
-    stays small. Images without detections count, images that arrive twice count once, and images
-    that the file does not list count not at all.
+    Each mask is resampled to its image and run-length encoded at once, which keeps memory small. Images
+    without detections count, of an image that arrives twice the first counts, and images that the file does
+    not list are left out.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class CocoEvaluator:
         mask_results: list[results_lib.Result],
         num_unlisted: int,
     ) -> None:
-        """Take what several evaluators together have collected in place of what this one has.
+        """Replace the collected detections by those of several evaluators together.
 
         Args:
-          image_ids: of the evaluated images, those without detections included.
-          box_results: their detections.
-          mask_results: their detections.
+          image_ids: all evaluated images, also those without detections.
+          box_results: detections with boxes.
+          mask_results: detections with masks.
           num_unlisted: images among them that the annotation file does not list.
         """
         listed = self.groundtruth.images if self.groundtruth else None
@@ -90,7 +90,7 @@ class CocoEvaluator:
         weights: NDArray[np.floating[Any]],
         detections: Mapping[str, NDArray[Any]],
     ) -> None:
-        """Take the detections of a batch.
+        """Add the detections of a batch.
 
         Args:
           image_ids: int [B].

@@ -53,7 +53,7 @@ class GroundTruth:
         return [{**a, "segmentation": rle} for a, (rle, _) in zip(self.annotations, encoded, strict=True)]
 
     def size(self, image_id: int) -> tuple[int, int]:
-        """Give the (height, width) of an image in pixels.
+        """Look up the (height, width) of an image in pixels.
 
         Raises:
           ValueError: the file states none.

@@ -90,7 +90,7 @@ def load_results(
 
 
 def select(results: list[Result], field: str) -> list[Result]:
-    """Give results as a file of one kind holds them: `field` (bbox or segmentation) without the other."""
+    """Select the results that have `field` (bbox or segmentation), without the other of the two."""
     other = {"bbox": "segmentation", "segmentation": "bbox"}[field]
     return [{k: v for k, v in result.items() if k != other} for result in results if field in result]
 

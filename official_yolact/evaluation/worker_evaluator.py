@@ -18,13 +18,12 @@ from official_yolact.evaluation import worker_part
 class WorkerEvaluator:
     """Hands this worker's detections to a COCO evaluator and measures those of all workers together.
 
-    The numbers are those that one process would give: the records that the workers have seen must
-    be those that it would have seen, each once; the chief measures, and every worker gets its
-    numbers, so that whatever is decided by them is decided alike everywhere.
+    The numbers equal those of a single process; for that, the workers together must evaluate each record
+    once. The chief measures and sends its numbers to every worker, so that all workers decide alike.
     """
 
     def __init__(self, evaluator: coco_evaluator.CocoEvaluator) -> None:
-        """Take the evaluator, which is emptied.
+        """Empty an evaluator and collect detections in it.
 
         Args:
           evaluator: with the ground truth; afterwards the chief's holds the detections of all workers.
@@ -46,11 +45,11 @@ class WorkerEvaluator:
         weights: NDArray[np.floating[Any]],
         detections: Mapping[str, NDArray[Any]],
     ) -> None:
-        """Take the detections of a batch.
+        """Add the detections of a batch.
 
         Args:
-          positions: int [B]; number of the record in the data set; examples that fill up a batch have
-            numbers beyond it.
+          positions: int [B], index of each record in the data set; of examples that only fill up a batch
+            an index beyond its end.
           image_ids: int [B].
           image_info: see `CocoEvaluator.update`.
           weights: see there.
@@ -105,7 +104,7 @@ class WorkerEvaluator:
         )
 
     def _measure(self, received: Sequence[bytes]) -> dict[str, Any]:
-        """Put the parts together and measure; an error is an answer too, for all wait for one."""
+        """Put the parts together and measure; an error is an answer too, since every worker waits for one."""
         try:
             parts = [worker_part.WorkerPart.from_bytes(content) for content in received]
             worker_part.check_parts(parts)

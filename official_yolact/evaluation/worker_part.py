@@ -1,4 +1,4 @@
-"""What one of several workers has evaluated, and the check that together it is everything once."""
+"""The detections of one worker, and the check that all workers evaluated every record once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class WorkerPart:
     """What a worker has evaluated.
 
     Attributes:
-      num_records: of the data set, as the worker sees it.
-      num_examples: that came, those that fill up batches included.
-      positions: of the records among them, as they came.
-      image_ids: of those records; -1 where the record was unusable.
+      num_records: length of the data set that the worker reads.
+      num_examples: examples that it evaluated, also those that only fill up a batch.
+      positions: index in the data set of each record that it evaluated.
+      image_ids: image of each of these records; -1 where the record was unusable.
       num_unlisted: images that the annotation file does not list.
       boxes: detections with boxes.
       masks: detections with masks.
@@ -36,13 +36,13 @@ class WorkerPart:
     masks: list[results_lib.Result]
 
     def to_bytes(self) -> bytes:
-        """Pack it."""
+        """Encode all fields."""
         # Of the fields themselves: `asdict` would copy each detection. JSON keeps floats to the last bit.
         return zlib.compress(json.dumps(vars(self)).encode(), level=1)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> WorkerPart:
-        """Unpack what `to_bytes` gave."""
+        """Decode what `to_bytes` returned."""
         return cls(**json.loads(zlib.decompress(content)))
 
 
@@ -75,7 +75,7 @@ def check_parts(parts: Sequence[WorkerPart]) -> None:
 
 
 def find_owners(parts: Sequence[WorkerPart]) -> dict[int, int]:
-    """Give each image to the worker that saw it first in the order of records, as one process would.
+    """Find the worker whose detections of an image count: the first one in the order of records.
 
     Only where a data set has an image twice do two workers have it.
     """
@@ -94,7 +94,7 @@ def find_owners(parts: Sequence[WorkerPart]) -> dict[int, int]:
 def select_results(
     parts: Iterable[list[results_lib.Result]], owners: Mapping[int, int]
 ) -> list[results_lib.Result]:
-    """Give the detections of all workers, each image's from its owner alone.
+    """Join the detections of all workers, those of each image from its owner alone.
 
     Args:
       parts: detections of each worker.

@@ -86,11 +86,11 @@ def test_an_example_is_drawn_in_its_own_colours_and_padding_rows_are_not() -> No
         "boxes": np.array([[0.25, 0.25, 0.75, 0.5], [0, 0, 0, 0], [0, 0, 1, 1]], np.float32),
         "masks": masks,
     }
-    picture = examples.draw_example(image, labels, normalization, ["cat", "dog"])  # type: ignore[arg-type]
+    picture = examples.draw_example(image, labels, normalization, ["cat", "dog"])
     zoom = examples.MIN_SIDE // 64
     assert picture.shape == (64 * zoom, 96 * zoom, 3)
     assert tuple(picture[60 * zoom, 90 * zoom]) == (200, 100, 50)
     assert tuple(picture[30 * zoom, 36 * zoom]) != (200, 100, 50)
     labels["num_instances"] = np.int32(0)
-    bare = examples.draw_example(image, labels, normalization, ["cat", "dog"])  # type: ignore[arg-type]
+    bare = examples.draw_example(image, labels, normalization, ["cat", "dog"])
     assert (bare == (200, 100, 50)).all()

@@ -124,7 +124,10 @@ class Pictures:
             for row, image_id in enumerate(int(number) for number in labels["image_id"]):
                 if image_id in wanted:
                     photo = examples.restore_pixels(images[row], self._task.model.normalization)
-                    self._photos[image_id] = photo, _take_truth(labels, row)
+                    self._photos[image_id] = (
+                        photo,
+                        examples.read_labels({key: value[row] for key, value in labels.items()}),
+                    )
             if len(self._photos) == len(wanted):
                 return
 
@@ -215,14 +218,3 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
 def _is_shared(strategy: tf.distribute.Strategy) -> bool:
     """Tell whether several workers take part in reading the data."""
     return bool(strategy.extended._in_multi_worker_mode())
-
-
-def _take_truth(labels: Mapping[str, NDArray[Any]], row: int) -> comparisons.Instances:
-    """Take the labels of one example of a batch."""
-    count = int(labels["num_instances"][row])
-    return comparisons.Instances(
-        boxes=labels["boxes"][row, :count],
-        classes=labels["classes"][row, :count],
-        masks=labels["masks"][row, :count],
-        marks=[" (crowd)" if crowd else "" for crowd in labels["is_crowd"][row, :count]],
-    )
