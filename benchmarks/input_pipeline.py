@@ -34,7 +34,6 @@ from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import yolact_input
 from official_yolact.ops import grids
 from official_yolact.ops import preprocess
-from official_yolact.records import mask_cuts
 from official_yolact.records import mask_planes
 
 Parse = Callable[[Any, Any], Any]
@@ -76,7 +75,7 @@ def make_record(photo: bytes, size: tuple[int, int], count: int) -> bytes:
     feature["image/source_id"].bytes_list.value.append(b"1")
     feature["image/height"].int64_list.value.append(height)
     feature["image/width"].int64_list.value.append(width)
-    cuts = []
+    pngs = []
     for _ in range(count):
         radius = rng.uniform(0.1, 0.25, 2) * size
         center = radius + rng.uniform(0, 1, 2) * (np.array(size) - 2 * radius)
@@ -87,14 +86,9 @@ def make_record(photo: bytes, size: tuple[int, int], count: int) -> bytes:
         feature["image/object/class/label"].int64_list.value.append(1)
         feature["image/object/is_crowd"].int64_list.value.append(0)
         feature["image/object/area"].float_list.value.append(float(mask.sum()))
-        pixels = mask.astype(np.uint8)
-        png, cut = cv2.imencode(".png", pixels)[1].tobytes(), mask_cuts.cut_mask(pixels)
-        feature["image/object/mask"].bytes_list.value.append(png)
-        cuts.append(cut)
-        feature["image/object/mask_cut"].bytes_list.value.append(cut.png)
-        feature["image/object/mask_cut/top"].int64_list.value.append(cut.top)
-        feature["image/object/mask_cut/left"].int64_list.value.append(cut.left)
-    planes = mask_planes.stack_planes(cuts, height, width)
+        pngs.append(cv2.imencode(".png", mask.astype(np.uint8))[1].tobytes())
+    feature["image/object/mask"].bytes_list.value.extend(pngs)
+    planes = mask_planes.stack_planes(pngs, height, width)
     feature["image/object/mask_planes"].bytes_list.value.append(planes)
     serialized: bytes = example.SerializeToString()
     return serialized

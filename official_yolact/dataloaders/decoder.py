@@ -21,8 +21,6 @@ class Record(TypedDict):
     classes: Tensor  # int32 [M] 1..C-1
     is_crowd: Tensor  # bool [M]
     masks: Tensor  # string [M] PNG files of the image's size, 0 where the instance is not
-    cuts: Tensor  # string [M] PNG files of what the masks hold; empty where the record has none
-    corners: Tensor  # int32 [M, 2] row and column of the cuts in the image
     planes: Tensor  # string [] PNG file of the masks' planes; empty where the record has none
 
 
@@ -34,8 +32,6 @@ def _several(dtype: Tensor) -> Tensor:
 _BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
 _MASK_KEY = "image/object/mask"
 _CROWD_KEY = "image/object/is_crowd"
-_CUT_KEY = "image/object/mask_cut"
-_CORNER_KEYS = tuple(f"{_CUT_KEY}/{side}" for side in ("top", "left"))
 _PLANES_KEY = "image/object/mask_planes"
 _FEATURES = {
     "image/encoded": tf.io.FixedLenFeature([], tf.string),
@@ -43,9 +39,7 @@ _FEATURES = {
     "image/object/class/label": _several(tf.int64),
     _CROWD_KEY: _several(tf.int64),
     _MASK_KEY: _several(tf.string),
-    _CUT_KEY: _several(tf.string),
     _PLANES_KEY: tf.io.FixedLenFeature([], tf.string, default_value=""),
-    **{key: _several(tf.int64) for key in _CORNER_KEYS},
     **{key: _several(tf.float32) for key in _BOX_KEYS},
 }
 
@@ -59,7 +53,7 @@ def decode_record(serialized: Tensor, num_classes: int) -> Record:
 
     Returns:
       The tensors, image and masks still encoded; a record without `image/object/is_crowd` has no
-      crowds, and Model Garden's own records have neither cut masks nor planes.
+      crowds, and Model Garden's own records have no planes.
 
     Raises:
       tf.errors.OpError: not an example, a field missing, lists of unequal length, a class out of
@@ -67,7 +61,8 @@ def decode_record(serialized: Tensor, num_classes: int) -> Record:
     """
     fields = tf.io.parse_single_example(serialized, _FEATURES)
     classes = fields["image/object/class/label"]
-    is_crowd = _fill_missing(fields[_CROWD_KEY], tf.size(classes), 0)
+    missing = tf.where(tf.equal(tf.size(fields[_CROWD_KEY]), 0), tf.size(classes), 0)
+    is_crowd = tf.concat([fields[_CROWD_KEY], tf.zeros([missing], tf.int64)], axis=0)
     checks = [
         _check_lengths(
             {key: fields[key] for key in (*_BOX_KEYS, _MASK_KEY)} | {_CROWD_KEY: is_crowd}, classes
@@ -91,8 +86,6 @@ def decode_record(serialized: Tensor, num_classes: int) -> Record:
         classes=tf.cast(classes, tf.int32),
         is_crowd=is_crowd > 0,
         masks=fields[_MASK_KEY],
-        cuts=fields[_CUT_KEY],
-        corners=tf.cast(tf.stack([fields[key] for key in _CORNER_KEYS], axis=-1), tf.int32),
         planes=fields[_PLANES_KEY],
     )
 
@@ -101,32 +94,6 @@ def _check_lengths(lists: dict[str, Tensor], classes: Tensor) -> Tensor:
     lengths = tf.stack([tf.size(values) for values in lists.values()])
     equal = tf.reduce_all(tf.equal(lengths, tf.size(classes)))
     return preprocess.check(equal, f"not one for each instance: one of {', '.join(lists)}", lengths)
-
-
-def _fill_missing(values: Tensor, count: Tensor, value: int | str) -> Tensor:
-    """Give `value` for each instance where a whole list is missing."""
-    missing = tf.where(tf.equal(tf.size(values), 0), count, 0)
-    return tf.concat([values, tf.fill([missing], tf.constant(value, values.dtype))], axis=0)
-
-
-def complete_cuts(record: Record) -> tuple[Tensor, Tensor]:
-    """Give the cuts of a record, or of one without them as many empty ones, and their corners.
-
-    Raises:
-      tf.errors.InvalidArgumentError: not one for each instance.
-    """
-    count = tf.size(record["classes"])
-    cuts = _fill_missing(record["cuts"], count, "")
-    short = count - tf.shape(record["corners"])[0]
-    corners = tf.cond(
-        tf.size(record["cuts"]) > 0,
-        lambda: record["corners"],
-        lambda: tf.pad(record["corners"], [[0, tf.maximum(short, 0)], [0, 0]]),
-    )
-    lists = {_CUT_KEY: cuts, _CORNER_KEYS[0]: corners[:, 0]}
-    check = _check_lengths(lists, record["classes"])
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(cuts), tf.identity(corners)
 
 
 def decode_planes(encoded: Tensor, count: Tensor, size: Tensor) -> Tensor:
@@ -167,27 +134,6 @@ def decode_mask(encoded: Tensor, size: Tensor) -> Tensor:
     """
     fits = tf.reduce_all(tf.equal(_claimed_size(encoded), size))
     check = preprocess.check(fits, "mask and image differ in size", size)
-    with tf.control_dependencies([] if check is None else [check]):
-        encoded = tf.identity(encoded)
-    return tf.io.decode_png(encoded, channels=1)[:, :, 0]
-
-
-def decode_cut(encoded: Tensor, corner: Tensor, size: Tensor) -> Tensor:
-    """Decode the part of a mask that holds anything.
-
-    Args:
-      encoded: string scalar, a PNG file.
-      corner: int32 [2], row and column of the part in the image.
-      size: int32 [2], (height, width) of the image, in which the part must lie.
-
-    Returns:
-      uint8 [h, w], 0 where the instance is not.
-
-    Raises:
-      tf.errors.InvalidArgumentError: no PNG, or it reaches beyond the image.
-    """
-    inside = tf.reduce_all((corner >= 0) & (_claimed_size(encoded) <= size - corner))
-    check = preprocess.check(inside, "cut mask reaches beyond the image", corner)
     with tf.control_dependencies([] if check is None else [check]):
         encoded = tf.identity(encoded)
     return tf.io.decode_png(encoded, channels=1)[:, :, 0]

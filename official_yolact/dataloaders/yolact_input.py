@@ -22,7 +22,6 @@ Example = tuple[Tensor, schema.Labels]
 FILL_COLOR = (123.68, 116.78, 103.94)
 """RGB where a window shows no image: ImageNet's mean, also for DarkNet, which subtracts none."""
 
-_SMALL_PIXELS = 200 * 200
 _EMPTY_IMAGES = ("ignore", "train")
 
 
@@ -256,47 +255,19 @@ class Parser:
     ) -> tuple[Tensor, Tensor]:
         """Decode and sample masks stored each by itself: bool [M, h, w] and bool [M, h3, w3], not yet turned.
 
-        Large ones go one at a time, which bounds memory, and are cut to their content. For small
-        ones all that would cost more than the pixels it saves.
+        One goes after the other, cut to its content: large masks need memory for one of them only.
         """
-        stored_size = record["size"]
-        size = tf.where(transpose, stored_size[::-1], stored_size)
         plans = [windows.plan_grid(window, self._input_size, grid) for grid in self._grids]
-        masks = tf.gather(record["masks"], rows)
-        cuts, corners = (tf.gather(values, rows) for values in decoder.complete_cuts(record))
 
-        def sample(contents: Tensor, corner: Tensor) -> tuple[Tensor, ...]:
-            return tuple(windows.sample_planned(contents, corner, plan) for plan in plans)
+        def show_one(encoded: Tensor) -> tuple[Tensor, ...]:
+            mask = self._exchange_axes(decoder.decode_mask(encoded, record["size"]), transpose)
+            content, corner = windows.cut_mask(mask)
+            # [1, h, w] to [grid height, grid width]
+            return tuple(windows.sample_planned(content[tf.newaxis], corner, plan)[0] for plan in plans)
 
-        def decode(mask: Tensor) -> Tensor:
-            return self._exchange_axes(decoder.decode_mask(mask, stored_size), transpose)
-
-        def cut_stored(cut: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-            content = self._exchange_axes(decoder.decode_cut(cut, corner, stored_size), transpose)
-            return windows.frame_mask(content, tf.where(transpose, corner[::-1], corner))
-
-        def show_one(one: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
-            mask, cut, corner = one
-            stored = tf.strings.length(cut) > 0
-            content, corner = tf.cond(
-                stored, lambda: cut_stored(cut, corner), lambda: windows.cut_mask(decode(mask))
-            )
-            return tuple(shown[0] for shown in sample(content[tf.newaxis], corner))
-
-        def show_each() -> tuple[Tensor, ...]:
-            signature = tuple(tf.TensorSpec(grid, tf.bool) for grid in self._grids)
-            shown: tuple[Tensor, ...] = tf.map_fn(
-                show_one, (masks, cuts, corners), fn_output_signature=signature
-            )
-            return shown
-
-        def show_together() -> tuple[Tensor, ...]:
-            decoded = tf.map_fn(decode, masks, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
-            decoded = tf.reshape(decoded, tf.concat([[-1], size], axis=0))
-            return sample(*windows.frame_masks(decoded))
-
-        small = (tf.reduce_prod(size) <= _SMALL_PIXELS) & (tf.size(rows) > 0)
-        shown: tuple[Tensor, Tensor] = tf.cond(small, show_together, show_each)
+        signature = tuple(tf.TensorSpec(grid, tf.bool) for grid in self._grids)
+        masks = tf.gather(record["masks"], rows)  # [M]
+        shown: tuple[Tensor, Tensor] = tf.map_fn(show_one, masks, fn_output_signature=signature)
         return shown
 
     def _unite_masks(self, masks: Tensor, classes: Tensor, is_crowd: Tensor) -> Tensor:

@@ -187,32 +187,8 @@ def cut_mask(mask: Tensor) -> tuple[Tensor, Tensor]:
     top, bottom = _bounds(mask, 0)
     band = mask[top:bottom]
     left, right = _bounds(band, 1)
-    return frame_mask(band[:, left:right], tf.stack([top, left]))
-
-
-def frame_mask(content: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-    """Put one zero around a cut mask.
-
-    Args:
-      content: uint8 [h, w], 0 or anything else.
-      corner: int32 [2], its row and column in the image.
-
-    Returns:
-      uint8 [h + 2, w + 2] of 0 and 1, and its corner, -1 at least.
-    """
-    return tf.pad(tf.minimum(content, 1), [[1, 1], [1, 1]]), corner - 1
-
-
-def frame_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Put zeros around masks: what `cut_mask` gives, but of several and uncut.
-
-    Args:
-      masks: uint8 [M, height, width], 0 or anything else.
-
-    Returns:
-      uint8 [M, height + 2, width + 2] of 0 and 1, and int32 [2]: (-1, -1).
-    """
-    return tf.pad(tf.minimum(masks, 1), [[0, 0], [1, 1], [1, 1]]), tf.constant([-1, -1])
+    content = tf.minimum(band[:, left:right], 1)
+    return tf.pad(content, [[1, 1], [1, 1]]), tf.stack([top, left]) - 1
 
 
 def _interpolation(index: Tensor, in_size: Tensor, out_size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -320,7 +296,7 @@ def sample_masks(
     to the grid and comparing with 0.5; but only the input pixels that the grid looks at are made.
 
     Args:
-      contents: uint8 [M, h, w] of 0 and 1 with zeros around, as `cut_mask` or `frame_masks` gives.
+      contents: uint8 [M, h, w] of 0 and 1 with zeros around, as `cut_mask` returns.
       corner: int32 [2], row and column of the contents' corner in the image.
       window: int32 [4] in pixels of the image.
       input_size: (height, width) of the network input.

@@ -50,10 +50,12 @@ def test_masks_in_planes_are_shown_bit_for_bit_as_one_by_one(
     for count, rows in ((1, [0]), (8, [7, 0, 3]), (11, [10, 2, 8, 0, 1]), (3, [])):
         masks = _masks(count)
         channels = np.arange(len(rows), dtype=np.int32) % 3 - 1
-        contents, corner = windows.frame_masks(tf.constant(masks))
+        contents = tf.pad(tf.minimum(tf.constant(masks), 1), [[0, 0], [1, 1], [1, 1]])
         for window in _WINDOWS:
             shown = [
-                windows.sample_masks(contents, corner, tf.constant(window), input_size, grid).numpy()
+                windows.sample_masks(
+                    contents, tf.constant([-1, -1]), tf.constant(window), input_size, grid
+                ).numpy()
                 for grid in grids
             ]
             for turned in ((False, False), (True, False), (True, True)):

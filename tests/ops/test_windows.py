@@ -67,8 +67,11 @@ def test_a_sampled_mask_is_the_mask_resized_twice(
     mask = _blobs(kind)
     content, corner = windows.cut_mask(tf.constant(mask * 255))
     cut = windows.sample_masks(content[tf.newaxis], corner, tf.constant(window), input_size, grid_size)
-    contents, corner = windows.frame_masks(tf.constant(np.stack([mask * 255, np.zeros_like(mask), mask])))
-    framed = windows.sample_masks(contents, corner, tf.constant(window), input_size, grid_size)
+    contents = tf.pad(
+        tf.minimum(tf.constant(np.stack([mask * 255, np.zeros_like(mask), mask])), 1),
+        [[0, 0], [1, 1], [1, 1]],
+    )
+    framed = windows.sample_masks(contents, tf.constant([-1, -1]), tf.constant(window), input_size, grid_size)
     canvas = _canvas(mask[..., np.newaxis], window, [0.0])
     pixels = np.asarray(tf.image.resize(canvas, input_size)) >= 0.5
     expected = np.asarray(tf.image.resize(pixels.astype(np.float32), grid_size))[..., 0] > 0.5

@@ -18,7 +18,6 @@ from official_yolact.coco import spellings
 from official_yolact.data.conversion import convert_options
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.images import image_files
-from official_yolact.records import mask_cuts
 from official_yolact.records import mask_planes
 from official_yolact.records import record_file
 
@@ -35,7 +34,6 @@ class Instance:
       area: in square pixels.
       segmentation: checked.
       mask: PNG of the full image size, one channel, 0 and 1.
-      cut: the same, cut to what it holds.
     """
 
     annotation: coco_annotations.Annotation
@@ -45,7 +43,6 @@ class Instance:
     area: float
     segmentation: segmentations.Polygons | segmentations.Rle
     mask: bytes
-    cut: mask_cuts.MaskCut
 
 
 class InstanceMaker:
@@ -128,8 +125,7 @@ class InstanceMaker:
         tally.changed.update(changes)
         _, png = cv2.imencode(".png", mask)
         category_id = self._id_map[annotation.category_id]
-        cut = mask_cuts.cut_mask(mask)
-        return Instance(annotation, category_id, is_crowd, clipped, area, segmentation, png.tobytes(), cut)
+        return Instance(annotation, category_id, is_crowd, clipped, area, segmentation, png.tobytes())
 
     def _segmentation_of(
         self,
@@ -199,8 +195,6 @@ def make_record(
         "image/width": [width],
         "image/object/class/label": [class_of[category_id] for category_id in category_ids],
         "image/object/is_crowd": [int(instance.is_crowd) for instance in instances],
-        "image/object/mask_cut/top": [instance.cut.top for instance in instances],
-        "image/object/mask_cut/left": [instance.cut.left for instance in instances],
     }
     floats = {
         "image/object/bbox/xmin": [x / width for x, _, _, _ in boxes],
@@ -217,9 +211,8 @@ def make_record(
         "image/format": [encoded.format.encode()],
         "image/object/class/text": [name_of[category_id].encode() for category_id in category_ids],
         "image/object/mask": [instance.mask for instance in instances],
-        "image/object/mask_cut": [instance.cut.png for instance in instances],
     }
-    planes = mask_planes.stack_planes([instance.cut for instance in instances], height, width)
+    planes = mask_planes.stack_planes([instance.mask for instance in instances], height, width)
     if planes:
         strings["image/object/mask_planes"] = [planes]
     return record_file.serialize_example(ints, floats, strings)
