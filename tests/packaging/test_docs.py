@@ -156,7 +156,7 @@ def _missing_names(document: pathlib.Path) -> list[str]:
     """List paths of the checkout, make targets, commands and their options that do not exist."""
     text = document.read_text(encoding="utf-8")
     quoted = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
-    paths = re.findall(r"(?<![\w/.-])(?:\w+/)*\w+\.py\b|\b(?:docs|tests|benchmarks)/[\w./]*\w", text)
+    paths = re.findall(r"(?<![\w/.-])(?:\w+/)*\w+\.py\b|\b(?:docs|tests|benchmarks)/[\w./-]*\w", text)
     if document.name in PAGES_ON_THE_CODE:
         paths += [name for name in quoted if re.fullmatch(r"(\w+/)+", name)]
     missing = [path for path in paths if "NAME" not in path and not _is_in_checkout(path)]
@@ -212,3 +212,12 @@ def test_every_configuration_in_the_documents_loads(tmp_path: pathlib.Path) -> N
         path.write_text(text, encoding="utf-8")
         loaded = loading.load_config(str(path)).as_dict()
         assert loaded["experiment"] == yaml.safe_load(text)["experiment"], document
+
+
+def test_every_message_of_the_page_on_troubleshooting_is_one_of_the_code() -> None:
+    page = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
+    sources = [path.read_text(encoding="utf-8") for path in CHECKOUT.glob("official_yolact/**/*.py")]
+    code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # the parts of a string that spans lines
+    of_tensorflow = ["Collective ops is aborted by"]
+    assert [message for message in messages if message not in code] == of_tensorflow
