@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import results
 from official_yolact.files import outputs
-from official_yolact.serving import images as image_files
 from official_yolact.serving import predictor as predictor_lib
 from official_yolact.serving import sources
 
 PREDICTIONS_FILE = "predictions.json"
 
 Progress = Callable[[int, int], None]
-"""Called with (done, total) after each picture or batch."""
+"""Called with (done, total) after each picture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,25 +74,14 @@ def predict_files(
         outputs.check(target, force=force)
     entries: list[dict[str, Any]] = []
     skipped: list[str] = []
-    for index, (path, target) in enumerate(zip(paths, targets, strict=True), start=1):
-        try:
-            image = image_files.read_image(path)
-        except (OSError, ValueError) as error:
-            skipped.append(str(error))
-        else:
-            found = predictor(image, score_threshold, max_detections)
-            found.save(target, inputs=paths, force=force)
-            entries += [
-                {**entry, "file_name": path, "category_name": name}
-                for entry, name in zip(found.to_coco(index), found.names, strict=True)
-            ]
-        if progress:
-            progress(index, len(paths))
-    if len(skipped) == len(paths):
-        others = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        raise ValueError(
-            f"no picture could be read: {skipped[0]}{others}" if skipped else "no pictures are given"
-        )
+    listed = [sources.ListedImage(index, path) for index, path in enumerate(paths, start=1)]
+    for one, image, row in _detect(predictor, listed, skipped, progress):
+        found = predictor.finish(image, row, score_threshold, max_detections)
+        found.save(targets[one.image_id - 1], inputs=paths, force=force)
+        entries += [
+            {**entry, "file_name": one.path, "category_name": name}
+            for entry, name in zip(found.to_coco(one.image_id), found.names, strict=True)
+        ]
     results.write_results(listing, entries, inputs=paths, force=force)
     return Predicted(len(paths) - len(skipped), len(entries), skipped)
 
@@ -108,7 +98,7 @@ def collect_detections(
       predictor: the model.
       listed: the pictures.
       evaluator: takes them, in this order.
-      progress: called after each batch.
+      progress: called after each picture.
 
     Returns:
       One message for each picture that could not be read, naming it; it has no detections.
@@ -117,25 +107,39 @@ def collect_detections(
       ValueError: no picture could be read, or one has another size than its annotations state.
     """
     skipped: list[str] = []
-    for start in range(0, len(listed), predictor.batch_size):
-        part, images = [], []
-        for one in listed[start : start + predictor.batch_size]:
+    for one, _, row in _detect(predictor, listed, skipped, progress):
+        arrays = {name: value[np.newaxis] for name, value in row.items()}
+        info = arrays.pop("image_info")
+        evaluator.update(np.array([one.image_id]), info, np.ones(1, np.float32), arrays)
+    return skipped
+
+
+def _detect(
+    predictor: predictor_lib.Predictor,
+    listed: Sequence[sources.ListedImage],
+    skipped: list[str],
+    progress: Progress | None,
+) -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
+    """Detect in the pictures that can be read, and collect in `skipped` why the others cannot."""
+    done = itertools.count(1)
+
+    def report() -> None:
+        if progress:
+            progress(next(done), len(listed))
+
+    def read() -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8]]]:
+        for one in listed:
             try:
-                images.append(image_files.read_image(one.path, one.size))
-                part.append(one)
+                image = predictor.read(one.path, one.size)
             except (OSError, ValueError) as error:
                 skipped.append(str(error))
-        if part:
-            rows = next(predictor.detect(images))
-            arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-            evaluator.update(
-                np.array([one.image_id for one in part]),
-                arrays.pop("image_info"),
-                np.ones(len(part), np.float32),
-                arrays,
-            )
-        if progress:
-            progress(min(start + predictor.batch_size, len(listed)), len(listed))
+                report()
+            else:
+                yield one, image
+
+    for found in predictor.detect(read()):
+        yield found
+        report()
     if listed and len(skipped) == len(listed):
-        raise ValueError(f"no picture could be read: {skipped[0]}")
-    return skipped
+        others = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        raise ValueError(f"no picture could be read: {skipped[0]}{others}")

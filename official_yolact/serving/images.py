@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,26 @@ from PIL import Image
 from official_yolact.images import formats
 from official_yolact.images import image_folders
 from official_yolact.images import reading
-from official_yolact.ops import preprocess
 
 EXTENSIONS = image_folders.EXTENSIONS
 
+Decoder = Callable[[bytes], NDArray[np.uint8]]
+"""Makes uint8 RGB [H, W, 3] of the bytes of a JPEG or PNG file, not turned upright."""
+
 
 def read_image(
-    source: str | os.PathLike[str] | bytes | NDArray[Any], size: tuple[int, int] | None = None
+    source: str | os.PathLike[str] | bytes | NDArray[Any],
+    decode: Decoder,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Give a picture as an array.
 
-    JPEG and PNG pass through the decoder that training uses, for decoders differ in their last
-    bits; other formats through Pillow. Files are turned upright by their EXIF orientation.
+    JPEG and PNG pass through a given decoder, for decoders differ in their last bits; other
+    formats through Pillow. Files are turned upright by their EXIF orientation.
 
     Args:
       source: path, the bytes of a file, or a uint8 RGB array [H, W, 3], which is given back.
+      decode: of JPEG and PNG; what it raises means that the file is damaged.
       size: (height, width) that annotations state; a file that has it as stored and not upright is
         left as stored, for its annotations were made without the orientation.
 
@@ -40,7 +46,7 @@ def read_image(
     if isinstance(source, np.ndarray):
         return _check_array(source)
     if isinstance(source, bytes):
-        return _decode(source, f"{len(source)} bytes", size)
+        return _read(source, f"{len(source)} bytes", decode, size)
     name = os.fspath(source)
     try:
         encoded = reading.read_bytes(name)
@@ -48,7 +54,7 @@ def read_image(
         raise FileNotFoundError(f"{name}: no such picture") from None
     except ValueError as error:
         raise ValueError(f"{name}: not a picture that can be read: {error}") from error
-    return _decode(encoded, name, size)
+    return _read(encoded, name, decode, size)
 
 
 def _check_array(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -62,7 +68,7 @@ def _check_array(image: NDArray[Any]) -> NDArray[np.uint8]:
     return image
 
 
-def _decode(encoded: bytes, name: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+def _read(encoded: bytes, name: str, decode: Decoder, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     try:
         picture = reading.open_picture(encoded)
         reading.check_size(picture, encoded)
@@ -73,7 +79,7 @@ def _decode(encoded: bytes, name: str, size: tuple[int, int] | None) -> NDArray[
             reading.load(picture)
         # Of a PNG, Pillow decodes all pixels to find EXIF behind them: only after the checks.
         orientation = reading.find_orientation(picture)
-        image = _give_pixels(encoded, picture)
+        image = _give_pixels(encoded, picture, decode)
     except Exception as error:  # decoders raise errors of many kinds for damaged files
         raise ValueError(f"{name}: damaged {picture.format} file: {_first_line(error)}") from error
     upright = image.shape[1::-1] if orientation >= 5 else image.shape[:2]
@@ -82,9 +88,9 @@ def _decode(encoded: bytes, name: str, size: tuple[int, int] | None) -> NDArray[
     return _turn_upright(image, orientation)
 
 
-def _give_pixels(encoded: bytes, picture: Image.Image) -> NDArray[np.uint8]:
+def _give_pixels(encoded: bytes, picture: Image.Image, decode: Decoder) -> NDArray[np.uint8]:
     if picture.format in (*formats.JPEGS, "PNG"):
-        return np.asarray(preprocess.decode_image(encoded), np.uint8)
+        return decode(encoded)
     if picture.mode == "F":
         raise ValueError("floating-point pixels: save it with 8 bits a channel")
     if picture.mode.startswith("I"):

@@ -19,9 +19,11 @@ from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.configs import memory
 from official_yolact.configs import yolact as configs
+from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.serving import arguments
 from official_yolact.serving import predictor
+from official_yolact.serving import tensorflow_runtime
 
 
 def load(
@@ -33,7 +35,7 @@ def load(
 
     Args:
       path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it.
-      batch_size: pictures that pass the network at once.
+      batch_size: pictures that pass the network at once, at most.
       detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
         {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them.
 
@@ -41,20 +43,22 @@ def load(
       The predictor, in float32.
 
     Raises:
+      TypeError: `batch_size` is no whole number.
       OSError: the directory, its params.yaml, categories.json or checkpoint is missing.
       ValueError: one of them is malformed, or they do not fit one another; params.yaml states another
         architecture than the record of the checkpoint; a field to change does not exist, or its value
-        is out of range.
+        is out of range; `batch_size` is below 1, or more than the machine's memory can hold.
     """
     from official_yolact import registry_imports  # noqa: F401, PLC0415  registers backbones and experiments
 
+    batch_size = arguments.check_count("batch_size", batch_size)
     name = os.fspath(path)
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
     params = _load_params(params_file, detection_generator or {})
     config = params.task.model
-    memory.check_batch(config, arguments.check_count("batch_size", batch_size))
+    memory.check_batch(config, batch_size)
     if categories.num_classes != config.num_classes:
         raise ValueError(
             f"{directory}: {categories_lib.FILE_NAME} has {len(categories.ids)} categories, but in "
@@ -65,7 +69,8 @@ def load(
     _refuse_edited(params.as_dict(), params_file, checkpoint)
     model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
-    return predictor.Predictor(model, config, categories, batch_size)
+    runtime = tensorflow_runtime.TensorFlowRuntime(detector.Detector(model, config), batch_size)
+    return predictor.Predictor(runtime, categories)
 
 
 def _load_params(params_file: str, detection_generator: Mapping[str, Any]) -> experiments.YolactExperiment:

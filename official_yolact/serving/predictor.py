@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn, overload
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeVar, overload
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
-from official_yolact.configs import memory
-from official_yolact.configs import yolact as configs
-from official_yolact.modeling import factory
-from official_yolact.ops import frames
-from official_yolact.ops import preprocess
-from official_yolact.schema import Tensor
 from official_yolact.serving import arguments
 from official_yolact.serving import detections as detections_lib
 from official_yolact.serving import images as image_files
+from official_yolact.serving import runtime as runtime_lib
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+_Key = TypeVar("_Key")
 
 SCORE_THRESHOLD = 0.3
 MAX_DETECTIONS = 100
@@ -37,60 +33,27 @@ class Predictor:
     It cannot be pickled: each process loads the model itself. `Detections` can.
 
     Attributes:
-      config: the model section of the experiment.
+      runtime: what computes.
       categories: what its classes mean.
-      batch_size: pictures that pass the network at once.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        config: configs.YolactModel,
-        categories: categories_lib.Categories,
-        batch_size: int = 1,
-    ) -> None:
-        """Wrap a built model.
+    def __init__(self, runtime: runtime_lib.Runtime, categories: categories_lib.Categories) -> None:
+        """Wrap a runtime.
 
         Args:
-          model: maps float32 [B, H, W, 3] to `schema.RawOutputs`; with `config.mask_rescoring` its
-            `mask_iou_head` is used too.
-          config: the section that it was built from.
+          runtime: what computes.
           categories: one for each foreground class.
-          batch_size: pictures that pass the network at once.
 
         Raises:
-          TypeError: `batch_size` is no whole number.
-          ValueError: categories and classes differ in number; `batch_size` is below 1, or more
-            than the machine's memory can hold.
+          ValueError: categories and classes differ in number.
         """
-        batch_size = arguments.check_count("batch_size", batch_size)
-        if categories.num_classes != config.num_classes:
+        if categories.num_classes != runtime.num_classes:
             raise ValueError(
-                f"the model has {config.num_classes - 1} classes without background, but there are "
+                f"the model has {runtime.num_classes - 1} classes without background, but there are "
                 f"{len(categories.ids)} categories: use the categories.json that belongs to the model"
             )
-        memory.check_batch(config, batch_size)
-        self.config = config
+        self.runtime = runtime
         self.categories = categories
-        self.batch_size = batch_size
-        self._model = model
-        self._generator = factory.build_detection_generator(config)
-        height, width = config.input_size
-        self._preprocess = tf.function(
-            self._preprocess_image, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
-        )
-        self._detect = tf.function(
-            self._detect_batch,
-            input_signature=[
-                tf.TensorSpec([batch_size, height, width, 3], tf.float32),
-                tf.TensorSpec([batch_size, 4, 2], tf.float32),
-            ],
-        )
-        self._to_photo = tf.function(
-            frames.masks_to_photo,
-            input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([4, 2])],
-        )
-        self._raw = tf.function(lambda images: self._model(images, training=False), reduce_retracing=True)
 
     @overload
     def __call__(
@@ -123,18 +86,39 @@ class Predictor:
           TypeError: an argument is of another type.
           ValueError: a file is no picture, or too large; a number is out of its range.
         """
-        score_threshold = arguments.check_score_threshold(score_threshold)
-        max_detections = arguments.check_count("max_detections", max_detections)
-        if isinstance(source, str | os.PathLike | bytes | np.ndarray):
-            return self([source], score_threshold, max_detections)[0]
-        images = [image_files.read_image(one) for one in arguments.check_sources(source)]
-        rows = (row for batch in self.detect(images) for row in batch)
-        return [
-            self._finish(image, row, score_threshold, max_detections)
-            for image, row in zip(images, rows, strict=True)
-        ]
+        is_one = isinstance(source, str | os.PathLike | bytes | np.ndarray)
+        sources = arguments.check_sources([source] if is_one else source)
+        found = list(self.stream(sources, score_threshold, max_detections))
+        return found[0] if is_one else found
 
-    def raw_outputs(self, images: Tensor) -> dict[str, NDArray[Any]]:
+    def stream(
+        self,
+        sources: Iterable[Source],
+        score_threshold: float = SCORE_THRESHOLD,
+        max_detections: int = MAX_DETECTIONS,
+    ) -> Iterator[detections_lib.Detections]:
+        """Detect instances in pictures without an end, one batch of them in memory.
+
+        Args:
+          sources: as of a call; a picture is read when its batch is filled.
+          score_threshold: as of a call.
+          max_detections: as of a call.
+
+        Returns:
+          An iterator over the detections of each picture, in their order; it raises what a call does.
+
+        Raises:
+          TypeError: a number is of another type.
+          ValueError: a number is out of its range.
+        """
+        limits = (
+            arguments.check_score_threshold(score_threshold),
+            arguments.check_count("max_detections", max_detections),
+        )
+        pictures = ((None, self.read(one)) for one in sources)
+        return (self.finish(image, row, *limits) for _, image, row in self.detect(pictures))
+
+    def raw_outputs(self, images: Any) -> dict[str, NDArray[Any]]:
         """Run the network alone.
 
         Args:
@@ -147,59 +131,47 @@ class Predictor:
           TypeError: no floating point numbers.
           ValueError: another rank or size, no image, or values that are not finite.
         """
-        checked = arguments.check_network_inputs(images, self.config.input_size)
-        outputs = self._raw(tf.constant(checked))
-        return {name: value.numpy() for name, value in outputs.items()}
+        checked = arguments.check_network_inputs(images, self.runtime.input_size)
+        return dict(self.runtime.raw_outputs(checked))
 
-    def detect(self, images: Sequence[NDArray[np.uint8]]) -> Iterator[list[dict[str, NDArray[Any]]]]:
+    def read(self, source: Source, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Read a picture; see `images.read_image`."""
+        arguments.check_sources([source])
+        return image_files.read_image(source, self.runtime.decode, size)
+
+    def detect(
+        self, pictures: Iterable[tuple[_Key, NDArray[np.uint8]]]
+    ) -> Iterator[tuple[_Key, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
         """Detect in pictures, all that the detection generator gives, masks on the prototype grid.
 
         Args:
-          images: uint8 RGB [H, W, 3], each of its own size.
+          pictures: each with anything that tells it from the others; uint8 RGB [H, W, 3].
 
         Yields:
-          For each batch, one dict for each of its pictures: `schema.Detections` without the batch
-          dimension, and `image_info` float32 [4, 2].
+          Each, and a dict: `schema.Detections` without the batch dimension, and `image_info`
+          float32 [4, 2].
         """
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size]
-            inputs = [self._preprocess(image) for image in part]
-            info = [frames.fit(image.shape[:2], self.config.input_size).numpy() for image in part]
-            missing = self.batch_size - len(part)
-            inputs += [tf.zeros_like(inputs[0])] * missing
-            info += [info[0]] * missing
-            outputs = self._detect(tf.stack(inputs), tf.constant(np.stack(info)))
-            arrays = {name: value.numpy() for name, value in outputs.items()}
-            yield [
-                {"image_info": info[index], **{name: value[index] for name, value in arrays.items()}}
-                for index in range(len(part))
-            ]
+        pictures = iter(pictures)
+        while batch := list(itertools.islice(pictures, self.runtime.batch_size)):
+            arrays = self.runtime.detect([image for _, image in batch])
+            for index, (key, image) in enumerate(batch):
+                yield key, image, {name: value[index] for name, value in arrays.items()}
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied: a compiled network belongs to its process."""
-        raise TypeError(
-            "a Predictor cannot be pickled or copied: call official_yolact.load(DIRECTORY) in each process"
-        )
-
-    def _preprocess_image(self, image: Tensor) -> Tensor:
-        normalization = self.config.normalization
-        height, width = self.config.input_size
-        return preprocess.preprocess_image(image, (height, width), normalization.mean, normalization.std)
-
-    def _detect_batch(self, images: Tensor, image_info: Tensor) -> Mapping[str, Tensor]:
-        scorer = self._model.mask_iou_head if self.config.mask_rescoring else None
-        outputs: Mapping[str, Tensor] = self._generator(
-            self._model(images, training=False), image_info, mask_scorer=scorer
-        )
-        return outputs
-
-    def _finish(
+    def finish(
         self,
         image: NDArray[np.uint8],
         row: Mapping[str, NDArray[Any]],
         score_threshold: float,
         max_detections: int,
     ) -> detections_lib.Detections:
+        """Choose what is shown of a picture, and bring its masks to the picture's size.
+
+        Args:
+          image: uint8 RGB [H, W, 3].
+          row: what `detect` gives of it.
+          score_threshold: detections whose score or mask score is below it are left out.
+          max_detections: the best so many are kept.
+        """
         count = int(row["num_detections"])
         scores, mask_scores = row["detection_scores"][:count], row["detection_mask_scores"][:count]
         # Source: what the original displays passes the threshold by class score and by mask score.
@@ -215,7 +187,11 @@ class Predictor:
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],
-            masks=self._to_photo(
-                tf.constant(row["detection_masks"][keep]), tf.constant(row["image_info"])
-            ).numpy(),
+            masks=self.runtime.masks_to_photo(row["detection_masks"][keep], row["image_info"]),
+        )
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a compiled network belongs to its process."""
+        raise TypeError(
+            "a Predictor cannot be pickled or copied: call official_yolact.load(DIRECTORY) in each process"
         )

@@ -22,6 +22,7 @@ from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
+from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import annotation_file
@@ -69,7 +70,6 @@ class YolactTask(base_task.Task):
         self.step = train_step.TrainStep(
             self._list_losses(), self._loss.assign, self.build_losses, params.losses.weight_decay
         )
-        self._generator = factory.build_detection_generator(params.model)
         self._evaluator: worker_evaluator.WorkerEvaluator | None = None
         self.start_position = 0
         # By `is_training`: the records that the pipelines of this process could not use.
@@ -161,8 +161,7 @@ class YolactTask(base_task.Task):
         """Detect on this replica's part of the batch."""
         del metrics
         images, labels = inputs
-        outputs = model(images, training=False)
-        detections = self._generator(outputs, labels["image_info"], mask_scorer=model.mask_iou_head)
+        detections = detector.Detector(model, self.task_config.model).detect(images, labels["image_info"])
         return {**detections, **{name: labels[name] for name in _EVALUATED}}
 
     def aggregate_logs(self, state: Any = None, step_logs: Any = None) -> Any:

@@ -85,7 +85,7 @@ def images(recorded: dict[str, np.ndarray]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def inputs(predictor: Any, images: np.ndarray) -> np.ndarray:
-    normalization = predictor.config.normalization
+    normalization = predictor.runtime.detector.config.normalization
     return np.stack(
         [
             preprocess.preprocess_image(one, (550, 550), normalization.mean, normalization.std)
@@ -96,7 +96,7 @@ def inputs(predictor: Any, images: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def outputs(predictor: Any, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    model = predictor._model
+    model = predictor.runtime.detector.model
     endpoints = model.backbone(inputs[:1], training=False)
     pyramid = model.decoder(endpoints)
     found = {f"C{level}": endpoints[str(level)].numpy() for level in (3, 4, 5)}
@@ -167,12 +167,12 @@ def test_raw_outputs_equal_the_original(ours: str, theirs: str, recorded: Any, o
 
 def detect(name: str, predictor: Any, outputs: Any, nms: str, max_detections: int) -> dict[str, np.ndarray]:
     config = configs.DetectionGenerator(nms=nms, max_detections=max_detections)
-    grid = factory.build_anchors(predictor.config)
+    grid = factory.build_anchors(predictor.runtime.detector.config)
     assert len(grid) == NUM_ANCHORS[name]
     generate = detection_generator.DetectionGenerator(config, grid, 81)
     info = tf.constant([[SIZE, [550, 550], 550 / SIZE, [0, 0]]] * 2, tf.float32)
     raw = {key: tf.constant(value) for key, value in outputs.items() if key.islower()}
-    found = generate(raw, info, mask_scorer=predictor._model.mask_iou_head)
+    found = generate(raw, info, mask_scorer=predictor.runtime.detector.model.mask_iou_head)
     return {key: tensor.numpy() for key, tensor in found.items()}
 
 
@@ -251,7 +251,7 @@ def test_a_saved_model_of_the_raw_outputs_comes_back(
     predictor: Any, inputs: np.ndarray, outputs: Any, tmp_path: pathlib.Path
 ) -> None:
     module = tf.Module()
-    module.model = predictor._model
+    module.model = predictor.runtime.detector.model
     signature = tf.TensorSpec([None, 550, 550, 3], tf.float32, name="images")
     module.serve = tf.function(lambda images: dict(module.model(images, training=False)), [signature])
     tf.saved_model.save(module, str(tmp_path), signatures=module.serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pathlib
@@ -24,6 +25,9 @@ from official_yolact.images import image_files
 from official_yolact.images import image_folders
 from official_yolact.images import reading
 from official_yolact.serving import images
+from official_yolact.serving import tensorflow_runtime
+
+read_image = functools.partial(images.read_image, decode=tensorflow_runtime.TensorFlowRuntime.decode)
 
 
 def encode(kind: str, size: tuple[int, int] = (40, 24), mode: str = "RGB", **options: object) -> bytes:
@@ -108,8 +112,8 @@ def verdicts(folder: pathlib.Path, data: bytes) -> dict[str, str]:
     said = {"check": facts.reason}
     for door, call in (
         ("convert", lambda: image_files.read(str(path), None, None, "c.json: image 3")),
-        ("predict", lambda: images.read_image(str(path))),
-        ("bytes", lambda: images.read_image(data)),
+        ("predict", lambda: read_image(str(path))),
+        ("bytes", lambda: read_image(data)),
     ):
         try:
             call()
@@ -161,7 +165,7 @@ def test_special_files_are_refused_before_they_are_opened(tmp_path):
     bound.bind(str(tmp_path / "socket"))
     for path in [*map(str, sorted(tmp_path.iterdir())), "/dev/zero"]:
         with pytest.raises(OSError, match=re.escape(path)):
-            images.read_image(path)
+            read_image(path)
         with pytest.raises(image_files.BadImageError, match=re.escape(path)):
             image_files.read(path, None, None, "c.json: image 3")
     folder = image_folders.ImageFolder(str(tmp_path))
@@ -195,7 +199,7 @@ def test_every_error_of_a_decoder_is_that_of_its_file(error, tmp_path, monkeypat
 def test_arrays_have_the_limit_of_files():
     wide = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (7000, 7200, 3))
     with pytest.raises(ValueError, match="at most 50000000 pixels"):
-        images.read_image(wide)
+        read_image(wide)
 
 
 def test_pictures_are_opened_in_one_place():
@@ -273,7 +277,7 @@ def test_the_header_of_a_png_is_read_without_its_pixels(place, tmp_path, monkeyp
         header = reading.read_header(str(path))
         assert header.orientation == decoded == orientation
         assert header.stored == (24, 40)
-    assert images.read_image(str(path)).shape[:2] == (40, 24)
+    assert read_image(str(path)).shape[:2] == (40, 24)
 
 
 def test_no_format_is_decoded_for_its_header(tmp_path, monkeypatch):
@@ -303,7 +307,7 @@ def test_mutated_pictures_are_pictures_or_errors_with_a_name(tmp_path):
 
     def read(content):
         path.write_bytes(content)
-        predicted = fuzzing.try_door(lambda: images.read_image(str(path)), "a.jpg")
+        predicted = fuzzing.try_door(lambda: read_image(str(path)), "a.jpg")
         fuzzing.try_door(lambda: image_files.read(str(path), None, None, "c.json: image 3"), "a.jpg")
         return predicted
 

@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from official_yolact import categories
 from official_yolact.configs import yolact as configs
+from official_yolact.modeling import detector
 from official_yolact.ops import anchors
 from official_yolact.serving import predictor
+from official_yolact.serving import tensorflow_runtime
 
 CATEGORIES = categories.Categories((3, 5), ("fig", "date"))
 SIZE = 64
@@ -37,8 +39,8 @@ class FakeNetwork:
 
     def __call__(self, images, training=None):
         assert training is False
-        batch, count = images.shape[0], len(tiny_anchors())
-        self.calls.append(batch)
+        batch, count = tf.shape(images)[0], len(tiny_anchors())
+        self.calls.append(images.shape)
         bright = tf.reduce_mean(images, [1, 2, 3]) > 0
         strong = tf.where(bright[:, tf.newaxis], [[0.0, -9.0, 4.0]], [[0.0, 4.0, -9.0]])
         weak = tf.tile([[0.0, -1.386294, -20.0]], [batch, 1])
@@ -61,8 +63,19 @@ def network():
 
 
 @pytest.fixture
-def fake(network):
-    return predictor.Predictor(network, tiny_config(), CATEGORIES)
+def make(network):
+    """Wrap the network for pictures in batches, with other categories or other fields of its section."""
+
+    def wrap(batch_size=1, categories=CATEGORIES, **fields):
+        wrapped = detector.Detector(network, tiny_config().replace(**fields))
+        return predictor.Predictor(tensorflow_runtime.TensorFlowRuntime(wrapped, batch_size), categories)
+
+    return wrap
+
+
+@pytest.fixture
+def fake(make):
+    return make()
 
 
 @pytest.fixture

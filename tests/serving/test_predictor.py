@@ -1,4 +1,5 @@
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -6,7 +7,6 @@ import tensorflow as tf
 from PIL import Image
 
 from official_yolact import categories
-from official_yolact.serving import predictor
 
 # Anchor 27: level 3 has 8 x 8 cells of 8 px; row 3, column 3 has its centre at 28 px, side 16.
 ANCHOR_27 = np.array([20, 20, 36, 36]) / 64
@@ -33,8 +33,7 @@ def test_the_threshold_and_the_limit_decide_what_is_kept(fake, bright):
     assert empty.to_coco(1) == []
 
 
-def test_mask_scores_rank_what_is_shown_and_both_scores_pass_the_threshold(network, fake, bright):
-    config = fake.config.replace(mask_rescoring=True)
+def test_mask_scores_rank_what_is_shown_and_both_scores_pass_the_threshold(network, make, bright):
     # Fast NMS finds class 2 with score 0.98, class 1 with 0.2, and both classes near 0.
     for iou, shown in [
         ((2.0, 0.15), [("fig", 0.2, 0.4), ("date", 0.98, 0.147)]),
@@ -42,14 +41,14 @@ def test_mask_scores_rank_what_is_shown_and_both_scores_pass_the_threshold(netwo
         ((9.0, 0.1), [("fig", 0.2, 1.8)]),
     ]:
         network.mask_iou_head = lambda masks, iou=iou: tf.tile([iou], [tf.shape(masks)[0], 1])
-        rescoring = predictor.Predictor(network, config, fake.categories)
+        rescoring = make(mask_rescoring=True)
         found = rescoring(bright, score_threshold=0.1)
         assert found.names == [name for name, _, _ in shown]
         np.testing.assert_allclose(found.scores, [score for _, score, _ in shown], atol=0.01)
         np.testing.assert_allclose(found.mask_scores, [score for _, _, score in shown], atol=0.01)
         assert [one["score"] for one in found.to_coco(1)] == found.mask_scores.tolist()
         assert rescoring(bright, score_threshold=0.1, max_detections=1).names == [shown[0][0]]
-        evaluated = next(rescoring.detect([bright]))[0]
+        ((_, _, evaluated),) = rescoring.detect([(0, bright)])
         assert (np.diff(evaluated["detection_scores"]) <= 0).all()
 
 
@@ -63,8 +62,8 @@ def test_paths_bytes_arrays_and_lists_mean_the_same(fake, bright, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
-def test_a_batch_equals_its_pictures_one_by_one(network, fake, bright, dark, batch_size):
-    batched = predictor.Predictor(network, fake.config, fake.categories, batch_size)
+def test_a_batch_equals_its_pictures_one_by_one(make, fake, bright, dark, batch_size):
+    batched = make(batch_size)
     pictures = [bright, dark, bright[:20], dark[:, :7], bright]
     for one, found in zip(pictures, batched(pictures), strict=True):
         expected = fake(one)
@@ -75,6 +74,30 @@ def test_a_batch_equals_its_pictures_one_by_one(network, fake, bright, dark, bat
 
 def test_an_empty_list_gives_an_empty_list(fake):
     assert fake([]) == []
+
+
+def test_a_stream_reads_no_further_than_the_batch_that_it_needs(make, bright, dark):
+    taken = []
+
+    def endless():
+        for index in itertools.count():
+            taken.append(index)
+            yield (bright, dark)[index % 2]
+
+    found = make(batch_size=3).stream(endless())
+    assert taken == []
+    for index in range(5):
+        assert next(found).names == (["date"], ["fig"])[index % 2]
+        assert len(taken) == 3 * (index // 3 + 1)
+
+
+def test_what_is_wrong_with_a_stream_is_said_where_it_is_met(fake, bright):
+    with pytest.raises(ValueError, match="score_threshold is 2"):
+        fake.stream([], score_threshold=2)
+    found = fake.stream([bright, None])
+    assert next(found).names == ["date"]
+    with pytest.raises(TypeError, match="source is None"):
+        next(found)
 
 
 def test_pictures_of_any_size_trace_the_network_once(network, fake, bright, dark):
@@ -95,8 +118,6 @@ def test_one_bad_picture_of_a_list_is_named(fake, bright):
         fake([bright, buffer.getvalue()])
 
 
-def test_categories_of_another_number_are_refused(network, fake):
+def test_categories_of_another_number_are_refused(make):
     with pytest.raises(ValueError, match="2 classes without background, but there are 1 categories"):
-        predictor.Predictor(network, fake.config, categories.Categories((1,), ("fig",)))
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        predictor.Predictor(network, fake.config, fake.categories, batch_size=0)
+        make(categories=categories.Categories((1,), ("fig",)))

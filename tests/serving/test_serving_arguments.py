@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from official_yolact.serving import loading
+
 GOOD = np.zeros((2, 64, 64, 3), np.float32)
 
 
@@ -97,9 +99,11 @@ def test_a_limit_of_detections_is_a_whole_number_of_at_least_one(fake, bright):
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "2", None])
-def test_a_batch_size_that_is_no_whole_number_is_refused(network, fake, value):
+def test_a_batch_size_that_is_no_whole_number_is_refused(value):
     with pytest.raises(TypeError, match="batch_size is .*: expected a whole number, 1 or more"):
-        type(fake)(network, fake.config, fake.categories, value)
+        loading.load("anywhere", batch_size=value)
+    with pytest.raises(ValueError, match="batch_size is 0: expected at least 1"):
+        loading.load("anywhere", batch_size=0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from PIL import Image
 
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.serving import batch
-from official_yolact.serving import predictor
 from official_yolact.serving import sources
 
 
@@ -73,8 +72,8 @@ def test_pictures_without_instances_are_written_too(fake, photos, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_every_detection_reaches_the_evaluator(network, fake, photos, batch_size):
-    model = predictor.Predictor(network, fake.config, fake.categories, batch_size)
+def test_every_detection_reaches_the_evaluator(make, fake, photos, batch_size):
+    model = make(batch_size)
     listed = [sources.ListedImage(10 + index, path) for index, path in enumerate(photos)]
     evaluator = coco_evaluator.CocoEvaluator("", fake.categories)
     batch.collect_detections(model, listed, evaluator)

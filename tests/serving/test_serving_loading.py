@@ -136,13 +136,13 @@ def test_params_that_name_python_objects_are_refused(directory):
 
 
 def test_fields_of_the_detection_generator_can_be_changed(original):
-    usual = loading.load(original[1]).config.detection_generator.as_dict()
+    usual = loading.load(original[1]).runtime.detector.config.detection_generator.as_dict()
     changes = {"nms": "traditional", "max_detections": 300, "crop_masks": False, "crop_padding": 1e-05}
     changed = loading.load(original[1], detection_generator=changes)
-    assert changed.config.detection_generator.as_dict() == {**usual, **changes}
+    assert changed.runtime.detector.config.detection_generator.as_dict() == {**usual, **changes}
     check_same(changed, original[0])
-    (rows,) = changed.detect([np.full((30, 50, 3), 99, np.uint8)])
-    assert rows[0]["detection_boxes"].shape == (300, 4)
+    ((_, _, row),) = changed.detect([(0, np.full((30, 50, 3), 99, np.uint8))])
+    assert row["detection_boxes"].shape == (300, 4)
 
 
 @pytest.mark.parametrize(

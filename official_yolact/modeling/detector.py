@@ -1,0 +1,91 @@
+"""From pixels to detections: preprocessing, network and detection generator, composed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from official_yolact.configs import yolact as configs
+from official_yolact.modeling import factory
+from official_yolact.ops import frames
+from official_yolact.ops import preprocess
+from official_yolact.schema import Detections
+from official_yolact.schema import Tensor
+
+
+class Detector:
+    """Detects instances in a batch: of image files, of images, or of inputs of the network.
+
+    Evaluation in training, prediction and exports detect with it: each of the three methods is the
+    body of a signature. All of them run eagerly, in a graph and in `tf.function`.
+
+    Attributes:
+      model: the network.
+      config: the section that it was built from.
+    """
+
+    def __init__(self, model: Any, config: configs.YolactModel) -> None:
+        """Build what follows the network.
+
+        Args:
+          model: maps float32 [B, H, W, 3] to `schema.RawOutputs`; with `config.mask_rescoring` its
+            `mask_iou_head` is used too.
+          config: the section that it was built from.
+        """
+        self.model = model
+        self.config = config
+        self._generator = factory.build_detection_generator(config)
+
+    def detect(self, images: Tensor, image_info: Tensor) -> Detections:
+        """Detect in inputs of the network.
+
+        Args:
+          images: float [B, H, W, 3] of `config.input_size`, normalised.
+          image_info: float32 [B, 4, 2] as in `ops.frames`.
+
+        Returns:
+          `schema.Detections`, boxes in pixels of the photo.
+        """
+        scorer = self.model.mask_iou_head if self.config.mask_rescoring else None
+        found: Detections = self._generator(
+            self.model(images, training=False), image_info, mask_scorer=scorer
+        )
+        return found
+
+    def detect_pixels(self, images: Tensor) -> Detections:
+        """Detect in images of one size.
+
+        Args:
+          images: uint8 [B, height, width, 3] RGB.
+
+        Returns:
+          `schema.Detections`, boxes in pixels of the images.
+        """
+        shape = tf.shape(images)
+        info = frames.fit(shape[1:3], self.config.input_size)
+        return self.detect(self.preprocess(images), tf.tile(info[tf.newaxis], [shape[0], 1, 1]))
+
+    def detect_files(self, encoded: Tensor) -> Detections:
+        """Detect in image files, each of its own size.
+
+        Args:
+          encoded: string [B], the bytes of upright JPEG, PNG, GIF or BMP files.
+
+        Returns:
+          `schema.Detections`, boxes in pixels of the images.
+
+        Raises:
+          tf.errors.InvalidArgumentError: one is no such file, damaged, or too large.
+        """
+
+        def read(one: Tensor) -> tuple[Tensor, Tensor]:
+            image = preprocess.decode_image(one)
+            return self.preprocess(image), frames.fit(tf.shape(image)[:2], self.config.input_size)
+
+        return self.detect(*tf.map_fn(read, encoded, fn_output_signature=(tf.float32, tf.float32)))
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Make inputs of the network, float32 [..., H, W, 3], of images uint8 [..., height, width, 3]."""
+        size, normalization = self.config.input_size, self.config.normalization
+        return preprocess.preprocess_image(images, size, normalization.mean, normalization.std)
