@@ -41,6 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="show at most so many in a picture (default: 100)",
     )
+    parser.add_argument(
+        "--batch-size",
+        type=detection_options.positive,
+        default=4,
+        metavar="N",
+        help="pictures at once, at most (default: %(default)s)",
+    )
     detection_options.add_options(parser, "--candidate-threshold")
     parser.add_argument("--json", action="store_true", help="print an account as one line of JSON")
     parser.set_defaults(run=run)
@@ -57,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     options = _detection_options(args, predictor.MAX_DETECTIONS)
     paths = sources.find_pictures(args.sources)
     done = batch.predict_files(
-        loading.load(args.model, detection_generator=options),
+        loading.load(args.model, args.batch_size, options),
         paths,
         args.output,
         args.score_threshold,

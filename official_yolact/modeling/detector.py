@@ -83,7 +83,8 @@ class Detector:
             image = preprocess.decode_image(one)
             return self.preprocess(image), frames.fit(tf.shape(image)[:2], self.config.input_size)
 
-        return self.detect(*tf.map_fn(read, encoded, fn_output_signature=(tf.float32, tf.float32)))
+        specs = (tf.TensorSpec([*self.config.input_size, 3]), tf.TensorSpec([4, 2]))
+        return self.detect(*tf.map_fn(read, encoded, fn_output_signature=specs))
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Make inputs of the network, float32 [..., H, W, 3], of images uint8 [..., height, width, 3]."""

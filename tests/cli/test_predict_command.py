@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -69,6 +70,33 @@ def test_photos_are_not_overwritten(tiny_model_dir, photos, capsys):
     assert predict(tiny_model_dir, photos, "--output", photos) == 2
     assert "would overwrite the picture itself" in capsys.readouterr().err
     assert (photos / "7.jpg").read_bytes() == before
+
+
+def test_batches_filled_across_folders_give_what_single_pictures_give(tiny_model_dir, photos, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for name, size in (("7", (30, 70)), ("a", (64, 64)), ("b", (200, 40))):
+        Image.effect_noise(size, 90).convert("RGB").save(other / f"{name}.png")
+    (photos / "8.jpg").write_bytes(b"<html>")
+    entries = {}
+    for batch_size in ("1", "2", "4"):
+        output = tmp_path / batch_size
+        options = ["--output", output, "--score-threshold", "0", "--batch-size", batch_size]
+        assert predict(tiny_model_dir, photos, other, *options) == 0
+        assert sorted(path.name for path in output.iterdir()) == [
+            "7-2.jpg", "7.jpg", "9.jpg", "a.jpg", "b.jpg", "predictions.json",
+        ]  # fmt: skip
+        entries[batch_size] = json.loads((output / "predictions.json").read_text())
+    for batch_size in ("2", "4"):
+        assert len(entries[batch_size]) == len(entries["1"]) > 0
+        for one, alone in zip(entries[batch_size], entries["1"], strict=True):
+            for key in ("image_id", "file_name", "category_id", "category_name"):
+                assert one[key] == alone[key]
+            np.testing.assert_allclose(one["bbox"], alone["bbox"], atol=1e-3)
+            np.testing.assert_allclose(one["score"], alone["score"], atol=1e-5)
+            masks = [segmentations.decode_mask(entry["segmentation"]) for entry in (one, alone)]
+            assert np.mean(masks[0] != masks[1]) < 1e-3
+    assert {entry["image_id"] for entry in entries["1"]} == {1, 3, 4, 5, 6}
 
 
 @pytest.fixture
