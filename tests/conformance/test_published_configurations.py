@@ -74,7 +74,7 @@ def test_generated_weights_import_by_the_published_file_name(
     reasons = dict.fromkeys(reason for _, reason in done.skipped)
     assert list(reasons) == ["a counter that nothing reads", "a layer that old files hold and no model uses"]
     predictor = official_yolact.load(str(tmp_path / "model"))
-    model, config = predictor._model, predictor.config
+    model, config = predictor.runtime.detector.model, predictor.runtime.detector.config
     assert sum(int(np.prod(one.shape)) for one in model.trainable_variables) == num_parameters
     assert len(factory.build_anchors(config)) == num_anchors
     assert list(config.input_size) == [side, side]
