@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
-from official_yolact.cli import progress
 from official_yolact.cli.data import reading
 
 
@@ -21,7 +19,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="holds the JSON files, also in folders")
     parser.add_argument("--images", metavar="DIR", help="folder of the images, where it is not FOLDER")
     reading.add_options(parser, "in this order; every label must be there (the labels found, sorted)")
-    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -29,14 +26,4 @@ def run(args: argparse.Namespace) -> int:
     """Turn labelme's files into a COCO instances file."""
     from official_yolact.data.formats import labelme
 
-    started = time.monotonic()
-    summary = labelme.write_coco(
-        args.folder,
-        args.output,
-        images_dir=args.images,
-        classes_file=args.classes,
-        allow_most=args.yes,
-        force=args.force,
-        progress=progress.Progress("files"),
-    )
-    return reading.report(args, summary, started)
+    return reading.run(args, labelme.write_coco, args.folder, unit="files", images_dir=args.images)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
-from official_yolact.cli import progress
 from official_yolact.cli.data import reading
 
 
@@ -33,7 +31,6 @@ def add_parser(commands: Any) -> None:
     reading.add_options(
         parser, "numbered from 1; values are then class x 1000 + object (one class for all objects)"
     )
-    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,17 +38,12 @@ def run(args: argparse.Namespace) -> int:
     """Turn masks into a COCO instances file."""
     from official_yolact.data.formats import mask_folder
 
-    started = time.monotonic()
-    summary = mask_folder.write_coco(
+    return reading.run(
+        args,
+        mask_folder.write_coco,
         args.images,
         args.masks,
-        args.output,
-        classes_file=args.classes,
-        allow_most=args.yes,
-        force=args.force,
         class_name=args.name,
         image_suffix=args.image_suffix,
         mask_suffix=args.mask_suffix,
-        progress=progress.Progress("images"),
     )
-    return reading.report(args, summary, started)

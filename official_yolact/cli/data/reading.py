@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import shlex
 import time
+from collections.abc import Callable
 from typing import Any
 
 from official_yolact.cli import output_options
@@ -26,27 +27,42 @@ def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
         "--classes", metavar="FILE", help=f"names, text with one on each line or YAML: {classes}"
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-
-
-def add_yes(parser: argparse.ArgumentParser) -> None:
-    """Add the option that consents to a set of which most is not used."""
     parser.add_argument(
         "--yes", action="store_true", help="go on where most labels have no image, or most images no label"
     )
 
 
-def report(args: argparse.Namespace, summary: Any, started: float, kept: str = "") -> int:
-    """Say what was written and what comes next.
+def run(
+    args: argparse.Namespace,
+    write_coco: Callable[..., Any],
+    *sources: str,
+    unit: str = "images",
+    kept: str = "",
+    **options: Any,
+) -> int:
+    """Write the COCO file, say what is in it and what comes next.
 
     Args:
       args: of the command.
-      summary: a `Summary` of `data.formats`.
-      started: `time.monotonic()` at the start.
+      write_coco: of a module of `data.formats`.
+      *sources: its first arguments.
+      unit: what is counted while it reads.
       kept: reason of images that are written without objects all the same.
+      **options: its own options.
 
     Returns:
       The exit code.
     """
+    started = time.monotonic()
+    summary = write_coco(
+        *sources,
+        args.output,
+        classes_file=args.classes,
+        allow_most=args.yes,
+        force=args.force,
+        progress=progress.Progress(unit),
+        **options,
+    )
     progress.say(
         f"{summary.images} images, {summary.instances} instances of {summary.classes} classes in"
         f" {args.output} ({time.monotonic() - started:.1f} s)"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
-from official_yolact.cli import progress
 from official_yolact.cli.data import reading
 
 
@@ -30,7 +28,6 @@ def add_parser(commands: Any) -> None:
         help="boxes without a mask: leave them out, or take their inside as the mask (%(default)s)",
     )
     reading.add_options(parser, "in this order (those of data.yaml or classes.txt)")
-    reading.add_yes(parser)
     parser.set_defaults(run=run)
 
 
@@ -38,16 +35,12 @@ def run(args: argparse.Namespace) -> int:
     """Turn text files of YOLO segmentation into a COCO instances file."""
     from official_yolact.data.formats import yolo
 
-    started = time.monotonic()
-    summary = yolo.write_coco(
+    return reading.run(
+        args,
+        yolo.write_coco,
         args.source,
-        args.output,
+        kept="image_without_label",
         split=args.split,
         root=args.root,
-        classes_file=args.classes,
-        allow_most=args.yes,
-        force=args.force,
         boxes=args.boxes,
-        progress=progress.Progress("images"),
     )
-    return reading.report(args, summary, started, "image_without_label")

@@ -174,6 +174,14 @@ def several(groups: NDArray[np.int64], numbers: Ints) -> NDArray[np.bool_]:
     return np.asarray((least != most)[groups])
 
 
+def later(numbers: Ints, positions: Ints) -> NDArray[np.bool_]:
+    """Mark, of the entries at some positions, those whose number another has at an earlier position."""
+    marked = np.zeros(numbers.size, np.bool_)
+    _, first = np.unique(numbers[positions], return_index=True)
+    marked[np.delete(positions, first)] = True
+    return marked
+
+
 def find(keys: Ints, usable: NDArray[np.bool_], wanted: Ints) -> Ints:
     """Find, for each wanted id, the position of its first entry.
 

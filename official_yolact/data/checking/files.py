@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterator
 
@@ -55,26 +54,32 @@ def check_stated_sizes(view: view_lib.View) -> Findings:
 
 def check_files(view: view_lib.View) -> Findings:
     """Find files that are not there or cannot be used, and names found by a rule only."""
-    facts = view.facts or []
+    facts = view.facts
+    if not facts:
+        return
     named = np.array([bool(name) for name in view.file_names], np.bool_)
+    states = np.array([each.state for each in facts])
     for state, code in _CODE_OF_STATE.items():
-        marked = named & _mark(facts, functools.partial(_has_state, state=state)) if facts else named & False
-        reasons = tuple(facts[at].reason for at in np.flatnonzero(marked)[:5])
-        yield from _noted(code, marked, "file_name", reasons, view.hint if code == "D40" else "")
+        hint = view.hint if code == "D40" else ""
+        marked = named & (states == state)
+        yield from findings.where(code, "images", marked, "file_name", hint, lambda at: facts[at].reason)
     rules = sorted({f.rule for f in facts if f.rule})
-    by_rule = _mark(facts, lambda f: bool(f.rule)) if facts else named & False
-    found = tuple(f"{facts[at].name} by {facts[at].rule}" for at in np.flatnonzero(by_rule)[:5])
     detail = "; ".join(filter(None, ["rules: " + "; ".join(rules), view.hint]))
-    yield from _noted("D41", by_rule, "file_name", found, detail)
+    yield from findings.where(
+        "D41",
+        "images",
+        _mark(facts, lambda f: bool(f.rule)),
+        "file_name",
+        detail,
+        lambda at: f"{facts[at].name} by {facts[at].rule}",
+    )
 
 
 def check_formats(view: view_lib.View) -> Findings:
     """Find formats that the name hides, or that conversion encodes anew."""
     facts = view.facts or []
     lying = _mark(facts, lambda f: f.state == file_facts.FOUND and f.lying_suffix)
-    yield from _noted(
-        "D45", lying, "file_name", tuple(f"is {facts[at].format}" for at in np.flatnonzero(lying)[:5])
-    )
+    yield from findings.where("D45", "images", lying, "file_name", note=lambda at: f"is {facts[at].format}")
     other = _mark(facts, lambda f: f.state == file_facts.FOUND and f.is_transcoded)
     kinds = sorted({f"{facts[at].format} {facts[at].mode}" for at in np.flatnonzero(other)})
     yield from findings.where("D48", "images", other, "file_name", ", ".join(kinds))
@@ -97,9 +102,12 @@ def check_sizes(view: view_lib.View) -> Findings:
             wrong[at] = True
     drawn_upright = _find_drawn_upright(view, as_stored)
     wrong, as_stored = wrong | drawn_upright, as_stored & ~drawn_upright
-    notes = [_compare(tuple(view.stated_sides[at]), view.facts[at]) for at in np.flatnonzero(wrong)]
-    swapped = sum(note.endswith("swapped") for note in notes)
-    yield from _noted("D04", wrong, "height", tuple(notes[:5]), f"{swapped} are swapped" if swapped else "")
+    notes = {
+        at: _compare(tuple(view.stated_sides[at]), view.facts[at]) for at in np.flatnonzero(wrong).tolist()
+    }
+    swapped = sum(note.endswith("swapped") for note in notes.values())
+    detail = f"{swapped} are swapped" if swapped else ""
+    yield from findings.where("D04", "images", wrong, "height", detail, notes.__getitem__)
     yield from findings.where("D46", "images", as_stored, "file_name")
     yield from findings.where("D49", "images", turned, "file_name")
 
@@ -141,25 +149,15 @@ def check_unlisted(view: view_lib.View) -> Findings:
     """Find photos of the folder that no image names."""
     if view.unlisted:
         count = len(view.unlisted)
-        yield findings.Finding("D53", "images", np.arange(count), notes=tuple(view.unlisted[:5]))
-
-
-def _has_state(facts: file_facts.FileFacts, state: str) -> bool:
-    return facts.state == state
+        yield findings.Finding(
+            "D53", "images", np.arange(count), notes=tuple(view.unlisted[: findings.NUM_NOTED])
+        )
 
 
 def _mark(
     facts: list[file_facts.FileFacts], test: Callable[[file_facts.FileFacts], bool]
 ) -> NDArray[np.bool_]:
     return np.array([test(fact) for fact in facts], np.bool_)
-
-
-def _noted(
-    code: str, marked: NDArray[np.bool_], field: str, notes: tuple[str, ...], detail: str = ""
-) -> Findings:
-    positions = np.flatnonzero(marked)
-    if positions.size:
-        yield findings.Finding(code, "images", positions, field, detail, notes)
 
 
 def _climbs(name: str) -> bool:

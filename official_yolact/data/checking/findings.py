@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+NUM_NOTED = 5
+"""Positions of a finding that are shown as examples."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +39,14 @@ class Finding:
 
 
 def where(
-    code: str, section: str, mask: NDArray[np.bool_], field: str = "", detail: str = ""
+    code: str,
+    section: str,
+    mask: NDArray[np.bool_],
+    field: str = "",
+    detail: str = "",
+    note: Callable[[int], str] | None = None,
 ) -> list[Finding]:
-    """Make the finding of the entries that are marked; none when none is."""
+    """Make the finding of the entries that are marked, none when none is; `note` describes a position."""
     positions = np.flatnonzero(mask)
-    return [Finding(code, section, positions, field, detail)] if positions.size else []
+    notes = tuple(note(at) for at in positions[:NUM_NOTED].tolist()) if note else ()
+    return [Finding(code, section, positions, field, detail, notes)] if positions.size else []

@@ -7,7 +7,6 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import run_lengths
 from official_yolact.coco import segmentations
 from official_yolact.data.checking import outlines
 from official_yolact.images import image_files
@@ -43,17 +42,10 @@ def measure(segmentation: Any, height: int, width: int) -> tuple[float, coco_ann
 def _encode(segmentation: Any, height: int, width: int) -> tuple[int, Any] | None:
     if not 0 < height * width <= image_files.MAX_PIXELS:
         return None
-    shape = outlines.measure([segmentation])
+    if outlines.measure([segmentation]).outline[0] > _MAX_OUTLINE:
+        return None
     try:
-        clean, _ = segmentations.clean_segmentation(segmentation, height, width, "")
+        code, _ = segmentations.to_rle(segmentation, height, width, "")
     except (ValueError, OverflowError):
         return None
-    if isinstance(clean, dict):
-        if isinstance(clean["counts"], str):
-            clean = {"size": clean["size"], "counts": run_lengths.decompress(clean["counts"]).tolist()}
-        code = coco_mask.frPyObjects(clean, height, width)
-    elif not clean or shape.outline[0] > _MAX_OUTLINE:
-        return (0, ()) if not clean else None
-    else:
-        code = coco_mask.merge(coco_mask.frPyObjects(clean, height, width))
     return int(coco_mask.area(code)), coco_mask.toBbox(code).tolist()

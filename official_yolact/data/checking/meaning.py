@@ -112,19 +112,13 @@ def check_classes(view: view_lib.View, other: view_lib.View | None) -> Findings:
     usable = view.category_ids.usable
     counts = np.bincount(view.category_of[view.category_of >= 0], minlength=len(view.categories))
     root = root_categories(view, other)
-    later = np.zeros(usable.size, np.bool_)
-    first = np.unique(view.category_ids.values, return_index=True)[1]
-    later[np.delete(np.arange(usable.size), first)] = True
-    listed = usable & ~root & ~later
+    listed = usable & ~root & ~view.category_ids.later
     yield from findings.where("D18", "categories", root, "name")
     if counts.sum():
         yield from findings.where("D16", "categories", listed & (counts == 0), "name")
     rare = listed & (counts > 0) & ((counts < RARE) | (counts * IMBALANCE < counts.max(initial=0)))
-    notes = tuple(f"{counts[at]} objects" for at in np.flatnonzero(rare)[:5])
-    for found in findings.where(
-        "D15", "categories", rare, "name", f"the most frequent has {counts.max(initial=0)}"
-    ):
-        yield dataclasses.replace(found, notes=notes)
+    detail = f"the most frequent has {counts.max(initial=0)}"
+    yield from findings.where("D15", "categories", rare, "name", detail, lambda at: f"{counts[at]} objects")
 
 
 def check_coverage(view: view_lib.View, target: Target) -> Findings:
@@ -137,11 +131,15 @@ def check_coverage(view: view_lib.View, target: Target) -> Findings:
     total = np.bincount(classes, minlength=len(view.categories))
     covered = np.bincount(classes[iou >= COVERED_IOU], minlength=len(view.categories))
     badly = (total >= RARE) & (covered < COVERED_SHARE * total)
-    notes = tuple(f"{covered[at] / total[at]:.0%} of {total[at]}" for at in np.flatnonzero(badly)[:5])
-    for found in findings.where(
-        "D17", "categories", badly, "name", f"{np.mean(iou >= COVERED_IOU):.0%} over all classes"
-    ):
-        yield dataclasses.replace(found, notes=notes)
+    detail = f"{np.mean(iou >= COVERED_IOU):.0%} over all classes"
+    yield from findings.where(
+        "D17",
+        "categories",
+        badly,
+        "name",
+        detail,
+        lambda at: f"{covered[at] / total[at]:.0%} of {total[at]}",
+    )
 
 
 def check_background(view: view_lib.View, _: Target) -> Findings:

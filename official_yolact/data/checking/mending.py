@@ -136,7 +136,7 @@ def _remove_too_large(mender: Mender, finding: findings.Finding, at: int, entry:
     """Remove an image whose file has too many pixels; a size that is only stated is no fault of the photo."""
     facts = mender.view.facts
     is_file = facts is not None and facts[at].state == file_facts.TOO_LARGE
-    return None if is_file else _forget_size(entry)
+    return None if is_file else _without(entry, "height", "width")
 
 
 def _renumber(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -212,17 +212,13 @@ def _take_file_size(mender: Mender, finding: findings.Finding, at: int, entry: E
     """Write the file's size, of a wrong size only where the annotations fit in it."""
     facts = mender.view.facts
     if facts is None or facts[at].state != file_facts.FOUND or min(facts[at].upright) < 1:
-        return _forget_size(entry) if finding.code == "D51" and facts is None else entry
+        return _without(entry, "height", "width") if finding.code == "D51" and facts is None else entry
     height, width = facts[at].upright
     stated = mender.view.sides[0][at]
     agree = (np.isnan(stated) | (stated == (height, width))).all()
     if not agree and not mender.is_evident(at, height, width):
         return entry
     return {**entry, "height": height, "width": width}
-
-
-def _forget_size(entry: Entry) -> Entry:
-    return {key: value for key, value in entry.items() if key not in ("height", "width")}
 
 
 def _take_found_name(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -316,8 +312,8 @@ def _is_good(part: Any, canvas: columns.Floats) -> bool:
     return bool(((numbers >= -reach * sides) & (numbers <= (reach + 1) * sides)).all())
 
 
-def _without(entry: Entry, field: str) -> Entry:
-    return {key: value for key, value in entry.items() if key != field}
+def _without(entry: Entry, *fields: str) -> Entry:
+    return {key: value for key, value in entry.items() if key not in fields}
 
 
 def _group(keys: Iterable[Any], usable: Iterable[bool]) -> dict[Any, list[int]]:
@@ -337,55 +333,31 @@ def _normal_names(view: view_lib.View) -> list[str]:
     return [os.path.normpath(name) if name else "" for name in found]
 
 
-MENDS: dict[str, Mend] = {
-    "D01": _renumber,
-    "D02": _remove,
-    "D03": _remove,
-    "D04": _take_file_size,
-    "D05": _remove,
-    "D07": _no_crowd,
-    "D18": _remove_root,
-    "D20": _tell_images_apart,
-    "D21": _tell_categories_apart,
-    "D22": _join_images,
-    "D23": _cast,
-    "D24": _number_or_remove,
-    "D25": _take_other_id,
-    "D29": _join_categories,
-    "D30": _name_category,
-    "D32": _remove,
-    "D33": _no_crowd,
-    "D34": _no_crowd,
-    "D36": _renumber,
-    "D37": _number_text,
-    "D38": _write_null,
-    "D40": _remove,
-    "D41": _take_found_name,
-    "D42": _remove,
-    "D43": _remove,
-    "D44": _remove,
-    "D47": _remove_too_large,
-    "D50": _take_file_size,
-    "D51": _take_file_size,
-    "D52": _remove,
-    "D60": _keep_good_parts,
-    "D61": _mend_numbers,
-    "D62": _mend_numbers,
-    "D63": _clip_box,
-    "D64": _remove,
-    "D65": _keep_good_parts,
-    "D66": _write_as_coco,
-    "D67": _remove,
-    "D68": _remove,
-    "D69": _remove,
-    "D70": _take_box,
-    "D71": _take_box,
-    "D72": _take_box,
-    "D73": _take_box,
-    "D74": _take_area,
-    "D75": _take_area,
-    "D76": _take_area,
-    "D77": _remove,
-    "D78": _clip_box,
+_CODES_OF: dict[Mend, str] = {
+    _renumber: "D01 D36",
+    _remove: "D02 D03 D05 D32 D40 D42 D43 D44 D52 D64 D67 D68 D69 D77",
+    _take_file_size: "D04 D50 D51",
+    _no_crowd: "D07 D33 D34",
+    _remove_root: "D18",
+    _tell_images_apart: "D20",
+    _tell_categories_apart: "D21",
+    _join_images: "D22",
+    _cast: "D23",
+    _number_or_remove: "D24",
+    _take_other_id: "D25",
+    _join_categories: "D29",
+    _name_category: "D30",
+    _number_text: "D37",
+    _write_null: "D38",
+    _take_found_name: "D41",
+    _remove_too_large: "D47",
+    _keep_good_parts: "D60 D65",
+    _mend_numbers: "D61 D62",
+    _clip_box: "D63 D78",
+    _write_as_coco: "D66",
+    _take_box: "D70 D71 D72 D73",
+    _take_area: "D74 D75 D76",
 }
+
+MENDS = {code: mend for mend, listed in _CODES_OF.items() for code in listed.split()}
 """Code to repair; the others need a decision."""

@@ -10,7 +10,6 @@ from official_yolact.data.checking import codes
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
 
-EXAMPLES = 5
 _WIDTH = 100
 
 
@@ -36,7 +35,9 @@ def to_rows(found: list[findings.Finding], view: view_lib.View) -> list[dict[str
                 "section": finding.section,
                 "field": finding.field,
                 "count": finding.count,
-                "first": [_example(finding, view, at) for at in range(min(EXAMPLES, finding.count))],
+                "first": [
+                    _example(finding, view, at) for at in range(min(findings.NUM_NOTED, finding.count))
+                ],
                 "detail": finding.detail,
                 "consequence": code.consequence,
                 "cure": code.cure,

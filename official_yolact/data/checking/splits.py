@@ -42,17 +42,22 @@ def check_names(view: view_lib.View, other: view_lib.View) -> Findings:
 
 def check_photos(view: view_lib.View, other: view_lib.View) -> Findings:
     """Find photos that both splits have."""
-    if view.facts is None or other.facts is None:
+    ours, others = view.facts, other.facts
+    if ours is None or others is None:
         return
     theirs: dict[str, str] = {}
-    for facts in other.facts:
+    for facts in others:
         if facts.sha256:
             theirs.setdefault(facts.sha256, facts.name)
-    same = np.array([bool(f.sha256) and f.sha256 in theirs for f in view.facts], np.bool_)
-    yield from _pairs("D12", view, same, [theirs.get(f.sha256, "") for f in view.facts])
-    near = _find_near(_hashes(view), _hashes(other))
+    same = np.array([facts.sha256 in theirs for facts in ours], np.bool_)
+    near = _find_near([facts.dhash for facts in ours], [facts.dhash for facts in others])
     near[same] = -1
-    yield from _pairs("D13", view, near >= 0, [other.facts[at].name if at >= 0 else "" for at in near])
+    for code, marked, note in (
+        ("D12", same, lambda at: f"is {theirs[ours[at].sha256]} there"),
+        ("D13", near >= 0, lambda at: f"is {others[near[at]].name} there"),
+    ):
+        detail = f"{marked.sum()} of {len(view.images)} images"
+        yield from findings.where(code, "images", marked, "file_name", detail, note)
 
 
 def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
@@ -61,30 +66,13 @@ def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
     Returns:
       The map; empty where the names, or the ids, are not the same, each once, in both.
     """
-    names = view.names
-    if sorted(names) != sorted(other.names) or len(set(names)) != len(names) or not all(names):
+    own, theirs = (each.category_ids.values.tolist() for each in (view, other))
+    are_usable = all(view.names) and view.category_ids.usable.all() and other.category_ids.usable.all()
+    are_unique = all(len(set(listed)) == len(listed) for listed in (view.names, own, theirs))
+    if sorted(view.names) != sorted(other.names) or not are_usable or not are_unique:
         return {}
-    if not (view.category_ids.usable.all() and other.category_ids.usable.all()):
-        return {}
-    if any(
-        len(set(ids)) != len(ids)
-        for ids in (view.category_ids.values.tolist(), other.category_ids.values.tolist())
-    ):
-        return {}
-    theirs = dict(zip(other.names, other.category_ids.values.tolist(), strict=True))
-    return {own: theirs[name] for own, name in zip(view.category_ids.values.tolist(), names, strict=True)}
-
-
-def _pairs(code: str, view: view_lib.View, marked: NDArray[np.bool_], partners: list[str]) -> Findings:
-    positions = np.flatnonzero(marked)
-    if positions.size:
-        notes = tuple(f"is {partners[at]} there" for at in positions[:5])
-        detail = f"{positions.size} of {len(view.images)} images"
-        yield findings.Finding(code, "images", positions, "file_name", detail, notes)
-
-
-def _hashes(view: view_lib.View) -> list[int | None]:
-    return [facts.dhash for facts in view.facts or []]
+    id_of = dict(zip(other.names, theirs, strict=True))
+    return {number: id_of[name] for number, name in zip(own, view.names, strict=True)}
 
 
 def _find_near(ours: list[int | None], theirs: list[int | None]) -> NDArray[np.int64]:

@@ -26,13 +26,9 @@ def check_entries(view: view_lib.View) -> Findings:
     """Find entries that are no objects."""
     for section, foreign in view.foreign.items():
         if foreign:
-            listed = view.content[section]
-            yield findings.Finding(
-                "D31",
-                section,
-                np.asarray(foreign, np.int64),
-                notes=tuple(f"{section}[{at}] is a {type(listed[at]).__name__}" for at in foreign[:5]),
-            )
+            listed, shown = view.content[section], foreign[: findings.NUM_NOTED]
+            notes = tuple(f"{section}[{at}] is a {type(listed[at]).__name__}" for at in shown)
+            yield findings.Finding("D31", section, np.asarray(foreign, np.int64), notes=notes)
 
 
 def check_ids(view: view_lib.View) -> Findings:
@@ -48,13 +44,11 @@ def check_ids(view: view_lib.View) -> Findings:
 
 def check_duplicate_ids(view: view_lib.View) -> Findings:
     """Find ids that occur more than once; annotations are marked from their second occurrence on."""
-    yield from findings.where("D01", "annotations", _later(view.annotation_ids), "id")
+    yield from findings.where("D01", "annotations", view.annotation_ids.later, "id")
     for code, section, field in (("D20", "images", "file_name"), ("D21", "categories", "name")):
         ids = view.ids(section)
-        later = _later(ids)
-        if later.any():
-            marked = ids.usable & np.isin(ids.values, ids.values[later])
-            yield from findings.where(code, section, marked, field)
+        marked = ids.usable & np.isin(ids.values, ids.values[ids.later])
+        yield from findings.where(code, section, marked, field)
 
 
 def check_references(view: view_lib.View) -> Findings:
@@ -124,25 +118,9 @@ def check_category_order(view: view_lib.View) -> Findings:
 
 def check_annotation_order(view: view_lib.View) -> Findings:
     """Find annotations that do not follow the order of the images, when images recur."""
-    image = view.image_of[view.image_of >= 0]
-    if image.size:
-        starts = np.flatnonzero(np.concatenate([[True], image[1:] != image[:-1]]))
-        again = starts.size - np.unique(image[starts]).size
-        if again:
-            recurs = np.zeros(len(view.annotations), np.bool_)
-            at = np.flatnonzero(view.image_of >= 0)[starts]
-            _, first = np.unique(view.image_of[at], return_index=True)
-            recurs[np.delete(at, first)] = True
-            yield from findings.where("D35", "annotations", recurs, "image_id")
-
-
-def _later(ids: view_lib.Ids) -> NDArray[np.bool_]:
-    """Mark the second and later occurrences."""
-    later = np.zeros(ids.values.size, np.bool_)
-    at = np.flatnonzero(ids.usable)
-    _, first = np.unique(ids.values[at], return_index=True)
-    later[np.delete(at, first)] = True
-    return later
+    known = np.flatnonzero(view.image_of >= 0)
+    starts = known[np.diff(view.image_of[known], prepend=-1) != 0]
+    yield from findings.where("D35", "annotations", columns.later(view.image_of, starts), "image_id")
 
 
 def _has_texts(view: view_lib.View, field: str) -> bool:

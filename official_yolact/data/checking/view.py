@@ -37,6 +37,11 @@ class Ids:
         """Which entries have an id, after a cast perhaps."""
         return np.asarray((self.states != columns.ABSENT) & (self.states != columns.BAD))
 
+    @property
+    def later(self) -> NDArray[np.bool_]:
+        """Which entries have an id that an earlier one has."""
+        return columns.later(self.values, np.flatnonzero(self.usable))
+
 
 class View:
     """A parsed file; entries that are no objects are left out and counted in `foreign`.
@@ -108,12 +113,12 @@ class View:
     @functools.cached_property
     def image_refs(self) -> Ids:
         """`image_id` of the annotations."""
-        return _read_refs(self.values("annotations", "image_id"), self.image_ids.texts)
+        return _read_ids(self.values("annotations", "image_id"), self.image_ids.texts)
 
     @functools.cached_property
     def category_refs(self) -> Ids:
         """`category_id` of the annotations."""
-        return _read_refs(self.values("annotations", "category_id"), self.category_ids.texts)
+        return _read_ids(self.values("annotations", "category_id"), self.category_ids.texts)
 
     @functools.cached_property
     def image_of(self) -> columns.Ints:
@@ -241,14 +246,10 @@ def load(path: str) -> tuple[dict[str, Any], str]:
                 f"{path}: {section} is a {type(content.get(section)).__name__}: a COCO instances file has a"
                 " list there; is this another kind of file?"
             )
-    _refuse_names(path, content["categories"])
-    return content, sha256
-
-
-def _refuse_names(path: str, categories: list[Any]) -> None:
-    for at, entry in enumerate(categories):
+    for at, entry in enumerate(content["categories"]):
         if isinstance(entry, dict):
             categories_lib.refuse_control(entry, f"{path}: categories[{at}]")
+    return content, sha256
 
 
 def _read_text(path: str) -> tuple[str, str]:
@@ -258,14 +259,10 @@ def _read_text(path: str) -> tuple[str, str]:
     return json_text.decode(data, path), hashlib.sha256(data).hexdigest()
 
 
-def _read_ids(listed: list[Any]) -> Ids:
+def _read_ids(listed: list[Any], texts: dict[str | int, int] | None = None) -> Ids:
+    """Read ids, or references to ids, of which `texts` are the numbers of those that are text."""
     numbers, states = columns.integers(listed)
-    texts = columns.texts_to_numbers(listed, numbers, states)
-    columns.number_texts(listed, numbers, states, texts)
-    return Ids(numbers, states, texts)
-
-
-def _read_refs(listed: list[Any], texts: dict[str | int, int]) -> Ids:
-    numbers, states = columns.integers(listed)
+    if texts is None:
+        texts = columns.texts_to_numbers(listed, numbers, states)
     columns.number_texts(listed, numbers, states, texts)
     return Ids(numbers, states, texts)

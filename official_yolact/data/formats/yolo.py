@@ -281,10 +281,8 @@ def _find_in_folder(folder: str, split: str | None, classes_file: str | None) ->
     for name in tried:
         path = os.path.join(folder, name)
         if os.path.isdir(path) and image_headers.is_inside(path, folder):
-            images = [
-                _relative(os.path.join(path, image), folder) for image in image_headers.find_files(path)
-            ]
-            return _Layout(folder, _refuse_none(images, path), class_lists.read(named_in, 0), named_in)
+            images = _refuse_none(_list_images(path, folder), path)
+            return _Layout(folder, images, class_lists.read(named_in, 0), named_in)
     raise NotADirectoryError(
         f"{folder}: split is {split!r}, but there is no folder {' or '.join(tried)} in it"
     )
