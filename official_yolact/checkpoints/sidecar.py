@@ -12,6 +12,7 @@ from absl import logging
 
 import official_yolact
 from official_yolact.files import json_text
+from official_yolact.files import outputs
 from official_yolact.files import storage
 
 ENDING = ".json"
@@ -48,7 +49,7 @@ def write(prefix: str, sidecar: Sidecar) -> None:
       OSError: it cannot be written.
     """
     content = json_text.to_finite(dataclasses.asdict(sidecar))
-    storage.write_text(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
+    outputs.store(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
 
 
 def read(prefix: str) -> Sidecar | None:

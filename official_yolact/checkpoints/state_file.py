@@ -10,7 +10,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from official_yolact.files import inputs
-from official_yolact.files import storage
+from official_yolact.files import outputs
 
 NAME = "checkpoint"
 
@@ -47,4 +47,4 @@ def write(directory: str, names: Sequence[str]) -> None:
     state = tf.compat.v1.train.generate_checkpoint_state_proto(
         ".", names[-1], list(names), [now] * len(names), last_preserved_timestamp=now - 1.0
     )
-    storage.write_text(os.path.join(directory, NAME), text_format.MessageToString(state))
+    outputs.store(os.path.join(directory, NAME), text_format.MessageToString(state))

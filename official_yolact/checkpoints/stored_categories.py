@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from official_yolact import categories as categories_lib
+from official_yolact.files import outputs
 from official_yolact.files import storage
 
 
@@ -32,4 +33,4 @@ def save(categories: categories_lib.Categories, directory: str) -> None:
     Raises:
       OSError: the file cannot be written.
     """
-    storage.write_text(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())
+    outputs.store(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())

@@ -109,9 +109,9 @@ def _compare(found: scan.CheckpointFiles, record: sidecar.Sidecar) -> str:
         path = os.path.join(folder, name)
         try:
             actual = storage.measure(path)
-        except tf.errors.NotFoundError:
+        except FileNotFoundError:
             return f"{name} is missing"
-        except (OSError, tf.errors.OpError) as error:
+        except OSError as error:
             return f"{name} cannot be read: {storage.describe(error)}"
         if actual[0] != size:
             return f"{name} has {actual[0]} bytes, {size} were written"

@@ -120,8 +120,7 @@ class CheckpointWriter:
                 storage.sync(path)
             storage.remove(prefix + sidecar.ENDING)
             for ending in (*written.data, ".index"):
-                storage.move(inside + ending, prefix + ending)
-            storage.sync(self.directory)
+                storage.rename(inside + ending, prefix + ending)
             sidecar.write(prefix, sidecar.Sidecar(step, sums, self._identity, metrics))
         except NonFiniteCheckpointError:
             raise

@@ -69,7 +69,7 @@ def _store(held: str, path: str, content: Any) -> tuple[str, str]:
     """Write the file under another name; give that and the sha256."""
     text = json_text.dump_finite(content, path)
     with outputs.named(path):
-        return held, outputs.store(held, [text.encode()], staged=True)[1]
+        return held, outputs.store(held, text, staged=True)[1]
 
 
 def _remove(paths: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
 import mimetypes
 import os
 import re
@@ -19,9 +20,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from official_yolact.files import json_text
+from official_yolact.files import storage
 from official_yolact.files import written
 
-_INCOMPLETE = ".incomplete"
+INCOMPLETE = ".incomplete"
+"""Ends the name of what is being written."""
+
 _TEMPORARY = re.compile(r"\.yolact-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.incomplete")
 _OLD_SECONDS = 3600
 _writing: set[str] = set()
@@ -113,13 +117,8 @@ def write(
     check(path, inputs=inputs, force=force, root=root)
     with named(path):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    digest = hashlib.sha256(data).hexdigest()
-    with named(path), _temporary(path) as (file, temporary):
-        file.write(data)
-        noted = written.mark(file, digest)
-        _finish(file)
-        _publish(temporary, path, digest, noted)
+    with create(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(
@@ -141,13 +140,63 @@ def write_json(
     write(path, text, inputs=inputs, force=force, root=root)
 
 
-def store(path: str, blocks: Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
-    """Write a file of the program's own, whole or not at all, over what is there.
+class Output:
+    """A file that is being written; nobody finds it before it is whole.
+
+    Attributes:
+      size: bytes written so far.
+    """
+
+    def __init__(self, path: str, file: IO[bytes]) -> None:
+        """Take the name that the file will have, and the temporary file."""
+        self.size = 0
+        self._path, self._file, self._digest = path, file, hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The sum of what was written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def write(self, block: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+          OSError: the disk is full; names the file.
+        """
+        with named(self._path):
+            self._file.write(block)
+        self._digest.update(block)
+        self.size += len(block)
+
+
+@contextlib.contextmanager
+def create(path: str, *, staged: bool = False) -> Iterator[Output]:
+    """Write a file of the program's own on this machine, over what is there: whole at the end, or not at all.
 
     Args:
       path: of the file; what is there is not looked at.
-      blocks: the content, in parts.
       staged: the file is one that nobody but this program looks for, or `move` gives it its name later.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+    """
+    with _temporary(path) as (file, temporary):
+        output = Output(path, file)
+        yield output
+        with named(path):
+            noted = written.mark(file, output.sha256) or staged
+            file.flush()
+            os.fsync(file.fileno())
+            _publish(temporary, path, output.sha256, noted)
+
+
+def store(path: str, content: str | Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
+    """Write a file of the program's own, on a disk as `create` does or in a bucket.
+
+    Args:
+      path: of the file; what is there is not looked at.
+      content: text, or bytes in parts.
+      staged: as for `create`.
 
     Returns:
       Its size in bytes and its sha256.
@@ -155,16 +204,20 @@ def store(path: str, blocks: Iterable[bytes], *, staged: bool = False) -> tuple[
     Raises:
       OSError: names the file; nothing is left of it.
     """
-    size, digest = 0, hashlib.sha256()
-    with named(path), _temporary(path) as (file, temporary):
+    blocks = [content.encode()] if isinstance(content, str) else content
+    if storage.is_remote(path):
+        data = b"".join(blocks)
+        storage.upload(path, data)
+        return len(data), hashlib.sha256(data).hexdigest()
+    with create(path, staged=staged) as file:
         for block in blocks:
             file.write(block)
-            digest.update(block)
-            size += len(block)
-        noted = written.mark(file, digest.hexdigest()) or staged
-        _finish(file)
-        _publish(temporary, path, digest.hexdigest(), noted)
-    return size, digest.hexdigest()
+    return file.size, file.sha256
+
+
+def store_json(path: str, content: Any, *, indent: int | None = None) -> None:
+    """Write finite JSON that nobody but this program looks for; as `store`."""
+    store(path, json.dumps(content, indent=indent, allow_nan=False), staged=True)
 
 
 def move(stored: str, path: str, digest: str) -> None:
@@ -298,13 +351,18 @@ def _is_alive(process: int) -> bool:
 @contextlib.contextmanager
 def _temporary(path: str) -> Iterator[tuple[IO[bytes], str]]:
     """Open a file beside the one that is to be written; it is gone at the end, whatever happens."""
-    name = f".yolact-{_hash_host()}-{os.getpid()}-{secrets.token_hex(4)}{_INCOMPLETE}"
+    name = f".yolact-{_hash_host()}-{os.getpid()}-{secrets.token_hex(4)}{INCOMPLETE}"
     temporary = os.path.join(os.path.dirname(path), name)
     _writing.add(name)
     try:
-        with open(temporary, "xb") as file:
+        with named(path):
+            file = open(temporary, "xb")  # noqa: SIM115  the caller's own errors are not to be named
+        try:
             _keep_mode(temporary, path)
             yield file, temporary
+        finally:
+            with named(path):
+                file.close()
     finally:
         with contextlib.suppress(OSError):
             os.remove(temporary)
@@ -321,12 +379,7 @@ def _keep_mode(new: str, path: str) -> None:
 
 def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:
     with contextlib.nullcontext() if noted else written.noted(path, digest):
-        os.replace(temporary, path)
-
-
-def _finish(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+        storage.rename(temporary, path)
 
 
 def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:

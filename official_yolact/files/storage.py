@@ -1,32 +1,59 @@
-"""Files that are written whole or not at all, on a disk or in a bucket."""
+"""Files on a disk or in a bucket: read, renamed, removed. TensorFlow is loaded for a bucket only.
+
+Nothing is written here but copies for a bucket; `outputs` writes.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from typing import NoReturn
-
-import tensorflow as tf
+from typing import IO, Any, NoReturn
 
 from official_yolact.files import inputs
-from official_yolact.files import outputs as local_files
 
-TEMPORARY = ".tmp"
-_CHUNK = 2**20
+_BLOCK = 1 << 20
+_NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM)
+"""Of a file system that cannot do so for folders, and of a folder that may be written and not read."""
+
 _temporary_folders: list[str] = []
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path is an address such as `gs://bucket/run`."""
+    return "://" in path
 
 
 def list_names(directory: str) -> list[str]:
     """List what is in a directory, sorted; nothing if it does not exist."""
     try:
-        return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(directory))
-    except tf.errors.NotFoundError:
+        if not is_remote(directory):
+            return sorted(os.listdir(directory or "."))
+        with _named(directory):
+            return sorted(name.rstrip("/") for name in _gfile().listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+@contextlib.contextmanager
+def open_input(path: str) -> Iterator[IO[bytes]]:
+    """Open a regular file, or one in a bucket, for reading.
+
+    Raises:
+      OSError: it is not there, or cannot be read; named.
+      ValueError: no file has such a name.
+    """
+    if not is_remote(path):
+        with inputs.open_input(path) as file:
+            yield file
+        return
+    with _named(path), _gfile().GFile(path, "rb") as remote:
+        yield remote
 
 
 def read_text(path: str) -> str:
@@ -36,16 +63,27 @@ def read_text(path: str) -> str:
       OSError: it cannot be read.
       ValueError: it is not UTF-8.
     """
-    inputs.check(path)
     try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content: bytes = file.read()
-    except tf.errors.OpError as error:
-        raise OSError(f"{path}: cannot be read: {error.message}") from error
-    try:
-        return content.decode("utf-8")
+        with open_input(path) as file:
+            return file.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is not text: {error}") from error
+    except OSError as error:
+        raise OSError(f"{path}: cannot be read: {describe(error)}") from error
+
+
+def measure(path: str) -> tuple[int, str]:
+    """Give a file's size in bytes and its sha256.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
+    with open_input(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -56,8 +94,71 @@ def fetch(path: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(path))
-        tf.io.gfile.copy(path, copy)
+        _gfile().copy(path, copy)
         yield copy
+
+
+def upload(path: str, content: bytes) -> None:
+    """Write a file in a bucket, whole or not at all.
+
+    Raises:
+      OSError: it cannot be written; the old one stays.
+    """
+    temporary = f"{path}.tmp"
+    try:
+        with _named(path), _gfile().GFile(temporary, "wb") as remote:
+            remote.write(content)
+        rename(temporary, path)
+    except OSError as error:
+        remove(temporary)
+        raise OSError(f"{path}: cannot be written: {describe(error)}") from error
+
+
+def rename(source: str, target: str, *, durable: bool = True) -> None:
+    """Give a whole file or folder its final name, over a file of that name: the one place that does.
+
+    Args:
+      source: what is complete; a file's content is on the disk already (`outputs`, `sync`).
+      target: the name, on the same disk or in the same bucket.
+      durable: the disk holds the name at the end, too.
+
+    Raises:
+      OSError: it cannot be renamed.
+    """
+    if is_remote(target):
+        with _named(target):
+            _gfile().rename(source, target, overwrite=True)
+        return
+    os.replace(source, target)
+    if durable:
+        sync(os.path.dirname(target))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a folder with all in it, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        if is_remote(path):
+            with _named(path):
+                _gfile().rmtree(path) if _gfile().isdir(path) else _gfile().remove(path)
+        elif os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
+
+
+def sync(path: str) -> None:
+    """Make the disk hold what was written to a file or folder; a bucket does so by itself."""
+    if is_remote(path):
+        return
+    try:
+        descriptor = os.open(path or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def make_temporary_folder() -> str:
@@ -80,78 +181,26 @@ def _remove_temporary_folders() -> None:
         shutil.rmtree(_temporary_folders.pop(), ignore_errors=True)
 
 
-def write_text(path: str, text: str) -> None:
-    """Replace a text file in one step; a process that is killed leaves the old one.
-
-    Args:
-      path: the file.
-      text: its new content.
-
-    Raises:
-      OSError: it cannot be written; the old one stays.
-    """
-    if not is_remote(path):
-        local_files.store(path, [text.encode()])
-        sync(os.path.dirname(path))
-        return
-    temporary = path + TEMPORARY
-    try:
-        with tf.io.gfile.GFile(temporary, "w") as remote:
-            remote.write(text)
-        move(temporary, path)
-    except (OSError, tf.errors.OpError) as error:
-        remove(temporary)
-        raise OSError(f"{path}: cannot be written: {describe(error)}") from error
-
-
-def move(source: str, target: str) -> None:
-    """Rename a file or a folder, over a file of that name."""
-    tf.io.gfile.rename(source, target, overwrite=True)
-
-
-def remove(path: str) -> None:
-    """Remove a file or a folder with all in it, if it is there."""
-    try:
-        if tf.io.gfile.isdir(path):
-            tf.io.gfile.rmtree(path)
-        else:
-            tf.io.gfile.remove(path)
-    except tf.errors.NotFoundError:
-        pass
-
-
-def sync(path: str) -> None:
-    """Make the disk hold what was written to a file or folder; a bucket does so by itself."""
-    if is_remote(path):
-        return
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def measure(path: str) -> tuple[int, str]:
-    """Give a file's size in bytes and its sha256.
-
-    Raises:
-      tf.errors.OpError: it cannot be read.
-    """
-    inputs.check(path)
-    digest, size = hashlib.sha256(), 0
-    with tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()
-
-
-def is_remote(path: str) -> bool:
-    """Tell whether a path is an address such as `gs://bucket/run`."""
-    return "://" in path
-
-
 def describe(error: BaseException) -> str:
     """Give an error's message in one line, without a graph's names."""
     text = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
     return " ".join(str(text).split("[Op:")[0].split())[:300]
+
+
+def _gfile() -> Any:
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Let TensorFlow's failures at an address be those of a disk."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, describe(error), path) from error
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, describe(error), path) from error

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
-from collections.abc import Iterable
 from typing import Any
 
-from official_yolact.files import inputs
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 VERSION = 1
-TEMPORARY_SUFFIX = ".incomplete"
 _JSON_TYPES: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict}
 
 
@@ -78,7 +72,7 @@ class Manifest:
 
     def save(self, path: str) -> None:
         """Write the file, whole or not at all."""
-        write_json(path, self.to_dict(), indent=1)
+        outputs.store_json(path, self.to_dict(), indent=1)
 
     @classmethod
     def load(cls, path: str) -> Manifest:
@@ -120,33 +114,3 @@ def file_name(split: str) -> str:
 def shard_name(split: str, index: int, total: int) -> str:
     """Name a shard of a split."""
     return f"{split}-{index:05d}-of-{total:05d}.tfrecord"
-
-
-def write_json(path: str, content: Any, indent: int | None = None) -> None:
-    """Write JSON under a temporary name, then rename it: a file by that name is complete."""
-    write_file(path, [json.dumps(content, indent=indent, allow_nan=False).encode()])
-
-
-def write_file(path: str, blocks: Iterable[bytes]) -> tuple[int, str]:
-    """Write a file under a temporary name, then rename it: a file by that name is complete.
-
-    Args:
-      path: of the file.
-      blocks: the content, in parts.
-
-    Returns:
-      Its size in bytes and its sha256.
-
-    Raises:
-      OSError: names the file; nothing is left of it.
-    """
-    return outputs.store(path, blocks, staged=True)
-
-
-def measure(path: str) -> tuple[int, str]:
-    """Give size in bytes and sha256 of a file."""
-    digest = hashlib.sha256()
-    with inputs.open_input(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return os.path.getsize(path), digest.hexdigest()

@@ -22,6 +22,7 @@ from official_yolact.configs import loading
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import manifests
 from official_yolact.files import json_text
+from official_yolact.files import outputs
 from official_yolact.files import outputs as local_files
 from official_yolact.files import storage
 from official_yolact.training import batch_norm
@@ -135,7 +136,7 @@ def move_aside(model_dir: str) -> str | None:
     folder = os.path.join(model_dir, f"before-restart-{time}")
     tf.io.gfile.makedirs(folder)
     for name in names:
-        storage.move(os.path.join(model_dir, name), os.path.join(folder, name))
+        storage.rename(os.path.join(model_dir, name), os.path.join(folder, name))
     logging.warning("restart: %d files and folders of the earlier run are now in %s", len(names), folder)
     return folder
 
@@ -168,7 +169,7 @@ def _check_classes(
 
 def _save_classes(found: categories.Categories, model_dir: str) -> None:
     text = json.dumps({"categories": found.to_coco()}, indent=1)
-    storage.write_text(os.path.join(model_dir, categories.FILE_NAME), text)
+    outputs.store(os.path.join(model_dir, categories.FILE_NAME), text)
 
 
 def _compare_classes(found: categories.Categories, model_dir: str, is_chief: bool) -> None:
@@ -259,7 +260,7 @@ def _find_last_record(model_dir: str) -> str:
 
 
 def _write_params(params: experiments.YolactExperiment, path: str) -> None:
-    storage.write_text(path, loading.to_yaml(params))
+    outputs.store(path, loading.to_yaml(params))
 
 
 def _refuse_foreign_files(model_dir: str) -> None:

@@ -9,6 +9,7 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
+from official_yolact.files import outputs
 from official_yolact.files import storage
 
 
@@ -105,8 +106,8 @@ def test_a_record_comes_back_and_a_changed_one_does_not(tmp_path):
 
 def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "info.json"
-    storage.write_text(str(path), "old")
-    storage.write_text(str(path), "new")
+    outputs.store(str(path), "old")
+    outputs.store(str(path), "new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["info.json"])
     with pytest.raises(OSError, match="cannot be written.*nowhere"):
-        storage.write_text(str(tmp_path / "nowhere" / "info.json"), "x")
+        outputs.store(str(tmp_path / "nowhere" / "info.json"), "x")

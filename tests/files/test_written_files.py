@@ -198,11 +198,11 @@ def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.
 
 _WRITE_LARGE = """
 import resource, signal, sys
-from official_yolact import files
+from official_yolact.files import outputs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if sys.argv[2] == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-for write in (files.write, lambda path, content: files.store(path, [content[:9], content[9:]])):
+for write in (outputs.write, lambda path, content: outputs.store(path, [content[:9], content[9:]])):
     try:
         write(sys.argv[1], b"x" * 300_000)
     except OSError as error:
@@ -231,12 +231,12 @@ def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_p
 
 _WRITE_AND_WAIT = """
 import sys, time
-from official_yolact import files
+from official_yolact.files import outputs
 def blocks():
     yield b"x"
     print("open", flush=True)
     time.sleep(600)
-files.store(sys.argv[1], blocks())
+outputs.store(sys.argv[1], blocks())
 """
 
 

@@ -16,6 +16,8 @@ from official_yolact.data.conversion import convert_options
 from official_yolact.data.conversion import examples
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.files import json_text
+from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.images import image_files
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.records import record_file
@@ -136,26 +138,23 @@ class ShardWriter:
         path = os.path.join(self._folder, job.name)
         tally = tally_lib.Tally()
         per_image: dict[int, int] = {}
-        temporary = f"{path}{ENTRIES_SUFFIX}{manifest_lib.TEMPORARY_SUFFIX}"
-        with open(temporary, "wb") as entries:
-            try:
-                size, sha256 = manifest_lib.write_file(
-                    path, self._make_records(job, entries, tally, per_image, count)
-                )
-                entries.flush()
-                os.fsync(entries.fileno())
-            except OSError as error:
-                raise _name(error, temporary) from error
-        measured = manifest_lib.measure(temporary)
-        os.replace(temporary, f"{path}{ENTRIES_SUFFIX}")
+        with outputs.create(f"{path}{ENTRIES_SUFFIX}", staged=True) as entries:
+            size, sha256 = outputs.store(
+                path, self._make_records(job, entries, tally, per_image, count), staged=True
+            )
         instances = sum(number * images for number, images in per_image.items())
         shard = manifest_lib.Shard(job.name, sum(per_image.values()), instances, size, sha256)
-        summary = Summary(job.inputs, shard, measured, tally, per_image)
-        manifest_lib.write_json(f"{path}{SUMMARY_SUFFIX}", summary.to_dict())
+        summary = Summary(job.inputs, shard, (entries.size, entries.sha256), tally, per_image)
+        outputs.store_json(f"{path}{SUMMARY_SUFFIX}", summary.to_dict())
         return job.name
 
     def _make_records(
-        self, job: ShardJob, entries: Any, tally: tally_lib.Tally, per_image: dict[int, int], count: Count
+        self,
+        job: ShardJob,
+        entries: outputs.Output,
+        tally: tally_lib.Tally,
+        per_image: dict[int, int],
+        count: Count,
     ) -> Iterator[bytes]:
         for image, spans in zip(job.images, job.spans, strict=True):
             annotations = coco_index.read_annotations(self._annotations, spans)
@@ -231,12 +230,6 @@ def is_complete(folder: str, summary: Summary) -> bool:
 
 def _holds(path: str, expected: tuple[int, str]) -> bool:
     try:
-        return os.path.getsize(path) == expected[0] and manifest_lib.measure(path) == expected
+        return os.path.getsize(path) == expected[0] and storage.measure(path) == expected
     except OSError:
         return False
-
-
-def _name(error: OSError, path: str) -> OSError:
-    if error.filename is not None or error.errno is None:
-        return error
-    return OSError(error.errno, f"cannot be written: {os.strerror(error.errno)}", path)

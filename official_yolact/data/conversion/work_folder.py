@@ -18,6 +18,7 @@ from official_yolact.data.conversion import shard_writer
 from official_yolact.files import json_text
 from official_yolact.files import locks
 from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
 
 _LOCK, _WORKERS, _JOB, _PUBLISHING = "lock", "workers", "job.json", "publishing.json"
@@ -26,7 +27,7 @@ _LOCK_SECONDS = 10.0
 
 def path_of(output_dir: str, split: str) -> str:
     """Name the work folder of a split."""
-    return os.path.join(output_dir, f".{split}{manifest_lib.TEMPORARY_SUFFIX}")
+    return os.path.join(output_dir, f".{split}{outputs.INCOMPLETE}")
 
 
 @contextlib.contextmanager
@@ -79,13 +80,13 @@ def prepare(folder: str, job: dict[str, Any]) -> bool:
     path = os.path.join(folder, _JOB)
     if _load(path) == job:
         for name in os.listdir(folder):
-            if name.endswith(manifest_lib.TEMPORARY_SUFFIX):
+            if name.endswith(outputs.INCOMPLETE):
                 os.remove(os.path.join(folder, name))
         return True
     for name in os.listdir(folder):
         if name not in (_LOCK, _WORKERS, _PUBLISHING):
             os.remove(os.path.join(folder, name))
-    manifest_lib.write_json(path, job)
+    outputs.store_json(path, job)
     return False
 
 
@@ -184,12 +185,12 @@ def publish(
     folder = path_of(output_dir, manifest.name)
     names = [shard.file for shard in manifest.shards]
     manifest_path = os.path.join(output_dir, manifest_lib.file_name(manifest.name))
-    _, listed = manifest_lib.write_file(os.path.join(folder, manifest.annotations), instances)
+    _, listed = outputs.store(os.path.join(folder, manifest.annotations), instances, staged=True)
     staged = os.path.join(folder, os.path.basename(manifest_path))
     manifest.save(staged)
     digest = _measure(staged)[1]
     note = {"shards": sorted(earlier.union(names)), "manifest": digest}
-    manifest_lib.write_json(os.path.join(folder, _PUBLISHING), note)
+    outputs.store_json(os.path.join(folder, _PUBLISHING), note)
     with contextlib.suppress(FileNotFoundError):
         os.remove(manifest_path)
     for name in earlier.difference(names):
@@ -200,9 +201,7 @@ def publish(
     outputs.move(
         os.path.join(folder, manifest.annotations), os.path.join(output_dir, manifest.annotations), listed
     )
-    _sync(output_dir)
     outputs.move(staged, manifest_path, digest)
-    _sync(output_dir)
 
 
 def remove_if_empty(folder: str) -> None:
@@ -218,17 +217,9 @@ def remove(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _measure(path: str) -> tuple[int, str]:
     try:
-        return manifest_lib.measure(path)
+        return storage.measure(path)
     except OSError:
         return -1, ""
 

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Callable
 
 from official_yolact.data.sets import downloads
-
-INCOMPLETE = ".incomplete"
+from official_yolact.files import outputs
+from official_yolact.files import storage
 
 MAX_RATIO = 100
 """A file that grows more than so many times is refused; photos hardly grow, COCO's JSON sixfold."""
@@ -47,7 +47,7 @@ def unpack(
       OSError: a file cannot be read or written, or does not fit on the disk.
       ValueError: names the archive and what is wrong in it; nothing is left of it then.
     """
-    temporary = os.path.join(output_dir, f"{folder}{INCOMPLETE}")
+    temporary = os.path.join(output_dir, f"{folder}{outputs.INCOMPLETE}")
     shutil.rmtree(temporary, ignore_errors=True)
     os.makedirs(temporary)
     try:
@@ -144,7 +144,8 @@ def _extract(archive: str, file: zipfile.ZipFile, member: zipfile.ZipInfo, path:
 
 def _publish(temporary: str, final: str) -> None:
     if not os.path.isdir(final):
-        os.rename(temporary, final)
+        storage.rename(temporary, final)
         return
     for name in sorted(os.listdir(temporary)):
-        os.replace(os.path.join(temporary, name), os.path.join(final, name))
+        # Of 100,000 photos, each made durable would take minutes; a further run compares them all.
+        storage.rename(os.path.join(temporary, name), os.path.join(final, name), durable=False)

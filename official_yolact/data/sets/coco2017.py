@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from official_yolact.data.sets import archives
 from official_yolact.data.sets import downloads
 from official_yolact.files import json_text
+from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
 
 BASE_URL = "http://images.cocodataset.org"
@@ -138,7 +140,7 @@ def fetch(
         expected = (sums or {}).get(archive.name, archive.sha256 if base_url == BASE_URL else None)
         url = f"{base_url}/{archive.path}"
         if os.path.isfile(path):
-            found = downloads.sum_file(path)
+            found = storage.measure(path)[1]
             if expected and found != expected.lower():
                 raise ValueError(f"{path}: its sha256 is {found}, expected is {expected}: remove it")
         else:
@@ -167,9 +169,10 @@ def is_converted(output_dir: str, split: str, annotations: str) -> bool:
         return False
     if not os.path.isfile(os.path.join(output_dir, manifest.annotations)):
         return False
-    return sizes == [shard.bytes for shard in manifest.shards] and manifest.source.get(
-        "sha256"
-    ) == downloads.sum_file(annotations)
+    return (
+        sizes == [shard.bytes for shard in manifest.shards]
+        and manifest.source.get("sha256") == storage.measure(annotations)[1]
+    )
 
 
 def _check(splits: Sequence[str], sums: Mapping[str, str]) -> None:
@@ -220,7 +223,7 @@ def _record(folder: str, archive: Archive, url: str, size: int, found: str) -> N
         except ValueError:
             content = {}
     content[archive.name] = {"url": url, "bytes": size, "sha256": found}
-    manifest_lib.write_json(path, content, indent=1)
+    outputs.store_json(path, content, indent=1)
 
 
 def _in_megabytes(progress: Progress) -> Progress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import http.client
 import io
 import os
@@ -20,7 +19,8 @@ from typing import Any, TypeVar
 
 from official_yolact.files import json_text
 from official_yolact.files import locks
-from official_yolact.records import manifest as manifest_lib
+from official_yolact.files import outputs
+from official_yolact.files import storage
 
 _Result = TypeVar("_Result")
 
@@ -83,12 +83,12 @@ def download(
     with _open_part(f"{path}.part") as file:
         _keep_trying(lambda: _transfer(url, file, f"{path}.part.json", progress), file, url, pause, note)
         os.fsync(file.fileno())
-    found = sum_file(f"{path}.part")
+    found = storage.measure(f"{path}.part")[1]
     if sha256 and found != sha256.lower():
         # It would be wrong for ever.
         _remove(f"{path}.part", f"{path}.part.json")
         raise ValueError(f"{url}: its sha256 is {found}, expected is {sha256}: not the file that was meant")
-    os.replace(f"{path}.part", path)
+    storage.rename(f"{path}.part", path)
     _remove(f"{path}.part.json")
     return found
 
@@ -107,12 +107,6 @@ def find_size(url: str, pause: float = 1.0, note: Callable[[str], None] | None =
             return _content_length(url, response)
 
     return _keep_trying(ask, None, url, pause, note)
-
-
-def sum_file(path: str) -> str:
-    """Give the sha256 of a file in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_part(path: str) -> io.FileIO:
@@ -194,7 +188,7 @@ def _transfer(url: str, file: io.FileIO, state_path: str, progress: Progress | N
             _start_anew(file, state_path)
             offset = 0
             state = _State(url, _content_length(url, response), _validator(response))
-            manifest_lib.write_json(state_path, dataclasses.asdict(state))
+            outputs.store_json(state_path, dataclasses.asdict(state))
         check_space(os.path.dirname(state_path) or ".", state.size - offset, url)
         _copy(response, file, state.size, progress)
 

@@ -19,6 +19,7 @@ from official_yolact.checkpoints import verify
 from official_yolact.checkpoints import writer
 from official_yolact.configs import experiments
 from official_yolact.files import json_text
+from official_yolact.files import outputs
 from official_yolact.files import storage
 
 _NAME = train_utils.BEST_CHECKPOINT_NAME
@@ -114,7 +115,7 @@ class BestCheckpoint:
 
     def _write_info(self, numbers: Mapping[str, Any], step: int) -> None:
         content = {**numbers, "best_ckpt_global_step": float(step)}
-        storage.write_text(self._info_path, json_text.dump(content, indent=4) + "\n")
+        outputs.store(self._info_path, json_text.dump(content, indent=4) + "\n")
 
     def _find_best_logs(self) -> dict[str, Any] | None:
         """Read the best numbers so far: those beside the checkpoints, or else those of `info.json`."""

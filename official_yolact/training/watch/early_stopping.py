@@ -13,7 +13,7 @@ from absl import logging
 from official_yolact.configs import training as configs
 from official_yolact.files import inputs
 from official_yolact.files import json_text
-from official_yolact.files import storage
+from official_yolact.files import outputs
 
 FILE_NAME = "evaluations.json"
 
@@ -103,4 +103,4 @@ class EarlyStopping:
     def _write(self) -> None:
         rows = [{"step": step, "value": value} for step, value in sorted(self._values.items())]
         text = json_text.dump({"metric": self._metric, "evaluations": rows}, indent=1)
-        storage.write_text(self._path, text + "\n")
+        outputs.store(self._path, text + "\n")
