@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from official_yolact import categories as categories_lib
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.records import manifest as manifest_lib
 
 _CURE = "convert the data with `yolact data convert`, which writes it"
 
 
-def find_manifest(input_path: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
+def find_manifest(input_path: str | Sequence[str]) -> tuple[str, manifest_lib.Manifest]:
     """Find the manifest that lists the shards.
 
     Args:
@@ -25,22 +25,18 @@ def find_manifest(input_path: str | Sequence[str]) -> tuple[str, dict[str, Any]]
 
     Raises:
       OSError: there are no shards, or none of the manifests beside them lists one.
+      ValueError: one of the manifests is none.
     """
     files = shards_lib.list_files(input_path)
-    names = {os.path.basename(file) for file in files}
-    for path, manifest in shards_lib.read_manifests(files):
-        if names & {shard["file"] for shard in manifest.get("shards", [])}:
+    for path, manifest in manifest_lib.find(files).items():
+        if manifest.list_shards(path).keys() & set(files):
             return path, manifest
     raise FileNotFoundError(f"{os.path.dirname(files[0])}: no manifest-*.json lists {files[0]}: {_CURE}")
 
 
 def load_categories(input_path: str | Sequence[str]) -> categories_lib.Categories:
     """Read the classes of the records, in the order of their class ids."""
-    path, manifest = find_manifest(input_path)
-    try:
-        return categories_lib.Categories.from_list(manifest["categories"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: no list of categories with id and name ({error}): {_CURE}") from error
+    return find_manifest(input_path)[1].classes
 
 
 def load_class_names(input_path: str | Sequence[str], num_classes: int) -> list[str]:
@@ -66,7 +62,7 @@ def find_annotations(input_path: str | Sequence[str]) -> str:
       OSError: it is not there.
     """
     path, manifest = find_manifest(input_path)
-    annotations = _name_annotations(path, manifest)
+    annotations = os.path.join(os.path.dirname(path), manifest.annotations)
     if not tf.io.gfile.exists(annotations):
         raise FileNotFoundError(
             f"{annotations}: no such annotation file, though {path} names it: {_CURE}, or name another in "
@@ -78,17 +74,13 @@ def find_annotations(input_path: str | Sequence[str]) -> str:
 def list_annotations(files: Sequence[str]) -> list[str] | None:
     """List every `instances-NAME.json` that was written beside some shards; None where a shard has none."""
     found, unlisted = [], set(files)
-    for path, manifest in shards_lib.read_manifests(files):
-        folder, annotations = os.path.dirname(path), _name_annotations(path, manifest)
-        held = {os.path.join(folder, str(shard["file"])) for shard in manifest.get("shards", [])}
+    for path, manifest in manifest_lib.find(files).items():
+        held = manifest.list_shards(path).keys()
+        annotations = os.path.join(os.path.dirname(path), manifest.annotations)
         if held & unlisted and tf.io.gfile.exists(annotations):
             found.append(annotations)
             unlisted -= held
     return None if unlisted else found
-
-
-def _name_annotations(path: str, manifest: dict[str, Any]) -> str:
-    return os.path.join(os.path.dirname(path), str(manifest.get("annotations", "")))
 
 
 def count_overfull(input_path: str | Sequence[str], max_num_instances: int) -> int:
@@ -99,8 +91,8 @@ def count_overfull(input_path: str | Sequence[str], max_num_instances: int) -> i
       max_num_instances: rows of the padded labels.
 
     Returns:
-      The count; 0 where the manifest does not say.
+      The count.
     """
     _, manifest = find_manifest(input_path)
-    counts = manifest.get("instances_per_image", {})
+    counts = manifest.instances_per_image
     return sum(images for number, images in counts.items() if int(number) > max_num_instances)

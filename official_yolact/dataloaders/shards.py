@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +14,16 @@ from absl import logging
 
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
-from official_yolact.files import json_text
+from official_yolact.files import storage
 from official_yolact.records import framing
+from official_yolact.records import manifest as manifest_lib
 
 _AGAIN = "convert the data again"
 _CURE = "`yolact data convert` writes DIR/train-*.tfrecord; give that glob"
 _THREADS = 16
+
+_Listed = tuple[str, manifest_lib.Shard]
+"""The path of a manifest, and what it says of a shard."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,59 +84,25 @@ def list_files(input_path: str | Sequence[str]) -> list[str]:
     return sorted(files)
 
 
-def read_manifests(files: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read every `manifest-*.json` in the folders of the files: its path and its content."""
-    for folder in sorted({os.path.dirname(file) for file in files}):
-        for path in sorted(tf.io.gfile.glob(os.path.join(folder, "manifest-*.json"))):
-            inputs.check(path)
-            with tf.io.gfile.GFile(path, "rb") as stream:
-                try:
-                    content = json_text.parse(stream.read(), path)
-                except ValueError as error:
-                    raise ValueError(f"{error}; {_AGAIN}") from error
-            if not isinstance(content, dict):
-                raise ValueError(f"{path}: not the manifest of a conversion; {_AGAIN}")
-            yield path, content
-
-
-def _check_classes(path: str, manifest: dict[str, Any], num_classes: int) -> None:
-    categories = manifest.get("categories", [])
-    if not isinstance(categories, list):
-        raise ValueError(f"{path}: categories is a {type(categories).__name__}, not a list; {_AGAIN}")
-    if len(categories) != num_classes - 1:
+def _check_classes(path: str, manifest: manifest_lib.Manifest, num_classes: int) -> None:
+    if len(manifest.categories) != num_classes - 1:
         raise ValueError(
             f"task.model.num_classes={num_classes}, the background included, but {path} lists "
-            f"{len(categories)} categories: set it to {len(categories) + 1}"
+            f"{len(manifest.categories)} categories: set it to {len(manifest.categories) + 1}"
         )
 
 
-def _list_entries(path: str, manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the manifest's entries by the path of their shard."""
-    folder = os.path.dirname(path)
-    try:
-        entries = {os.path.join(folder, str(entry["file"])): dict(entry) for entry in manifest["shards"]}
-        for entry in entries.values():
-            entry["records"], entry["bytes"] = int(entry["records"]), int(entry["bytes"])
-            if not 0 <= entry["records"] <= entry["bytes"] // (framing.HEADER_BYTES + framing.FOOTER_BYTES):
-                raise ValueError(f"{entry['records']} records in {entry['bytes']} bytes")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: no list of shards with file, records and bytes ({error}); {_AGAIN}"
-        ) from error
-    return entries
-
-
-def _match(files: Sequence[str], num_classes: int | None) -> dict[str, tuple[str, dict[str, Any]]]:
+def _match(files: Sequence[str], num_classes: int | None) -> dict[str, _Listed]:
     """Find the manifest and the entry of each file, and say which shards are on one side only."""
-    known: dict[str, tuple[str, dict[str, Any]]] = {}
+    known: dict[str, _Listed] = {}
     empty = set()
-    for path, manifest in read_manifests(files):
-        entries = _list_entries(path, manifest)
+    for path, manifest in manifest_lib.find(files).items():
+        entries = manifest.list_shards(path)
         if not entries.keys() & set(files):
             continue
         if num_classes is not None:
             _check_classes(path, manifest, num_classes)
-        if manifest.get("num_instances") == 0:
+        if manifest.num_instances == 0:
             empty.add(path)
         known.update({file: (path, entry) for file, entry in entries.items() if file in files})
         _check_others(path, [file for file in entries if file not in files])
@@ -155,7 +123,7 @@ def _check_others(path: str, others: list[str]) -> None:
         logging.warning("%s lists %d shards that input_path leaves out: %s", path, len(others), others[0])
 
 
-def _check_beside(files: Sequence[str], known: dict[str, tuple[str, dict[str, Any]]]) -> None:
+def _check_beside(files: Sequence[str], known: dict[str, _Listed]) -> None:
     """Refuse a file that no manifest lists beside files that one does."""
     folders = {os.path.dirname(file) for file in known}
     for file in files:
@@ -173,10 +141,10 @@ def _check_beside(files: Sequence[str], known: dict[str, tuple[str, dict[str, An
         )
 
 
-def _check_size(file: str, path: str, entry: dict[str, Any]) -> None:
+def _check_size(file: str, path: str, entry: manifest_lib.Shard) -> None:
     size = tf.io.gfile.stat(file).length
-    if size != entry["bytes"]:
-        raise OSError(f"{file}: {size} bytes, but {path} says {entry['bytes']}: {_AGAIN}")
+    if size != entry.bytes:
+        raise OSError(f"{file}: {size} bytes, but {path} says {entry.bytes}: {_AGAIN}")
 
 
 def _list_damaged(file: str, offsets: npt.NDArray[np.int64]) -> str:
@@ -187,20 +155,17 @@ def _list_damaged(file: str, offsets: npt.NDArray[np.int64]) -> str:
     return f"damaged records (from 0): {', '.join(map(str, numbers[:20]))}{', ...' if numbers[20:] else ''}"
 
 
-def _check_digest(file: str, path: str, entry: dict[str, Any], offsets: npt.NDArray[np.int64]) -> None:
-    digest = hashlib.sha256()
-    with tf.io.gfile.GFile(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != entry.get("sha256"):
+def _check_digest(file: str, path: str, entry: manifest_lib.Shard, offsets: npt.NDArray[np.int64]) -> None:
+    _, found = storage.measure(file)
+    if found != entry.sha256:
         raise OSError(
-            f"{file}: sha256 {digest.hexdigest()}, but {path} says {entry.get('sha256')}: "
+            f"{file}: sha256 {found}, but {path} says {entry.sha256}: "
             f"{_list_damaged(file, offsets)}; {_AGAIN}, or set verify: records to train without what is "
             "damaged"
         )
 
 
-def _index_file(file: str, listed: tuple[str, dict[str, Any]] | None, verify: str) -> npt.NDArray[np.int64]:
+def _index_file(file: str, listed: _Listed | None, verify: str) -> npt.NDArray[np.int64]:
     """Check a file as far as asked and give the offsets of its records."""
     if listed is None:
         return framing.index_records(file)
@@ -208,10 +173,10 @@ def _index_file(file: str, listed: tuple[str, dict[str, Any]] | None, verify: st
     if verify != "none":
         _check_size(file, path, entry)
     if verify in ("none", "sizes"):
-        return np.full(entry["records"], framing.UNREADABLE, np.int64)
+        return np.full(entry.records, framing.UNREADABLE, np.int64)
     offsets = framing.index_records(file)
-    if len(offsets) != entry["records"]:
-        raise OSError(f"{file}: {len(offsets)} records, but {path} says {entry['records']}: {_AGAIN}")
+    if len(offsets) != entry.records:
+        raise OSError(f"{file}: {len(offsets)} records, but {path} says {entry.records}: {_AGAIN}")
     if verify == "sha256":
         _check_digest(file, path, entry, offsets)
     return offsets

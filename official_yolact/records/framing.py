@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from official_yolact.files import inputs
 from official_yolact.records import crc32c
+from official_yolact.records.record_file import FOOTER_BYTES
+from official_yolact.records.record_file import HEADER_BYTES
 
-HEADER_BYTES = 12
-FOOTER_BYTES = 4
 UNREADABLE = -1
 """Stands for the offset of a record that cannot be read."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import os
+from collections.abc import Iterable
 from typing import Any
 
+from official_yolact import categories as categories_lib
 from official_yolact.files import json_text
 from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact.records import record_file
 
 VERSION = 1
+
+_CURE = "convert the data again"
 _JSON_TYPES: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict}
 
 
@@ -74,22 +82,72 @@ class Manifest:
         """Write the file, whole or not at all."""
         outputs.store_json(path, self.to_dict(), indent=1)
 
+    @property
+    def classes(self) -> categories_lib.Categories:
+        """The categories, checked."""
+        return categories_lib.Categories.from_list(self.categories)
+
+    def list_shards(self, path: str) -> dict[str, Shard]:
+        """Give the shards by their paths, beside the manifest at `path`."""
+        return {os.path.join(os.path.dirname(path), shard.file): shard for shard in self.shards}
+
     @classmethod
     def load(cls, path: str) -> Manifest:
-        """Read what `save` wrote.
+        """Read what `save` wrote, from a disk or a bucket.
 
         Raises:
           OSError: no such file.
           ValueError: the file is no manifest.
         """
-        content = json_text.load(path)
+        with storage.open_input(path) as file:
+            text = file.read()
+        try:
+            content = json_text.parse(text, path)
+        except ValueError as error:
+            raise ValueError(f"{error}; {_CURE}") from error
         try:
             _check_types(cls, content)
             for shard in content["shards"]:
                 _check_types(Shard, shard)
-            return cls(**{**content, "shards": [Shard(**shard) for shard in content["shards"]]})
+            found = cls(**{**content, "shards": [Shard(**shard) for shard in content["shards"]]})
+            found._check()
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a manifest of a conversion ({error}): convert again") from error
+            raise ValueError(f"{path}: not a manifest of a conversion ({error}): {_CURE}") from error
+        return found
+
+    def _check(self) -> None:
+        """Refuse values that no conversion writes, such as more records than a file has room for."""
+        if self.version != VERSION:
+            raise ValueError(f"version {self.version}, not {VERSION}")
+        self.classes  # noqa: B018  raises for what is no category
+        for shard in self.shards:
+            if not 0 <= shard.records <= shard.bytes // (record_file.HEADER_BYTES + record_file.FOOTER_BYTES):
+                raise ValueError(f"{shard.file}: {shard.records} records in {shard.bytes} bytes")
+        for number, images in self.instances_per_image.items():
+            if not number.isdecimal() or type(images) is not int:
+                raise ValueError(f"instances_per_image: {number!r} is {images!r}")
+
+
+def find(files: Iterable[str]) -> dict[str, Manifest]:
+    """Read every `manifest-*.json` beside shards.
+
+    Args:
+      files: of shards, on a disk or in a bucket.
+
+    Returns:
+      The manifests by their paths, in the order of these.
+
+    Raises:
+      OSError: one cannot be read.
+      ValueError: one is no manifest; names it and the cure.
+    """
+    paths = [
+        os.path.join(folder, name)
+        for folder in sorted({os.path.dirname(file) for file in files})
+        for name in storage.list_names(folder)
+        if fnmatch.fnmatchcase(name, file_name("*"))
+    ]
+    return {path: Manifest.load(path) for path in paths}
 
 
 def _check_types(kind: type[Any], content: Any) -> None:
@@ -101,8 +159,10 @@ def _check_types(kind: type[Any], content: Any) -> None:
         raise ValueError(f"{unknown[0]!r} is no field of it")
     for field in dataclasses.fields(kind):
         wanted = _JSON_TYPES[str(field.type).partition("[")[0]]
+        if field.name not in content and field.default is dataclasses.MISSING:
+            raise ValueError(f"{field.name} is missing")
         value = content.get(field.name, field.default)
-        if value is not dataclasses.MISSING and type(value) is not wanted:
+        if type(value) is not wanted:
             raise TypeError(f"{field.name} is a {type(value).__name__}, not a {wanted.__name__}")
 
 

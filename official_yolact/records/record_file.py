@@ -16,6 +16,12 @@ from google.protobuf import message_factory
 
 from official_yolact.records import crc32c
 
+HEADER_BYTES = 12
+"""Of a record: its length, and the checksum of that."""
+
+FOOTER_BYTES = 4
+"""Of a record: the checksum of its content."""
+
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
 _FIELD = descriptor_pb2.FieldDescriptorProto

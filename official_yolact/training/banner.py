@@ -15,6 +15,7 @@ from official_yolact.configs import experiments
 from official_yolact.configs import training as configs
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.records import manifest as manifest_lib
 from official_yolact.training import strategies
 
 
@@ -196,17 +197,15 @@ def _count_data(data: yolact.DataConfig) -> tuple[int, int | None]:
     """Count records and, where the manifests say, instances."""
     files = set(shards_lib.list_files(data.input_path))
     entries = [
-        entry
-        for path, manifest in shards_lib.read_manifests(sorted(files))
-        for entry in manifest.get("shards", [])
-        if os.path.join(os.path.dirname(path), str(entry["file"])) in files
+        shard
+        for path, manifest in manifest_lib.find(files).items()
+        for file, shard in manifest.list_shards(path).items()
+        if file in files
     ]
     if len(entries) != len(files):
         # Without manifests each file has to be looked at.
         return shards_lib.find_shards(data.input_path, verify="sizes").num_records, None
-    instances = [entry.get("instances") for entry in entries]
-    known = None if None in instances else sum(int(number) for number in instances)
-    return sum(int(entry["records"]) for entry in entries), known
+    return sum(shard.records for shard in entries), sum(shard.instances for shard in entries)
 
 
 def _count_values(variables: Iterable[tf.Variable]) -> int:

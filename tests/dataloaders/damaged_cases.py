@@ -51,8 +51,29 @@ def _write_manifest(folder: pathlib.Path, entries: Any, **changed: Any) -> None:
         if (folder / entry["file"]).exists():
             entry["sha256"] = hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest()
     names = [{"id": number, "name": f"class {number}"} for number in (1, 2, 3)]
-    content = {"shards": entries, "categories": names, "num_instances": 99, **changed}
+    content = {**whole_manifest(entries, names), "num_instances": 99, **changed}
     (folder / "manifest-train.json").write_text(json.dumps(content))
+
+
+def whole_manifest(entries: Any, categories: Any) -> dict[str, Any]:
+    content = dict.fromkeys(("num_records", "num_instances", "images_in", "instances_in"), 1)
+    tables = (
+        "source",
+        "skipped",
+        "changed",
+        "options",
+        "instances_per_image",
+        "skipped_images",
+        "skipped_ids",
+    )
+    return {
+        **content,
+        **{key: {} for key in (*tables, "category_map")},
+        "name": "train",
+        "annotations": "instances-train.json",
+        "shards": [{"instances": 1, "sha256": "", **entry} for entry in entries],
+        "categories": categories,
+    }
 
 
 def _plain(count: int = RECORDS_PER_SHARD, first: int = 0, size: int = 200) -> list[bytes]:

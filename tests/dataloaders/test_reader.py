@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tensorflow as tf
+from dataloaders import damaged_cases
 
 from official_yolact.dataloaders import reader
 from official_yolact.dataloaders import shards as shards_lib
@@ -34,20 +35,24 @@ def test_the_counts_of_a_manifest_are_taken(write_shards: Callable[..., str], tm
     pattern = write_shards([b"a"] * 3)
     (file,) = tmp_path.glob("train-*.tfrecord")
     entry = {"file": file.name, "records": 3, "bytes": file.stat().st_size}
-    manifest = {"shards": [entry], "categories": [{"id": 1, "name": "nut"}]}
-    (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
+
+    def write() -> None:
+        manifest = damaged_cases.whole_manifest([entry], [{"id": 1, "name": "nut"}])
+        (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
+
+    write()
     assert shards_lib.find_shards(pattern, num_classes=2).records == (3,)
     with pytest.raises(
         ValueError, match=r"num_classes=81.*manifest-train.json lists 1 categories.*set it to 2"
     ):
         shards_lib.find_shards(pattern, num_classes=81)
     entry["records"] = 2
-    (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
+    write()
     with pytest.raises(OSError, match=r"train-00000-of-00001.tfrecord: 3 records, but .*train.json says 2"):
         shards_lib.find_shards(pattern)
     assert shards_lib.find_shards(pattern, verify="sizes").records == (2,)
     entry["bytes"] = 70
-    (tmp_path / "manifest-train.json").write_text(json.dumps(manifest))
+    write()
     with pytest.raises(OSError, match=r"manifest-train.json says 70"):
         shards_lib.find_shards(pattern)
 

@@ -75,7 +75,7 @@ REFUSED = {
     "another_number_of_records": _SHARD + r"6 records, but .*manifest-train.json says 5",
     "manifest_is_not_json": r"manifest-train\.json: not JSON",
     "manifest_is_binary": r"manifest-train\.json: not JSON",
-    "manifest_without_sizes": r"manifest-train\.json: no list of shards with file, records and bytes",
+    "manifest_without_sizes": r"manifest-train\.json: not a manifest .*bytes is missing",
     "manifest_that_claims_a_trillion_records": r"manifest-train\.json: .*1000000000000 records in 1296 bytes",
     "another_number_of_classes": r"num_classes=4.*manifest-train\.json lists 1 categories: set it to 2",
 }

@@ -10,6 +10,7 @@ from official_yolact.cli import main
 from official_yolact.dataloaders import shards
 from official_yolact.files import inputs
 from official_yolact.files import json_text
+from official_yolact.records import manifest
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_every_command_refuses_a_special_file_by_name(tmp_path, monkeypatch, cap
         categories.Categories.load,
         categories.read_classes,
         shards.list_files,
-        lambda path: list(shards.read_manifests([path])),
+        lambda path: list(manifest.find([path])),
     ],
     ids=["inputs", "json", "categories", "classes", "shards", "manifests"],
 )
