@@ -19,6 +19,7 @@ from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.files import storage
 from official_yolact.records import framing
+from official_yolact.records import record_file
 
 _PATH = "task.annotation_file"
 _OTHERS = ("task.validation_data.input_path",)
@@ -152,7 +153,7 @@ def _find_first(listed: Sequence[str], images: Mapping[int, Any]) -> set[int]:
 
 
 def _read_id(stream: Any) -> int | None:
-    (length,) = struct.unpack_from("<Q", stream.read(framing.HEADER_BYTES))
+    (length,) = struct.unpack_from("<Q", stream.read(record_file.HEADER_BYTES))
     try:
         example = tf.train.Example.FromString(stream.read(length))
         return int(example.features.feature["image/source_id"].bytes_list.value[0])
