@@ -71,7 +71,7 @@ def draw(
         instances.classes,
         [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
         instances.scores,
-        _resize_masks(instances.masks, (height, width)),
+        [visualization.resize_mask(mask, height, width) for mask in instances.masks],
         zoom,
     )
 
@@ -107,15 +107,6 @@ def join(panels: Sequence[visualization.Picture]) -> visualization.Picture:
     gap = np.full((panels[0].shape[0], _GAP, 3), 255, np.uint8)
     parts = [part for panel in panels for part in (panel, gap)]
     return np.concatenate(parts[:-1], axis=1)
-
-
-def _resize_masks(masks: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
-    height, width = size
-    resized = np.zeros((len(masks), height, width), np.bool_)
-    for row, mask in enumerate(masks):
-        soft = np.asarray(mask, np.float32)
-        resized[row] = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    return resized
 
 
 def _draw_title(title: str, width: int) -> visualization.Picture:

@@ -76,7 +76,8 @@ def draw_instances(
     colors = choose_colors(classes)
     for index in _largest_first(boxes):
         if masks is not None:
-            _blend_mask(canvas, _enlarge_mask(masks[index], zoom), colors[index], style)
+            mask = masks[index] if zoom == 1 else resize_mask(masks[index], height, width)
+            _blend_mask(canvas, np.ascontiguousarray(mask, np.uint8), colors[index], style)
     for index in _largest_first(boxes):
         _draw_box(canvas, boxes[index], colors[index], style, faint=masks is not None)
     texts = [
@@ -133,6 +134,12 @@ def shrink(picture: Picture, side: int) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def resize_mask(mask: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
+    """Resize a soft or binary mask [h, w] bilinearly, then keep what is above one half."""
+    soft = cv2.resize(np.asarray(mask, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(soft > 0.5)
+
+
 def choose_colors(classes: Sequence[int] | NDArray[Any]) -> list[Color]:
     """Choose an RGB colour for each instance: hues of classes lie apart, shades of instances near."""
     counters: dict[int, itertools.count[int]] = {}
@@ -180,14 +187,6 @@ def _enlarge(image: Picture, zoom: int) -> Picture:
         return image.copy()
     size = (image.shape[1] * zoom, image.shape[0] * zoom)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _enlarge_mask(mask: NDArray[np.bool_], zoom: int) -> NDArray[np.uint8]:
-    if zoom == 1:
-        return np.ascontiguousarray(mask).view(np.uint8)
-    size = (mask.shape[1] * zoom, mask.shape[0] * zoom)
-    soft = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(soft > 0.5, np.uint8)
 
 
 def _blend_mask(canvas: Picture, mask: NDArray[np.uint8], color: Color, style: _Style) -> None:

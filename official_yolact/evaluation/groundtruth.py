@@ -126,16 +126,6 @@ class GroundTruth:
         return segmentations.to_rle(entry["segmentation"], *self.size(entry["image_id"]), where)
 
 
-def load_json(path: str) -> Any:
-    """Read a JSON file of images, annotations or results, whose numbers are checked one by one.
-
-    Raises:
-      OSError: the file cannot be read.
-      ValueError: the file is not JSON.
-    """
-    return json_text.load(path, finite=False)
-
-
 def load_groundtruth(path: str) -> GroundTruth:
     """Read an annotation file in COCO's instance form, by the rules of the conversion.
 
@@ -151,7 +141,7 @@ def load_groundtruth(path: str) -> GroundTruth:
       OSError: the file cannot be read.
       ValueError: the file is no such file; the message names the record and the field.
     """
-    content = load_json(path)
+    content = json_text.load(path, finite=False)  # its numbers are checked one by one
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(f"{path}: no list {key!r}: expected a COCO instance annotation file")
@@ -185,7 +175,7 @@ def load_images(path: str) -> dict[int, dict[str, Any]]:
       OSError: the file cannot be read.
       ValueError: it has no list of images.
     """
-    content = load_json(path)
+    content = json_text.load(path, finite=False)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
     return _index_images(content["images"], path)

@@ -11,6 +11,7 @@ from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 BOX_FILE_NAME = "bbox_detections.json"
@@ -63,7 +64,7 @@ def load_results(
       OSError: the file cannot be read.
       ValueError: malformed, or of other images; the message names index, field and value.
     """
-    content = groundtruth_lib.load_json(path)
+    content = json_text.load(path, finite=False)
     if not isinstance(content, list):
         raise ValueError(
             f"{path}: expected a list of detections (COCO results), found {type(content).__name__}"

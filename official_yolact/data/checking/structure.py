@@ -53,12 +53,15 @@ def check_duplicate_ids(view: view_lib.View) -> Findings:
 
 def check_references(view: view_lib.View) -> Findings:
     """Find annotations whose image or category is missing, unusable or not listed."""
-    for field, refs in (("image_id", view.image_refs), ("category_id", view.category_refs)):
+    for field, ids, refs, code in (
+        ("image_id", view.image_ids, view.image_refs, "D02"),
+        ("category_id", view.category_ids, view.category_refs, "D05"),
+    ):
         text = np.array([bool(columns.read_name(v)) for v in view.values("annotations", field)], np.bool_)
-        lost = ~refs.usable & text if _has_texts(view, field) else np.zeros(len(text), np.bool_)
+        lost = ~refs.usable & text & bool(ids.texts)
         yield from findings.where("D32", "annotations", ~refs.usable & ~lost, field)
         yield from findings.where("D23", "annotations", refs.states == columns.CAST, field)
-        yield from findings.where("D02" if field == "image_id" else "D05", "annotations", lost, field)
+        yield from findings.where(code, "annotations", lost, field)
     orphan = view.image_refs.usable & (view.image_of < 0)
     yield from findings.where("D02", "annotations", orphan, "image_id")
     unlisted = view.category_refs.usable & (view.category_of < 0)
@@ -121,10 +124,6 @@ def check_annotation_order(view: view_lib.View) -> Findings:
     known = np.flatnonzero(view.image_of >= 0)
     starts = known[np.diff(view.image_of[known], prepend=-1) != 0]
     yield from findings.where("D35", "annotations", columns.later(view.image_of, starts), "image_id")
-
-
-def _has_texts(view: view_lib.View, field: str) -> bool:
-    return bool((view.image_ids if field == "image_id" else view.category_ids).texts)
 
 
 def _list_unknown(view: view_lib.View, unlisted: NDArray[np.bool_]) -> str:
