@@ -221,3 +221,25 @@ def test_every_message_of_the_page_on_troubleshooting_is_one_of_the_code() -> No
     code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # the parts of a string that spans lines
     of_tensorflow = ["Collective ops is aborted by"]
     assert [message for message in messages if message not in code] == of_tensorflow
+
+
+def test_every_key_of_a_configuration_that_the_documents_name_exists() -> None:
+    from official_yolact.configs import experiments
+
+    params = experiments.EXPERIMENTS["yolact_mobilenetv2_coco"]()
+    pattern = r"(?<![\w/.])((?:task|trainer|runtime)(?:\.[a-z_0-9]+)+)(?![\w(]|\.\w)"
+    named = {
+        (document.name, key)
+        for document in DOCUMENTS
+        for key in re.findall(pattern, document.read_text(encoding="utf-8"))
+    }
+    missing = []
+    for document, key in sorted(named):
+        section = params
+        for name in key.split("."):
+            if section is not None and not hasattr(section, name):
+                missing.append((document, key))
+            section = getattr(section, name, None)
+    assert missing == [
+        ("config.md", "task.train_data.globl_batch_size")
+    ]  # shown with the error that names it
