@@ -19,6 +19,7 @@ from absl import logging
 
 from official.core import exp_factory
 from official.modeling import hyperparams
+from official_yolact import values
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 from official_yolact.configs import fields
@@ -232,6 +233,10 @@ def _read_override(text: str) -> list[yaml_document.YamlDocument]:
         return [_read_term(term) for term in _NEXT_TERM.split(text)]
     if "{" in text or ":" in text:
         document = _read_mapping(text, _OVERRIDE)
+        document.findings = [
+            one if one.path or one.value else dataclasses.replace(one, value=values.shorten(text))
+            for one in document.findings
+        ]
     else:
         document = yaml_document.YamlDocument("{}", _OVERRIDE)
         cure = "write key.path=value, for example task.model.num_classes=4"

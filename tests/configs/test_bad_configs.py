@@ -271,6 +271,7 @@ def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_lines(tmp_path
         ("task: {seed: 1, seed: 2}", "task.seed", "", "stands twice", "keep one"),
         ("runtime.tpu=local", "runtime.tpu", "'local'", "names a TPU", "tpu"),
         ("task..seed=1", "task.", "", "unknown key", "valid here"),
+        ("{", "", "'{'", "not valid YAML", "brackets"),
     ],
 )  # fmt: skip
 def test_an_override_is_checked_like_a_file(tmp_path, term, path, value, rule, cure):
