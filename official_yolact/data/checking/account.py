@@ -130,12 +130,8 @@ class Account:
         )
 
     def _cure(self, code: str) -> str:
+        """Name the cure of a code other than to remove."""
         if code == "D40" and self._hint:
             return f"{self._hint} as --images"
-        return _cure(code)
-
-
-def _cure(code: str) -> str:
-    """Give the cure of a code other than to remove."""
-    by_hand = codes.CODES[code].cure.split("--fix")[0].removesuffix("or ").strip(" ;,")
-    return _CURES.get(code) or by_hand or _LOOK
+        by_hand = codes.CODES[code].cure.split("--fix")[0].removesuffix("or ").strip(" ;,")
+        return _CURES.get(code) or by_hand or _LOOK

@@ -93,15 +93,13 @@ class CocoBuilder:
             {"id": number, "name": names[number], "supercategory": "object"} for number in sorted(names)
         ]
         content = {"info": {}, "images": self._images, "annotations": self._annotations}
+        photos = (os.path.join(images_dir, image["file_name"]) for image in self._images)
         outputs.write_json(
-            output, {**content, "categories": categories}, inputs=self._list_inputs(images_dir), force=force
+            output, {**content, "categories": categories}, inputs=[*self.read, *photos], force=force
         )
         return summary_lib.Summary(
             len(self._images), len(self._annotations), len(names), images_dir, dict(self.skipped)
         )
-
-    def _list_inputs(self, images_dir: str) -> list[str | None]:
-        return [*self.read, *(os.path.join(images_dir, image["file_name"]) for image in self._images)]
 
     def _add(self, category_id: int, mask: segmentations.Mask, segmentation: Any, is_crowd: int) -> None:
         area = int(mask.sum())
