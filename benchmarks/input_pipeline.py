@@ -75,7 +75,7 @@ def make_record(photo: bytes, size: tuple[int, int], count: int) -> bytes:
     feature["image/source_id"].bytes_list.value.append(b"1")
     feature["image/height"].int64_list.value.append(height)
     feature["image/width"].int64_list.value.append(width)
-    pngs = []
+    planes = mask_planes.Planes(height, width)
     for _ in range(count):
         radius = rng.uniform(0.1, 0.25, 2) * size
         center = radius + rng.uniform(0, 1, 2) * (np.array(size) - 2 * radius)
@@ -86,10 +86,10 @@ def make_record(photo: bytes, size: tuple[int, int], count: int) -> bytes:
         feature["image/object/class/label"].int64_list.value.append(1)
         feature["image/object/is_crowd"].int64_list.value.append(0)
         feature["image/object/area"].float_list.value.append(float(mask.sum()))
-        pngs.append(cv2.imencode(".png", mask.astype(np.uint8))[1].tobytes())
-    feature["image/object/mask"].bytes_list.value.extend(pngs)
-    planes = mask_planes.stack_planes(pngs, height, width)
-    feature["image/object/mask_planes"].bytes_list.value.append(planes)
+        pixels = mask.astype(np.uint8)
+        planes.add(pixels)
+        feature["image/object/mask"].bytes_list.value.append(cv2.imencode(".png", pixels)[1].tobytes())
+    feature["image/object/mask_planes"].bytes_list.value.append(planes.encode())
     serialized: bytes = example.SerializeToString()
     return serialized
 

@@ -26,9 +26,11 @@ def _masks(count: int) -> list[np.ndarray]:
     return masks
 
 
-def _png(mask: np.ndarray) -> bytes:
-    encoded: bytes = cv2.imencode(".png", mask)[1].tobytes()
-    return encoded
+def _stack(masks: list[np.ndarray]) -> bytes:
+    planes = mask_planes.Planes(*masks[0].shape)
+    for mask in masks:
+        planes.add(mask)
+    return planes.encode()
 
 
 def _record(masks: list[np.ndarray], planes: bytes) -> bytes:
@@ -44,7 +46,7 @@ def _record(masks: list[np.ndarray], planes: bytes) -> bytes:
             feature[f"image/object/bbox/{name}"].float_list.value.append(edge / _SIZE[name[0] == "x"])
         feature["image/object/class/label"].int64_list.value.append(1 + place % 3)
         feature["image/object/is_crowd"].int64_list.value.append(int(place % 5 == 4))
-        feature["image/object/mask"].bytes_list.value.append(_png(mask))
+        feature["image/object/mask"].bytes_list.value.append(cv2.imencode(".png", mask)[1].tobytes())
     if planes:
         feature["image/object/mask_planes"].bytes_list.value.append(planes)
     serialized: bytes = example.SerializeToString()
@@ -54,7 +56,7 @@ def _record(masks: list[np.ndarray], planes: bytes) -> bytes:
 @pytest.mark.parametrize("count", [1, 8, 9, 20])
 def test_planes_hold_every_mask_in_its_bit(count: int) -> None:
     masks = _masks(count)
-    planes = mask_planes.stack_planes([_png(mask) for mask in masks], *_SIZE)
+    planes = _stack(masks)
     decoded = decoder.decode_planes(tf.constant(planes), tf.constant(count), tf.constant(_SIZE)).numpy()
     np.testing.assert_array_equal(
         cv2.imdecode(np.frombuffer(planes, np.uint8), -1).reshape(decoded.shape), decoded
@@ -64,14 +66,14 @@ def test_planes_hold_every_mask_in_its_bit(count: int) -> None:
 
 
 def test_no_masks_or_too_many_pixels_have_no_planes() -> None:
-    assert mask_planes.stack_planes([], *_SIZE) == b""
-    assert mask_planes.stack_planes([b"not looked at"] * 17, 10_000, 5_001) == b""
-    assert mask_planes.stack_planes([b"not looked at"] * 2001, 4_000, 2) == b""
+    assert mask_planes.Planes(*_SIZE).encode() == b""
+    assert _stack([np.ones((10_000, 5_001), np.uint8)] * 17) == b""
+    assert _stack([np.ones((4_000, 2), np.uint8)] * 2001) == b""
 
 
 def test_a_million_rows_of_planes_are_decoded() -> None:
     mask = np.ones((4_000, 2), np.uint8)
-    planes = mask_planes.stack_planes([_png(mask)] * 2000, *mask.shape)
+    planes = _stack([mask] * 2000)
     decoded = decoder.decode_planes(tf.constant(planes), tf.constant(2000), tf.constant(mask.shape)).numpy()
     assert decoded.shape == (250, 4_000, 2)
     assert (decoded == 255).all()
@@ -79,7 +81,7 @@ def test_a_million_rows_of_planes_are_decoded() -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(9, _SIZE), (1, _SIZE[::-1]), (1, (40, 55))], ids=str)
 def test_planes_of_another_size_are_an_error(count: int, size: tuple[int, int]) -> None:
-    planes = mask_planes.stack_planes([_png(mask) for mask in _masks(3)], *_SIZE)
+    planes = _stack(_masks(3))
     with pytest.raises(tf.errors.InvalidArgumentError, match="planes of masks and image differ in size"):
         decoder.decode_planes(tf.constant(planes), tf.constant(count), tf.constant(size))
 
@@ -89,7 +91,7 @@ def test_planes_of_another_size_are_an_error(count: int, size: tuple[int, int]) 
 )
 def test_examples_with_planes_are_those_without(fields: dict[str, float]) -> None:
     masks = _masks(11)
-    planes = mask_planes.stack_planes([_png(mask) for mask in masks], *_SIZE)
+    planes = _stack(masks)
     model = configs.YolactModel(num_classes=4, input_size=[64, 96])
     config = configs.Parser(max_num_instances=9, augment=configs.Augment(**fields))
     parse = tf.function(yolact_input.Parser(config, model, True, seed=4).parse, autograph=False)

@@ -53,7 +53,12 @@ class InstanceMaker:
         self._path, self._options, self._id_map = path, options, id_map
 
     def make(
-        self, annotations: list[coco_annotations.Annotation], height: int, width: int, tally: tally_lib.Tally
+        self,
+        annotations: list[coco_annotations.Annotation],
+        height: int,
+        width: int,
+        tally: tally_lib.Tally,
+        planes: mask_planes.Planes,
     ) -> list[Instance]:
         """Check and rasterize the annotations of an image.
 
@@ -61,7 +66,8 @@ class InstanceMaker:
           annotations: of one image.
           height: of the image in pixels.
           width: of the image in pixels.
-          tally: takes what is left out or written otherwise than it is given.
+          tally: counts what is left out or changed.
+          planes: of the image; the mask of each instance is added.
 
         Returns:
           Those that have a box and a mask of more than no area.
@@ -73,7 +79,7 @@ class InstanceMaker:
         for annotation in annotations:
             reason: str | Instance | None
             try:
-                reason = self._refuse(annotation) or self._make_one(annotation, height, width, tally)
+                reason = self._refuse(annotation) or self._make_one(annotation, height, width, tally, planes)
             except ValueError:
                 if self._options.bad_annotations == "error":
                     raise
@@ -94,7 +100,12 @@ class InstanceMaker:
         return None
 
     def _make_one(
-        self, annotation: coco_annotations.Annotation, height: int, width: int, tally: tally_lib.Tally
+        self,
+        annotation: coco_annotations.Annotation,
+        height: int,
+        width: int,
+        tally: tally_lib.Tally,
+        planes: mask_planes.Planes,
     ) -> Instance | str:
         where = f"{self._path}: annotation {annotation.id}"
         changes: collections.Counter[str] = collections.Counter()
@@ -123,6 +134,7 @@ class InstanceMaker:
         is_crowd = annotation.is_crowd and self._options.crowd != "as-instance"
         changes["crowds_as_instances"] += annotation.is_crowd and not is_crowd
         tally.changed.update(changes)
+        planes.add(mask)
         _, png = cv2.imencode(".png", mask)
         category_id = self._id_map[annotation.category_id]
         return Instance(annotation, category_id, is_crowd, clipped, area, segmentation, png.tobytes())
@@ -172,6 +184,7 @@ def make_record(
     image: coco_annotations.Image,
     encoded: image_files.EncodedImage,
     instances: list[Instance],
+    planes: bytes,
     class_of: dict[int, int],
     name_of: dict[int, str],
 ) -> bytes:
@@ -181,6 +194,7 @@ def make_record(
       image: gives id and file name.
       encoded: gives bytes, format and size.
       instances: of this image, perhaps none.
+      planes: of their masks; empty for none.
       class_of: category id to class, from 1.
       name_of: category id to name.
 
@@ -212,7 +226,6 @@ def make_record(
         "image/object/class/text": [name_of[category_id].encode() for category_id in category_ids],
         "image/object/mask": [instance.mask for instance in instances],
     }
-    planes = mask_planes.stack_planes([instance.mask for instance in instances], height, width)
     if planes:
         strings["image/object/mask_planes"] = [planes]
     return record_file.serialize_example(ints, floats, strings)

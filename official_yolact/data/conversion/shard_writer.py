@@ -20,6 +20,7 @@ from official_yolact.files import outputs
 from official_yolact.files import storage
 from official_yolact.images import image_files
 from official_yolact.records import manifest as manifest_lib
+from official_yolact.records import mask_planes
 from official_yolact.records import record_file
 
 Count = Callable[[int], None]
@@ -161,11 +162,13 @@ class ShardWriter:
             encoded = self._read_image(image, annotations, tally)
             if encoded is not None:
                 tally.changed.update(encoded.changes)
-                instances = self._maker.make(annotations, encoded.height, encoded.width, tally)
+                planes = mask_planes.Planes(encoded.height, encoded.width)
+                instances = self._maker.make(annotations, encoded.height, encoded.width, tally, planes)
                 per_image[len(instances)] = per_image.get(len(instances), 0) + 1
                 entries.write(self._to_line(image, encoded, instances))
+                stacked = planes.encode()
                 yield record_file.frame(
-                    examples.make_record(image, encoded, instances, self._class_of, self._name_of)
+                    examples.make_record(image, encoded, instances, stacked, self._class_of, self._name_of)
                 )
             count(1)
 
