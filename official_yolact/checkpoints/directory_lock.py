@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from official_yolact.files import locks
+from official_yolact.files import storage
 
 FILE_NAME = ".training.lock"
 
@@ -31,7 +32,7 @@ def hold(model_dir: str) -> Iterator[None]:
     Raises:
       OSError: another one holds it; the message names its host and process.
     """
-    if "://" in model_dir:
+    if storage.is_remote(model_dir):
         logging.warning(
             "%s: a bucket has no locks: see to it that no other training writes there at the same time",
             model_dir,

@@ -174,7 +174,8 @@ def read_image_sizes(
         if images_dir is None:
             field = "height" if image.height is None else "width"
             raise ValueError(f"{where}: {field} is missing: state it, or name the image folder with --images")
-        sizes[image.id] = _read_header(image_files.locate(image, images_dir, where), where)
+        path = image_files.locate(image, images_dir, where)
+        sizes[image.id] = reading.read_header(path, where=f"{where}: ").upright
     return sizes
 
 
@@ -253,16 +254,6 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
         str(percent): round(float(value), 2)
         for percent, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)
     }
-
-
-def _read_header(path: str, where: str) -> tuple[int, int]:
-    """Read the upright (height, width) of an image file, without its pixels."""
-    try:
-        return reading.read_header(path).upright
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{where}: {path} cannot be read as an image ({error}): replace the file or remove the image"
-        ) from error
 
 
 def _box_of_mask(

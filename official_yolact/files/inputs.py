@@ -53,6 +53,12 @@ def check(path: str) -> None:
     _check_status(status, path)
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Tell whether a path lies in a folder once links are followed."""
+    root = os.path.realpath(folder)
+    return os.path.commonpath([root, os.path.realpath(path)]) == root
+
+
 def _check_status(status: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", path)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
+from official_yolact.files import inputs as inputs_lib
 from official_yolact.files import json_text
 from official_yolact.files import storage
 from official_yolact.files import written
@@ -61,10 +62,11 @@ def check(path: str, *, inputs: Inputs = (), force: bool = False, root: str | No
     Raises:
       ValueError: the place is taken; names it and the cure.
     """
-    folder = os.path.realpath(os.path.dirname(path) or ".")
-    held = folder if root is None else os.path.realpath(root)
-    if os.path.commonpath([held, folder]) != held:
-        raise ValueError(f"{path}: a link in this path leads out of {root}, to {folder}: remove the link")
+    folder = os.path.dirname(path) or "."
+    if root is not None and not inputs_lib.is_inside(folder, root):
+        raise ValueError(
+            f"{path}: a link in this path leads out of {root}, to {os.path.realpath(folder)}: remove the link"
+        )
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -185,8 +187,7 @@ def create(path: str, *, staged: bool = False) -> Iterator[Output]:
         yield output
         with named(path):
             noted = written.mark(file, output.sha256) or staged
-            file.flush()
-            os.fsync(file.fileno())
+            _finish(file)
             _publish(temporary, path, output.sha256, noted)
 
 
@@ -375,6 +376,11 @@ def _keep_mode(new: str, path: str) -> None:
     if status and stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IWUSR:
         with contextlib.suppress(OSError):  # a file system without modes
             os.chmod(new, stat.S_IMODE(status.st_mode) & 0o777)
+
+
+def _finish(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:

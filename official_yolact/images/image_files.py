@@ -112,24 +112,21 @@ def read(
         stated one.
     """
     data, picture = _decode(path, where, max_pixels)
-    stored = (picture.height, picture.width)
-    orientation = reading.find_orientation(picture)
-    turn = orientation in range(2, 9)
-    upright = stored[::-1] if orientation in range(5, 9) else stored
+    header = reading.describe(picture)
+    upright = header.upright
     stated = (height or upright[0], width or upright[1])
-    changes: tuple[str, ...] = ()
-    if stated != upright:
-        if stated != stored:
-            raise BadImageError(
-                "image_of_another_size",
-                f"{where}: height and width are {stated[0]} and {stated[1]}, but {path} has"
-                f" {upright[0]} and {upright[1]}: annotations and images do not belong together",
-            )
-        turn, changes = False, ("orientation_ignored",)
+    if stated not in (upright, header.stored):
+        raise BadImageError(
+            "image_of_another_size",
+            f"{where}: height and width are {stated[0]} and {stated[1]}, but {path} has"
+            f" {upright[0]} and {upright[1]}: annotations and images do not belong together",
+        )
+    turn = header.turns(stated)
+    changes: tuple[str, ...] = () if stated == upright else ("orientation_ignored",)
     name = _KEPT_FORMATS.get(picture.format or "", "")
-    keep = bool(name) and picture.mode in _KEPT_MODES and not _is_deep_png(name, data)
-    if name and keep and not turn:
-        return EncodedImage(data, name, *stored, changes)
+    keep = is_kept(picture, data)
+    if keep and not turn:
+        return EncodedImage(data, name, *header.stored, changes)
     changes += ("images_turned",) if turn else ()
     changes += () if keep else ("images_transcoded",)
     try:
@@ -167,8 +164,10 @@ def _decode(path: str, where: str, max_pixels: int) -> tuple[bytes, PIL.Image.Im
     return data, picture
 
 
-def _is_deep_png(name: str, data: bytes) -> bool:
-    return name == "png" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
+def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
+    """Tell whether a record can hold the bytes of an upright picture as they are."""
+    is_deep = picture.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
+    return picture.format in _KEPT_FORMATS and picture.mode in _KEPT_MODES and not is_deep
 
 
 def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:

@@ -14,7 +14,9 @@ import os
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from official_yolact.files import inputs
 
 EXTENSIONS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp",
@@ -153,8 +155,7 @@ class ImageFolder:
         return not self._leads_out(name) and os.path.isfile(os.path.join(self.folder, name))
 
     def _leads_out(self, name: str) -> bool:
-        real = os.path.realpath(os.path.join(self.folder, name))
-        return os.path.isabs(name) or os.path.commonpath([self._root, real]) != self._root
+        return os.path.isabs(name) or not inputs.is_inside(os.path.join(self.folder, name), self._root)
 
     @functools.cached_property
     def _all_names(self) -> list[str]:
@@ -195,6 +196,46 @@ def open_folder(folder: str) -> ImageFolder:
 @functools.lru_cache(maxsize=8)
 def _open_folder(folder: str, _changed: int) -> ImageFolder:
     return ImageFolder(folder)
+
+
+def find_files(folder: str, suffixes: tuple[str, ...] = EXTENSIONS) -> list[str]:
+    """List files below a folder by suffix, in any case of letters.
+
+    Args:
+      folder: is searched with all its folders, save hidden ones; links to folders are not followed.
+      suffixes: in lower case, with the dot.
+
+    Returns:
+      Paths relative to the folder, with forward slashes, sorted.
+
+    Raises:
+      NotADirectoryError: there is no such folder.
+      ValueError: a file is a link that leads out of the folder.
+    """
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f"{folder}: no such folder")
+    found = sorted(name for name in _walk(folder) if name.lower().endswith(suffixes))
+    for name in found:
+        refuse_outside(os.path.join(folder, name), folder)
+    return found
+
+
+def refuse_outside(path: str, folder: str) -> None:
+    """Refuse a link to a file elsewhere.
+
+    Raises:
+      ValueError: the path is a link that leads out of the folder.
+    """
+    if os.path.islink(path) and not inputs.is_inside(path, folder):
+        raise ValueError(f"{path}: a link that leads out of {folder}: put the file itself there")
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                yield os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
 
 
 def is_picture(name: str) -> bool:

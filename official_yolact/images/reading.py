@@ -7,6 +7,7 @@ import io
 import os
 import re
 import reprlib
+import warnings
 import zlib
 from typing import IO
 
@@ -65,6 +66,15 @@ class Header:
     def upright(self) -> tuple[int, int]:
         """(height, width) after turning by the orientation."""
         return self.stored[::-1] if self.orientation >= 5 else self.stored
+
+    def turns(self, stated: tuple[int, int] | None) -> bool:
+        """Tell whether the picture is to be turned upright.
+
+        Args:
+          stated: the (height, width) that annotations state. Where it fits the picture as stored alone, they
+            were made without the orientation.
+        """
+        return self.orientation != 1 and (stated in (None, self.upright) or stated != self.stored)
 
 
 def open_file(path: str) -> IO[bytes]:
@@ -231,21 +241,34 @@ def decode(data: bytes, max_pixels: int = formats.MAX_PIXELS) -> PIL.Image.Image
     return picture
 
 
-def read_header(path: str) -> Header:
+def describe(picture: PIL.Image.Image) -> Header:
+    """Give the size and the orientation of a picture as `open_picture` gives it."""
+    return Header((picture.height, picture.width), find_orientation(picture))
+
+
+def read_header(path: str, cure: str = "replace the file or remove the image", where: str = "") -> Header:
     """Read the size of a picture; its pixels are not decoded.
 
     Args:
       path: the file.
+      cure: ends each message.
+      where: begins each message, such as `annotations.json: image 7: `.
 
     Raises:
-      OSError: it cannot be opened.
-      PictureError: it is no picture, or too large.
+      FileNotFoundError: there is no such file.
+      ValueError: it is no picture, too large, or cannot be opened.
     """
-    with open_file(path) as file:
-        picture = open_picture(file)
-        with picture:
-            check_size(picture)
-            return Header((picture.height, picture.width), find_orientation(picture))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{where}{path}: no such image: {cure}")
+    try:
+        with warnings.catch_warnings():
+            # Large pictures are refused below.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with open_file(path) as file, open_picture(file) as picture:
+                check_size(picture)
+                return describe(picture)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where}{path}: cannot be read as an image ({error}): {cure}") from error
 
 
 def _describe_unknown(source: bytes | IO[bytes], accepted: tuple[str, ...]) -> str:

@@ -78,14 +78,11 @@ def _read(encoded: bytes, name: str, decode: Decoder, size: tuple[int, int] | No
         if picture.format not in formats.JPEGS:
             reading.load(picture)
         # Of a PNG, Pillow decodes all pixels to find EXIF behind them: only after the checks.
-        orientation = reading.find_orientation(picture)
+        header = reading.describe(picture)
         image = _give_pixels(encoded, picture, decode)
     except Exception as error:  # decoders raise errors of many kinds for damaged files
         raise ValueError(f"{name}: damaged {picture.format} file: {_first_line(error)}") from error
-    upright = image.shape[1::-1] if orientation >= 5 else image.shape[:2]
-    if orientation == 1 or (size is not None and size != upright and size == image.shape[:2]):
-        return image
-    return _turn_upright(image, orientation)
+    return _turn_upright(image, header.orientation) if header.turns(size) else image
 
 
 def _give_pixels(encoded: bytes, picture: Image.Image, decode: Decoder) -> NDArray[np.uint8]:

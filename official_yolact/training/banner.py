@@ -15,6 +15,7 @@ from official_yolact.configs import experiments
 from official_yolact.configs import training as configs
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.training import strategies
 
@@ -61,7 +62,7 @@ def describe_run(
         rows += [("training data", _describe_data(task.train_data))]
     if "eval" in mode:
         rows += [("validation data", _describe_data(task.validation_data))]
-    rows += [("directory", os.path.abspath(model_dir) if "://" not in model_dir else model_dir)]
+    rows += [("directory", os.path.abspath(model_dir) if not storage.is_remote(model_dir) else model_dir)]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:{width}}  {text}" for name, text in rows)
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib import parse
 
-import tensorflow as tf
-
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.files import storage
 
 _READ_BYTES = 1 << 16
 _MAX_LISTED = 5
@@ -126,10 +125,7 @@ def _connect(host: str | None, port: int | None, timeout: float) -> None:
 
 def read_first_bytes(file: str) -> int:
     """Read the first 64 KiB of a file; return how many bytes came."""
-    if "://" in file:
-        with tf.io.gfile.GFile(file, "rb") as stream:
-            return len(stream.read(_READ_BYTES))
-    with open(file, "rb") as stream:
+    with storage.open_input(file) as stream:
         return len(stream.read(_READ_BYTES))
 
 

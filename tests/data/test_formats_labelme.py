@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact.cli import main
 from official_yolact.data.formats import labelme
-from official_yolact.images import image_headers
+from official_yolact.images import image_folders
 
 HEIGHT, WIDTH = 40, 60
 POLYGON = [[3.5, 4.0], [20.25, 6.0], [12.0, 25.5]]
@@ -329,7 +329,7 @@ def test_a_file_that_is_not_there_is_no_label_without_an_image(
         (folder / "b.json").unlink()
         (folder / "b.json").symlink_to(folder / "nothing.json")
     else:
-        find = image_headers.find_files
+        find = image_folders.find_files
 
         def find_and_lose(*args: Any) -> list[str]:
             found = find(*args)
@@ -337,7 +337,7 @@ def test_a_file_that_is_not_there_is_no_label_without_an_image(
                 (folder / "b.json").unlink()
             return found
 
-        monkeypatch.setattr(image_headers, "find_files", find_and_lose)
+        monkeypatch.setattr(image_folders, "find_files", find_and_lose)
     with pytest.raises(FileNotFoundError, match=r"b\.json"):
         read(folder)
     assert not (folder.parent / "made").exists()

@@ -113,7 +113,7 @@ def test_sizes_that_are_not_stated_are_read_upright_from_the_files(tmp_path: pat
     PIL.Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
     assert statistics.read_image_sizes(source, str(tmp_path))[1] == (30, 20)
     (tmp_path / "a.jpg").write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=r"image 1: .*a.jpg cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"image 1: .*a.jpg: cannot be read as an image"):
         statistics.read_image_sizes(source, str(tmp_path))
 
 

@@ -27,9 +27,6 @@ TOO_LARGE = reading.TOO_LARGE
 
 Progress = Callable[[int, int], None]
 
-_KEPT = {"JPEG", "MPO", "PNG"}
-_KEPT_MODES = {"L", "LA", "RGB", "RGBA", "1"}
-_PNG_DEPTH_AT = 24
 _FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG",
     ".png": "PNG", ".bmp": "BMP", ".gif": "GIF",
@@ -51,7 +48,7 @@ class FileFacts:
       reason: why it cannot be used.
       format: Pillow's name of the true format.
       mode: Pillow's mode.
-      is_deep: whether it is a PNG of 16 bits.
+      is_transcoded: whether conversion has to encode it anew for its format, colours or depth.
       stored: (height, width) of the pixels as stored, (0, 0) unknown.
       orientation: EXIF's, 1 upright.
       sha256: of the bytes.
@@ -64,7 +61,7 @@ class FileFacts:
     reason: str = ""
     format: str = ""
     mode: str = ""
-    is_deep: bool = False
+    is_transcoded: bool = False
     stored: tuple[int, int] = (0, 0)
     orientation: int = 1
     sha256: str = ""
@@ -73,8 +70,7 @@ class FileFacts:
     @property
     def upright(self) -> tuple[int, int]:
         """(height, width) after turning by the orientation."""
-        height, width = self.stored
-        return (width, height) if self.orientation in range(5, 9) else (height, width)
+        return reading.Header(self.stored, self.orientation).upright
 
     @property
     def lying_suffix(self) -> bool:
@@ -82,12 +78,6 @@ class FileFacts:
         expected = _FORMAT_OF_SUFFIX.get(os.path.splitext(self.name)[1].lower())
         true = "JPEG" if self.format == "MPO" else self.format
         return expected is not None and bool(true) and expected != true
-
-    @property
-    def is_transcoded(self) -> bool:
-        """Whether conversion has to encode it anew for its format, colours or depth."""
-        kept = self.format in _KEPT and self.mode in _KEPT_MODES and not self.is_deep
-        return bool(self.format) and not kept
 
 
 def locate(folder: image_folders.ImageFolder, name: str) -> FileFacts:
@@ -159,22 +149,23 @@ def _open(data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels:
             facts = _describe(picture, data, facts, decode, hashes, max_pixels)
     except reading.PictureError as error:
         return dataclasses.replace(facts, state=error.state, reason=str(error))
-    deep = facts.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
     damage = ""
     if facts.state == FOUND and facts.mode == "F":
         damage = "floating-point pixels: save it with 8 bits a channel"
     elif facts.state == FOUND and decode and facts.format in formats.JPEGS:
         damage = jpeg_warnings.find(data)
-    return dataclasses.replace(
-        facts, is_deep=deep, state=UNREADABLE if damage else facts.state, reason=damage or facts.reason
-    )
+    return dataclasses.replace(facts, state=UNREADABLE, reason=damage) if damage else facts
 
 
 def _describe(
     picture: PIL.Image.Image, data: bytes, facts: FileFacts, decode: bool, hashes: bool, max_pixels: int
 ) -> FileFacts:
     facts = dataclasses.replace(
-        facts, format=picture.format or "", mode=picture.mode, stored=(picture.height, picture.width)
+        facts,
+        format=picture.format or "",
+        mode=picture.mode,
+        stored=(picture.height, picture.width),
+        is_transcoded=not image_files.is_kept(picture, data),
     )
     try:
         reading.check_size(picture, data, max_pixels)

@@ -28,7 +28,7 @@ from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.files import written
 from official_yolact.images import image_folders
-from official_yolact.images import image_headers
+from official_yolact.images import reading
 
 OUTLINES = ("polygon", "rectangle", "circle", "mask")
 """Types of shapes that have an inside."""
@@ -104,7 +104,7 @@ def write_coco(
     names = class_lists.read(classes_file, 1) if classes_file else {}
     id_of = {name: number for number, name in names.items()}
     owner: dict[str, str] = {}
-    paths = image_headers.find_files(folder, (".json",))
+    paths = image_folders.find_files(folder, (".json",))
     gone: list[_NoImageError] = []
     for done, path in enumerate(paths, start=1):
         try:
@@ -146,7 +146,7 @@ def _count_unused(
     if gone and (not owner or (not allow_most and pairing.is_most(len(gone), len(owner) + len(gone)))):
         counts = f" ({len(gone)} of {len(owner) + len(gone)} labels have no image); or go on with --yes"
         raise _NoImageError(f"{gone[0]}{counts if owner else ''}")
-    images = set(image_headers.find_files(images_dir)) | owner.keys()
+    images = set(image_folders.find_files(images_dir)) | owner.keys()
     bare = sorted(images - owner.keys())
     builder.read += [os.path.join(images_dir, name) for name in bare]
     if owner and not allow_most:
@@ -172,16 +172,16 @@ def _read_file(path: str, images_dir: str) -> _File | None:
     if not isinstance(content["shapes"], list):
         raise ValueError(f"{path}: shapes is {values.shorten(content['shapes'])}: give a list")
     image = _find_image(path, content["imagePath"], images_dir)
-    stored, upright = image_headers.read_sizes(os.path.join(images_dir, image))
+    header = reading.read_header(os.path.join(images_dir, image))
     if content.get("imageHeight") is None and content.get("imageWidth") is None:
-        return _File(path, image, *upright, content["shapes"])
+        return _File(path, image, *header.upright, content["shapes"])
     stated = tuple(
         values.parse_int(path, field, content.get(field)) for field in ("imageHeight", "imageWidth")
     )
-    if stated not in (stored, upright):
+    if stated not in (header.stored, header.upright):
         raise ValueError(
             f"{path}: imageHeight and imageWidth are {stated[0]} and {stated[1]}, but {image} has"
-            f" {upright[0]} and {upright[1]}: annotation and image do not belong together"
+            f" {header.upright[0]} and {header.upright[1]}: annotation and image do not belong together"
         )
     return _File(path, image, stated[0], stated[1], content["shapes"])
 
@@ -321,7 +321,7 @@ def _read_mask(
     try:
         data = base64.b64decode(text, validate=True)
         drawn = value_maps.read(io.BytesIO(data), size)
-    except (*image_headers.FAULTS, binascii.Error) as error:
+    except (OSError, ValueError, binascii.Error) as error:
         reason = str(error).replace("\n", " ")
         raise ValueError(f"{where}: mask cannot be used ({reason}): save the annotation again") from error
     result[rows, columns] = drawn != 0

@@ -27,7 +27,7 @@ from official_yolact.data.formats import value_maps
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.images import image_folders
-from official_yolact.images import image_headers
+from official_yolact.images import reading
 
 CLASS_STEP = 1000
 """A value of a label map with classes is class × 1000 + number of the object."""
@@ -133,7 +133,7 @@ def _refuse_most(
 def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
     """Map what masks are named after to the image's path; in the order of paths."""
     result: dict[str, str] = {}
-    for path in image_headers.find_files(images_dir):
+    for path in image_folders.find_files(images_dir):
         key = os.path.splitext(path)[0]
         if not key.endswith(suffix) or len(key) == len(suffix):
             continue
@@ -145,7 +145,7 @@ def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
         result[key] = path
     if not result:
         ending = f" whose name ends in {suffix}" if suffix else ""
-        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_headers.SUFFIXES)}")
+        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_folders.EXTENSIONS)}")
     return result
 
 
@@ -155,7 +155,7 @@ def _match_masks(
     """Map images' keys to the paths of their masks, exact names first; list the masks of no image."""
     result: dict[str, list[str]] = {}
     unused: list[str] = []
-    paths = image_headers.find_files(masks_dir, (f"{suffix.lower()}.png",))
+    paths = image_folders.find_files(masks_dir, (f"{suffix.lower()}.png",))
     keys = {path: _find_key(os.path.splitext(path)[0], suffix, images) for path in paths}
     folded = pairing.group(images)
     label_maps = {key for path, key in keys.items() if key and _form(path, key, suffix) == "label map"}
@@ -218,10 +218,10 @@ def _form(path: str, key: str, suffix: str) -> str:
     return "folder" if os.path.dirname(stem) == key else "binary"
 
 
-def _read(path: str, sizes: tuple[image_headers.Size, ...]) -> npt.NDArray[np.integer[Any]]:
+def _read(path: str, sizes: tuple[tuple[int, int], ...]) -> npt.NDArray[np.integer[Any]]:
     try:
         return value_maps.read(path, *sizes)
-    except image_headers.FAULTS as error:
+    except (OSError, ValueError) as error:
         reason = str(error).replace("\n", " ")
         raise ValueError(f"{path}: cannot be used as a mask ({reason}): save it anew") from error
 
@@ -230,9 +230,10 @@ def _add_image(
     builder: coco_builder.CocoBuilder, image: _Image, names: dict[int, str], classes_file: str | None
 ) -> None:
     # A mask fits the image as it is stored or as it is to be shown; the first decides for all.
-    sizes = image_headers.read_sizes(image.path)
+    header = reading.read_header(image.path)
+    sizes = header.stored, header.upright
     if not image.masks:
-        builder.add_image(image.file_name, *sizes[1])
+        builder.add_image(image.file_name, *header.upright)
     for at, path in enumerate(image.masks):
         values = _read(path, sizes)
         if not at:

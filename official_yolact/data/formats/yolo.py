@@ -24,7 +24,7 @@ from official_yolact.data.formats import summary
 from official_yolact.files import inputs
 from official_yolact.files import outputs
 from official_yolact.images import image_folders
-from official_yolact.images import image_headers
+from official_yolact.images import reading
 
 BOXES = ("skip", "fill")
 """What becomes of a box without a mask: it is left out, or its inside is the mask."""
@@ -100,11 +100,11 @@ def write_coco(
     ]
     labels_of = _pair(layout, builder, source, allow_most)
     for done, name in enumerate(layout.images, start=1):
-        _, (height, width) = image_headers.read_sizes(os.path.join(layout.root, name))
+        height, width = reading.read_header(os.path.join(layout.root, name)).upright
         builder.add_image(name, height, width)
         if name in labels_of:
             labels = os.path.join(layout.root, labels_of[name])
-            image_headers.refuse_outside(labels, layout.root)
+            image_folders.refuse_outside(labels, layout.root)
             _add_labels(builder, labels, height, width, layout, boxes)
         if progress:
             progress(done, len(layout.images))
@@ -226,7 +226,7 @@ def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
     if not isinstance(stated, str) or "\0" in stated:
         raise ValueError(f"{yaml_path}: path is {values.shorten(stated)}: name a folder")
     root = os.path.join(folder, stated)
-    if not image_headers.is_inside(root, folder):
+    if not inputs.is_inside(root, folder):
         raise ValueError(
             f"{yaml_path}: path is {stated!r}, which leads out of {folder}: name that folder with --root"
         )
@@ -236,10 +236,10 @@ def _find_root(yaml_path: str, content: dict[str, Any]) -> str:
 def _find_place(where: str, root: str, entry: str) -> str:
     """Find what an entry of data.yaml names: a folder, or a text file of paths."""
     path = os.path.join(root, entry)
-    if not os.path.exists(path) or not image_headers.is_inside(path, root):
+    if not os.path.exists(path) or not inputs.is_inside(path, root):
         # Some exports write ../train/images for a folder that lies beside data.yaml.
         path = os.path.join(root, re.sub(r"^(\.\./)+", "", entry))
-    if "\0" in entry or not image_headers.is_inside(path, root):
+    if "\0" in entry or not inputs.is_inside(path, root):
         raise ValueError(f"{where} is {entry!r}, which leads out of {root}: name the folder with --root")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise FileNotFoundError(f"{where} is {entry!r}, but there is no {path}")
@@ -248,13 +248,13 @@ def _find_place(where: str, root: str, entry: str) -> str:
 
 def _list_images(path: str, root: str) -> list[str]:
     if os.path.isdir(path):
-        return [_relative(os.path.join(path, name), root) for name in image_headers.find_files(path)]
+        return [_relative(os.path.join(path, name), root) for name in image_folders.find_files(path)]
     with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
         lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
     result = []
     for number, line in lines:
         image = os.path.join(root, line)
-        if "\0" in line or not image_headers.is_inside(image, root):
+        if "\0" in line or not inputs.is_inside(image, root):
             raise ValueError(f"{path}: line {number} is {values.shorten(line)}, which leads out of {root}")
         result.append(_find_image(f"{path}: line {number}", _relative(image, root), root))
     return result
@@ -280,7 +280,7 @@ def _find_in_folder(folder: str, split: str | None, classes_file: str | None) ->
     tried = [f"images/{split}", f"{split}/images", split] if split else ["images", ""]
     for name in tried:
         path = os.path.join(folder, name)
-        if os.path.isdir(path) and image_headers.is_inside(path, folder):
+        if os.path.isdir(path) and inputs.is_inside(path, folder):
             images = _refuse_none(_list_images(path, folder), path)
             return _Layout(folder, images, class_lists.read(named_in, 0), named_in)
     raise NotADirectoryError(
@@ -294,7 +294,7 @@ def _relative(path: str, root: str) -> str:
 
 def _refuse_none(images: list[str], where: str) -> list[str]:
     if not images:
-        raise ValueError(f"{where}: no image there; known are {', '.join(image_headers.SUFFIXES)}")
+        raise ValueError(f"{where}: no image there; known are {', '.join(image_folders.EXTENSIONS)}")
     return images
 
 

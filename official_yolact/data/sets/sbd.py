@@ -173,7 +173,7 @@ def _convert_image(
     segmentation, categories = read_instances(path)
     height, width = segmentation.shape
     image_path = os.path.join(folder, "img", f"{name}.jpg")
-    size = _image_size(image_path)
+    size = reading.read_header(image_path, "unpack the archive again").stored
     if size != (height, width):
         raise ValueError(
             f"{path}: GTinst.Segmentation has {height}x{width} pixels (height x width), but {image_path}"
@@ -198,13 +198,3 @@ def _convert_image(
             }
         )
     return image, instances
-
-
-def _image_size(path: str) -> tuple[int, int]:
-    """Read (height, width) from an image file's header; its pixels are not decoded."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such image: unpack the archive again")
-    try:
-        return reading.read_header(path).stored
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as an image ({error}): unpack the archive again") from error
