@@ -263,19 +263,12 @@ def _write_as_coco(mender: Mender, finding: findings.Finding, at: int, entry: En
     return {**entry, "segmentation": spellings.as_coco(entry["segmentation"], *size)}
 
 
-def _take_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    """Take the box of the mask; of a box that nothing can be taken for, the field goes."""
-    measured = mender.mask(at, entry)
+def _take_from_mask(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
+    """Take the box or area of the mask; without a mask a field that is wrong goes, others stay."""
+    measured, field = mender.mask(at, entry), finding.field
     if measured is not None:
-        return {**entry, "bbox": list(measured[1])}
-    return entry if finding.code in ("D71", "D73") else _without(entry, "bbox")
-
-
-def _take_area(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
-    measured = mender.mask(at, entry)
-    if measured is not None:
-        return {**entry, "area": measured[0]}
-    return entry if finding.code == "D75" else _without(entry, "area")
+        return {**entry, field: {"area": measured[0], "bbox": list(measured[1])}[field]}
+    return entry if finding.code in ("D71", "D73", "D75") else _without(entry, field)
 
 
 def _clip_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry:
@@ -295,8 +288,8 @@ def _clip_box(mender: Mender, finding: findings.Finding, at: int, entry: Entry) 
 
 
 def _mend_numbers(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
-    mends = {"segmentation": _keep_good_parts, "bbox": _take_box, "area": _take_area}
-    return mends[finding.field](mender, finding, at, entry)
+    mend = _keep_good_parts if finding.field == "segmentation" else _take_from_mask
+    return mend(mender, finding, at, entry)
 
 
 def _is_good(part: Any, canvas: columns.Floats) -> bool:
@@ -355,8 +348,7 @@ _CODES_OF: dict[Mend, str] = {
     _mend_numbers: "D61 D62",
     _clip_box: "D63 D78",
     _write_as_coco: "D66",
-    _take_box: "D70 D71 D72 D73",
-    _take_area: "D74 D75 D76",
+    _take_from_mask: "D70 D71 D72 D73 D74 D75 D76",
 }
 
 MENDS = {code: mend for mend, listed in _CODES_OF.items() for code in listed.split()}

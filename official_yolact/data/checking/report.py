@@ -62,16 +62,13 @@ def format_table(rows: list[dict[str, Any]], path: str) -> str:
     for row in rows:
         head = f"{row['code']}  {row['severity']:<7}  {row['count']:>7}  {row['title']}"
         lines += textwrap.wrap(head, _WIDTH, subsequent_indent=" " * 24)
-        for title in ("detail", "consequence", "cure"):
-            if row[title]:
-                lines += textwrap.wrap(
-                    f"{title}: {row[title]}", _WIDTH - 5, initial_indent="     ", subsequent_indent="       "
-                )
         shown = "; ".join(format_example(example, row["field"]) for example in row["first"])
-        if shown:
-            lines += textwrap.wrap(
-                f"first: {shown}", _WIDTH - 5, initial_indent="     ", subsequent_indent="       "
-            )
+        words = {name: row[name] for name in ("detail", "consequence", "cure")} | {"first": shown}
+        for title, text in words.items():
+            if text:
+                lines += textwrap.wrap(
+                    f"{title}: {text}", _WIDTH - 5, initial_indent="     ", subsequent_indent="       "
+                )
     counts = count_severities(rows)
     summary = ", ".join(f"{count} {name}" for name, count in counts.items())
     lines.append(f"{path}: {summary}" if rows else f"{path}: nothing found")
