@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import pathlib
 import shutil
-import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
 import pytest
 import scipy.io
 
+from official_yolact import categories
 from official_yolact.cli import main
 from official_yolact.files import outputs
 from official_yolact.serving import loading
-from official_yolact.serving.detections import Detections
+from official_yolact.serving.predictor import Predictor
 from official_yolact.training import run as training
 
 SQUARE = [2, 2, 20, 2, 20, 20, 2, 20]
@@ -152,14 +153,25 @@ def _work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, kinds = np.eye(40, dtype=np.uint8), np.array([[3]], np.uint8)
     scipy.io.savemat("sbd/inst/2008_000002.mat", {"GTinst": {"Segmentation": pixels, "Categories": kinds}})
     monkeypatch.setattr(training, "run", lambda *arguments: {"mask_AP": 0.5})
-    monkeypatch.setattr(loading, "load", lambda *arguments, **options: _find_nothing)
+    found_nothing = Predictor(_NoDetections(), categories.Categories((1,), ("fig",)))
+    monkeypatch.setattr(loading, "load", lambda *arguments, **options: found_nothing)
 
 
-def _find_nothing(source: np.ndarray | str, *arguments: object) -> Detections:
-    image = np.asarray(PIL.Image.open(source)) if isinstance(source, str) else source
-    none = types.SimpleNamespace(f=np.zeros(0, np.float32), i=np.zeros(0, np.int32))
-    boxes, masks = np.zeros((0, 4), np.float32), np.zeros((0, *image.shape[:2]), bool)
-    return Detections(image, boxes, none.f, none.f, none.i, none.i.astype(np.int64), [], masks)
+class _NoDetections:
+    """A runtime that finds nothing."""
+
+    num_classes, input_size, batch_size = 2, (40, 40), 2
+
+    def decode(self, encoded: bytes) -> np.ndarray:
+        return np.asarray(PIL.Image.open(io.BytesIO(encoded)).convert("RGB"))
+
+    def detect(self, images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        shapes = {"boxes": (0, 4), "scores": (0,), "mask_scores": (0,), "classes": (0,), "masks": (0, 4, 4)}
+        found = {f"detection_{name}": np.zeros((len(images), *shape)) for name, shape in shapes.items()}
+        return {**found, "num_detections": np.zeros(len(images)), "image_info": np.zeros((len(images), 4, 2))}
+
+    def masks_to_photo(self, *_: object) -> np.ndarray:
+        return np.zeros((0, 40, 40), bool)
 
 
 def _contents() -> dict[str, bytes]:
