@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo matrix test testruns fuzz coverage lint bench codes constraints clean wheel
+.PHONY: help demo matrix test testruns fuzz coverage lint bench pages constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -92,8 +92,9 @@ coverage:  ## Report what `make test`, and `make testruns` after it, have covere
 bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
 	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
 
-codes: $(VENV)/.installed  ## Write docs/codes.md, the page of what `yolact data check` finds
+pages: $(VENV)/.installed  ## Write what is made from the code: docs/codes.md, and the tables of docs/config.md
 	$(BIN)/python docs/write_codes.py
+	$(BIN)/python docs/write_config.py
 
 constraints: $(VENV)/.installed  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
 	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \

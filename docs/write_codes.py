@@ -18,7 +18,7 @@ training learns something false from it. A *warning* loses or bends something. A
 `--fix` writes a repaired copy ([how the check works](data.md#checking)), and `--leave D03,D07` leaves what
 these codes name as it is.
 
-This page is made from `official_yolact/data/checking/codes.py` by `make codes`.
+This page is made from `official_yolact/data/checking/codes.py` by `make pages`.
 """
 _SECTIONS = {0: "The data set as a whole", 20: "Structure and ids", 40: "Files", 60: "Geometry"}
 _HEAD = """

@@ -10,7 +10,6 @@ from official_yolact.configs import contradictions
 from official_yolact.configs import fields
 from official_yolact.configs import finding
 from official_yolact.configs import memory
-from official_yolact.configs import optimization
 from official_yolact.configs import values
 
 
@@ -31,7 +30,7 @@ def find_errors(params: cfg.ExperimentConfig) -> list[finding.Finding]:
     found = list(fields.check_types(params))
     if found:
         return found
-    found = [*values.check_values(params), *optimization.check_optimization(params)]
+    found = list(values.check_values(params))
     wrong = {one.path for one in found}
     right = _reset(params, wrong)
     together = [*contradictions.check_contradictions(right), *memory.check_memory(right)]

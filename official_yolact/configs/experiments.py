@@ -12,8 +12,11 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 from official.vision.configs import backbones
+from official_yolact.configs import settings
 from official_yolact.configs import training
 from official_yolact.configs import yolact
+from official_yolact.configs.settings import section
+from official_yolact.configs.settings import setting
 
 # DarkNet takes RGB pixels divided by 255.
 DARKNET_NORMALIZATION = {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0]}
@@ -24,20 +27,23 @@ SBD_TRAIN_IMAGES = 8_498
 
 @dataclasses.dataclass
 class YolactExperiment(cfg.ExperimentConfig):
-    """An experiment that knows its own name, so that a YAML file can say what it builds on.
+    """An experiment that knows its own name, so that a YAML file can say what it builds on."""
 
-    Attributes:
-      experiment: registered name.
-      schedule_batch_size: batch size for which learning rate, `train_steps`, `validation_interval` and
-        the schedule's boundaries are written; `configs.schedules` scales them where
-        `task.train_data.global_batch_size` differs. 0: they are taken as they are.
-    """
-
-    experiment: str = ""
-    schedule_batch_size: int = 0
-    task: yolact.YolactTask = dataclasses.field(default_factory=yolact.YolactTask)
-    trainer: training.TrainerConfig = dataclasses.field(default_factory=training.TrainerConfig)
-    runtime: training.RuntimeConfig = dataclasses.field(default_factory=training.RuntimeConfig)
+    experiment: str = setting("", "registered name of what the rest overrides")
+    schedule_batch_size: int = setting(
+        0,
+        "batch size for which learning rate, `train_steps`, `validation_interval` and the schedule's "
+        "boundaries are written; they are scaled where `task.train_data.global_batch_size` differs. 0: they "
+        "are taken as they are",
+        settings.Rule(
+            lambda value: value >= 0,
+            "0 (do not scale) or a batch size",
+            "write 0 to have numbers taken as they are",
+        ),
+    )
+    task: yolact.YolactTask = section(yolact.YolactTask)
+    trainer: training.TrainerConfig = section(training.TrainerConfig)
+    runtime: training.RuntimeConfig = section(training.RuntimeConfig)
 
 
 def yolact_resnet50_coco() -> YolactExperiment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 ERROR = "error"
@@ -46,6 +48,20 @@ class Finding:
         """Write the finding as JSON has it."""
         names = ("severity", "origin", "line", "path", "value", "rule", "cure")
         return {name: getattr(self, name) for name in names}
+
+
+def about(
+    config: Any, path: str, rule: str, cure: str, others: Sequence[str] = (), severity: str = ERROR
+) -> Finding:
+    """Say what is wrong with the value that a configuration has at a key path; see `Finding`."""
+    value = read(config, path)
+    shown = show(list(value) if isinstance(value, tuple) else value)
+    return Finding(path, shown, rule, cure, severity, others=tuple(others))
+
+
+def read(config: Any, path: str) -> Any:
+    """Read the value at a key path."""
+    return functools.reduce(getattr, path.split("."), config)
 
 
 def show(value: Any) -> str:

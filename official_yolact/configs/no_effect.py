@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from official.modeling.hyperparams import base_config
 from official.modeling.hyperparams import oneof
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
-
-_SERVICE = "only tf_data_service_address and tf_data_service_job_name are used"
-_DATA = {
-    "tfds_split": "TFRecords are named in input_path",
-    "tfds_data_dir": "TFRecords are named in input_path",
-    "tfds_as_supervised": "TFRecords are named in input_path",
-    "tfds_skip_decoding_feature": "TFRecords are named in input_path",
-    "sharding": "each input pipeline takes its part of the positions",
-    "ram_budget": "tf.data decides by itself",
-    "autotune_algorithm": "tf.data decides by itself",
-    "trainer_id": _SERVICE,
-    "enable_shared_tf_data_service_between_parallel_trainers": _SERVICE,
-    "apply_tf_data_service_before_batching": _SERVICE,
-}
-_IGNORED: dict[str, str] = {
-    "task.name": "the task is the experiment's",
-    "task.allow_image_summary": "trainer.num_pictures draws pictures",
-    "task.train_data.drop_remainder": "training repeats its data, and every batch is full",
-    "runtime.run_eagerly": "the training step is always compiled into a graph",
-    "runtime.batchnorm_spatial_persistent": "set TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT=1 instead",
-    "runtime.num_cores_per_replica": "a replica is one core",
-    "runtime.default_shard_dim": "a replica is one core",
-    "runtime.use_tpu_mp_strategy": "a replica is one core",
-    **{
-        f"task.{section}.{name}": why
-        for section in ("train_data", "validation_data")
-        for name, why in _DATA.items()
-    },
-}
-_VALIDATION_ONLY_TRAIN = ("seed", "shuffle_buffer_size", "cycle_length", "block_length")
+from official_yolact.configs import settings
+from official_yolact.configs import values
 
 
 def find_ignored(
@@ -54,9 +27,7 @@ def find_ignored(
     Yields:
       Warnings.
     """
-    ignored = dict(_IGNORED)
-    for name in _VALIDATION_ONLY_TRAIN:
-        ignored[f"task.validation_data.{name}"] = "validation reads its records in order"
+    ignored = {}
     if params.runtime.distribution_strategy not in ("mirrored", "multi_worker_mirrored"):
         ignored["runtime.all_reduce_alg"] = "one device reduces nothing"
     ignored.update(_list_unused_by_devices(params.runtime))
@@ -68,11 +39,10 @@ def find_ignored(
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"
     for path, why in ignored.items():
-        value = _get(params, path)
-        if value != _get(default, path):
-            cure = "delete the line"
-            yield _warn(path, value, f"has no effect: {why}", cure)
-    yield from _find_unchosen(params, default, "")
+        if finding.read(params, path) != finding.read(default, path):
+            rule = f"has no effect: {why}"
+            yield finding.about(params, path, rule, "delete the line", (), finding.WARNING)
+    yield from _find_unread(params, default)
 
 
 def _list_unused_by_devices(runtime: Any) -> dict[str, str]:
@@ -99,66 +69,62 @@ def find_unlikely(params: experiments.YolactExperiment) -> Iterator[finding.Find
       Warnings.
     """
     trainer, runtime, task = params.trainer, params.runtime, params.task
-    warmup, prefix = trainer.optimizer_config.warmup, "trainer.optimizer_config."
-    steps = warmup.get().warmup_steps if warmup.type else 0
-    if 0 < trainer.train_steps <= steps:
+    config, prefix = trainer.optimizer_config, "trainer.optimizer_config."
+    warmup, optimizer, losses = config.warmup, config.optimizer, task.losses
+    found: list[tuple[str, ...]] = []  # key path, rule, cure and the other key that the rule reads
+    if warmup.type and 0 < trainer.train_steps <= warmup.get().warmup_steps:
         rule = f"is not below trainer.train_steps ({trainer.train_steps}): the whole training is warm-up"
         path = f"{prefix}warmup.{warmup.type}.warmup_steps"
-        yield _warn(path, steps, rule, "lower it, or write warmup: {type: null}", "trainer.train_steps")
-    if runtime.distribution_strategy == "mirrored" and runtime.num_gpus:
-        for name in ("train_data", "validation_data"):
-            batch = getattr(task, name).global_batch_size
-            if batch % runtime.num_gpus:
-                rule = f"does not divide by runtime.num_gpus ({runtime.num_gpus})"
-                cure = f"write a multiple of {runtime.num_gpus}"
-                yield _warn(f"task.{name}.global_batch_size", batch, rule, cure, "runtime.num_gpus")
+        found.append((path, rule, "lower it, or write warmup: {type: null}", "trainer.train_steps"))
+    if runtime.distribution_strategy == "mirrored" and (gpus := runtime.num_gpus):
+        rule, cure = f"does not divide by runtime.num_gpus ({gpus})", f"write a multiple of {gpus}"
+        found += [
+            (f"task.{name}.global_batch_size", rule, cure, "runtime.num_gpus")
+            for name in ("train_data", "validation_data")
+            if getattr(task, name).global_batch_size % gpus
+        ]
     if runtime.enable_xla and runtime.num_gpus == 0:
         rule = "has no effect: it acts on GPUs only, and runtime.num_gpus is 0"
-        yield _warn("runtime.enable_xla", True, rule, "delete the line", "runtime.num_gpus")
-    scales, side = task.model.anchor.scales, max(task.model.input_size)
-    if max(scales) > 4 * side:
+        found.append(("runtime.enable_xla", rule, "delete the line", "runtime.num_gpus"))
+    side = max(task.model.input_size)
+    if max(task.model.anchor.scales) > 4 * side:
         rule = f"has an anchor of more than four times the longer side of task.model.input_size ({side})"
-        cure, path = "write scales in pixels of the input", "task.model.anchor.scales"
-        yield _warn(path, scales, rule, cure, "task.model.input_size")
-    decay = f"{prefix}optimizer.{trainer.optimizer_config.optimizer.type}.weight_decay_rate"
-    inner = getattr(trainer.optimizer_config.optimizer.get(), "weight_decay_rate", 0.0)
-    if inner and task.losses.weight_decay:
-        rule = f"decays the weights a second time: task.losses.weight_decay is {task.losses.weight_decay}"
-        yield _warn(decay, inner, rule, "set one of the two to 0", "task.losses.weight_decay")
+        cure = "write scales in pixels of the input"
+        found.append(("task.model.anchor.scales", rule, cure, "task.model.input_size"))
+    if getattr(optimizer.get(), "weight_decay_rate", 0.0) and losses.weight_decay:
+        rule = f"decays the weights a second time: task.losses.weight_decay is {losses.weight_decay}"
+        path = f"{prefix}optimizer.{optimizer.type}.weight_decay_rate"
+        found.append((path, rule, "set one of the two to 0", "task.losses.weight_decay"))
     if task.model.freeze_bn and task.model.norm_activation.use_sync_bn:
         rule = "has no effect: task.model.freeze_bn is true, so that no statistics are taken"
         path = "task.model.norm_activation.use_sync_bn"
-        yield _warn(path, True, rule, "set one of the two to false", "task.model.freeze_bn")
+        found.append((path, rule, "set one of the two to false", "task.model.freeze_bn"))
+    for path, rule, cure, other in found:
+        yield finding.about(params, path, rule, cure, [other], finding.WARNING)
 
 
-def _warn(path: str, value: Any, rule: str, cure: str, *others: str) -> finding.Finding:
-    return finding.Finding(path, finding.show(value), rule, cure, finding.WARNING, others=others)
-
-
-def _get(config: Any, path: str) -> Any:
-    for key in path.split("."):
-        config = getattr(config, key)
-    return list(config) if isinstance(config, tuple) else config
-
-
-def _find_unchosen(
-    config: base_config.Config, default: base_config.Config, prefix: str
+def _find_unread(
+    config: base_config.Config,
+    default: base_config.Config,
+    prefix: str = "",
+    below: Mapping[str, settings.Setting] = types.MappingProxyType({}),
 ) -> Iterator[finding.Finding]:
-    """Find sections that were changed beside the one that `type` chooses."""
+    """Find fields that are never read, and sections beside the one that `type` chooses, that were changed."""
+    known = {**values.describe(config), **below}
     for field in dataclasses.fields(config):
-        value, before, path = (
-            getattr(config, field.name),
-            getattr(default, field.name),
-            f"{prefix}{field.name}",
-        )
+        value, before = getattr(config, field.name), getattr(default, field.name)
+        path = f"{prefix}{field.name}"
         if not isinstance(value, base_config.Config):
+            why = known[field.name].unread if field.name in known else ""
+            if why and value != before:
+                rule, shown = f"has no effect: {why}", finding.show(value)
+                yield finding.Finding(path, shown, rule, "delete the line", finding.WARNING)
+        elif not isinstance(before, base_config.Config):
             continue
-        is_unchosen = isinstance(config, oneof.OneOfConfig) and field.name != config.type
-        if is_unchosen and isinstance(before, base_config.Config):
-            chosen_before = isinstance(default, oneof.OneOfConfig) and field.name == default.type
-            if not chosen_before and vars(value) != vars(before):
-                rule = f"has no effect: {prefix}type is {getattr(config, 'type', None)!r}"
-                cure = f"write {prefix}type: {field.name}, or delete the section"
-                yield _warn(path, f"{len(vars(value))} keys", rule, cure, f"{prefix}type")
-        elif isinstance(before, base_config.Config):
-            yield from _find_unchosen(value, before, f"{path}.")
+        elif not isinstance(config, oneof.OneOfConfig) or field.name == config.type:
+            yield from _find_unread(value, before, f"{path}.", settings.read(field)[1])
+        elif vars(value) != vars(before) and getattr(default, "type", None) != field.name:
+            rule = f"has no effect: {prefix}type is {config.type!r}"
+            cure = f"write {prefix}type: {field.name}, or delete the section"
+            shown, others = finding.show(f"{len(vars(value))} keys"), (f"{prefix}type",)
+            yield finding.Finding(path, shown, rule, cure, finding.WARNING, others=others)

@@ -41,12 +41,12 @@ def of_16_gib(monkeypatch):
 
 
 def test_the_parts_of_a_picture_are_those_worked_by_hand():
-    sizes = memory.measure(yolact.YolactModel())
-    assert memory.count_anchors(sizes) == 19_248
+    model = yolact.YolactModel()
+    assert memory.count_anchors(model) == 19_248
     cells = 69**2 + 35**2 + 18**2 + 9**2 + 5**2
     numbers = 3 * 550**2 + 19_248 * (4 + 81 + 32) + cells * 256 + 138**2 * 256 + 80 * 200**2
-    assert memory.estimate_picture(sizes) == 4 * numbers
-    assert memory.estimate_example(sizes, 100) == 550**2 * 3 * 2 + 100 * 138**2
+    assert memory.estimate_picture(model) == 4 * numbers
+    assert memory.estimate_example(model, 100) == 550**2 * 3 * 2 + 100 * 138**2
 
 
 @pytest.mark.parametrize("gib", [1, 2, 4])
@@ -89,7 +89,7 @@ def test_each_of_several_is_named(of_16_gib):
 
 def test_a_batch_of_pictures_that_cannot_fit_is_refused_with_the_largest(of_16_gib):
     model = yolact.YolactModel()
-    each = memory.estimate_picture(memory.measure(model))
+    each = memory.estimate_picture(model)
     most = 16 * GIB // each
     memory.check_batch(model, most)
     with pytest.raises(ValueError, match=f"batch_size is 1000000000: .* at most {most} may fit"):

@@ -190,9 +190,10 @@ def test_every_file_that_the_readme_maps_exists() -> None:
     assert [name for name in inside if not (CHECKOUT / "official_yolact" / name).exists()] == []
 
 
-def test_the_page_of_codes_is_what_the_code_says() -> None:
-    script = runpy.run_path(str(CHECKOUT / "docs" / "write_codes.py"))
-    assert script["PAGE"].read_text(encoding="utf-8") == script["format_page"](), "run make codes"
+@pytest.mark.parametrize("name", ["write_codes", "write_config"])
+def test_what_pages_have_from_the_code_is_what_the_code_says(name: str) -> None:
+    script = runpy.run_path(str(CHECKOUT / "docs" / f"{name}.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["format_page"](), "run make pages"
 
 
 def test_the_readme_lists_every_recipe_and_experiment() -> None:
