@@ -18,7 +18,7 @@ _MAP = {"1": 1, "7": 2}
 _MANIFEST = {
     "name": "t", "num_records": 1, "num_instances": 1, "annotations": "instances-t.json",
     "categories": [{"id": 1, "name": "cat"}, {"id": 7, "name": "dog"}],
-    "shards": [{"file": "t-00000-of-00001.tfrecord", "records": 1, "instances": 1, "bytes": 9, "sha256": "ab"}],
+    "shards": [{"file": "t-00000-of-00001.tfrecord", "records": 1, "instances": 1, "bytes": 99, "sha256": "ab"}],
     "source": {"annotations": "a.json", "sha256": "cd", "images": "photos"}, "skipped": {"crowd": 1},
     "changed": {}, "options": {"num_shards": 1}, "instances_per_image": {"1": 1}, "images_in": 1,
     "instances_in": 2, "skipped_images": {}, "skipped_ids": {"images": {}, "annotations": {"crowd": [2]}},
