@@ -21,6 +21,7 @@ from official_yolact.configs import memory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import detector
 from official_yolact.modeling import factory
+from official_yolact.modeling import registration
 from official_yolact.serving import arguments
 from official_yolact.serving import predictor
 from official_yolact.serving import tensorflow_runtime
@@ -49,9 +50,8 @@ def load(
         architecture than the record of the checkpoint; a field to change does not exist, or its value
         is out of range; `batch_size` is below 1, or more than the machine's memory can hold.
     """
-    from official_yolact import registry_imports  # noqa: F401, PLC0415  registers backbones and experiments
-
     batch_size = arguments.check_count("batch_size", batch_size)
+    registration.register()
     name = os.fspath(path)
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
