@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from typing import Any
-
-import tensorflow as tf
 
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import stored
-from official_yolact.checkpoints import writer
 
 MODULES = ("all", "backbone")
-FIRST = "ckpt-0"
-"""The checkpoint that an import writes."""
-
 _DEFORMABLE_ADDITION = re.compile(r"/conv2/(bias|offset_conv/(kernel|bias))$")
 
 
@@ -121,31 +114,3 @@ def _describe_mismatch(checkpoint: str, part: str, unfit: list[stored.Slot]) -> 
         f"{checkpoint}: does not fit this {part} in {len(unfit)} tensors. Use the same {section} section"
         f" as what wrote it. ({'; '.join(shown)}{more})"
     )
-
-
-def save_model(
-    model: Any, directory: str, modules: str = "all", identity: Mapping[str, Any] | None = None
-) -> str:
-    """Write a checkpoint that `restore_model` reads.
-
-    Args:
-      model: a built `YolactModel`.
-      directory: where `ckpt-0` is written.
-      modules: `all`, or `backbone` for the backbone alone.
-      identity: key and JSON value of what must be the same when the weights are used.
-
-    Returns:
-      The checkpoint, without `.index`.
-    """
-    if modules == "backbone":
-        return save_backbone(model.backbone, directory)
-    return _save(model, directory, identity)
-
-
-def save_backbone(backbone: Any, directory: str) -> str:
-    """Write a checkpoint of a backbone alone, as `save_model` does."""
-    return _save(tf.train.Checkpoint(backbone=backbone), directory)
-
-
-def _save(items: Any, directory: str, identity: Mapping[str, Any] | None = None) -> str:
-    return writer.CheckpointWriter(tf.train.Checkpoint(model=items), directory, identity=identity).save(0)

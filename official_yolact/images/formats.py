@@ -3,6 +3,11 @@
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA")
 """Pillow's names. No other decoder ever runs: some start other programs. MPO comes as a JPEG."""
 
+EXTENSIONS = (
+    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Suffixes of picture files, in lower case: what every command takes for a picture in a folder."""
+
 JPEGS = ("JPEG", "MPO")
 """What Pillow calls a JPEG."""
 

@@ -17,11 +17,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 
 from official_yolact.files import inputs
-
-EXTENSIONS = (
-    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Suffixes of picture files, in lower case: what every command takes for a picture in a folder."""
+from official_yolact.images import formats
 
 JPEG_EXTENSIONS = (".jfif", ".jpe", ".jpeg", ".jpg")
 """Suffixes that mean the same format."""
@@ -198,7 +194,7 @@ def _open_folder(folder: str, _changed: int) -> ImageFolder:
     return ImageFolder(folder)
 
 
-def find_files(folder: str, suffixes: tuple[str, ...] = EXTENSIONS) -> list[str]:
+def find_files(folder: str, suffixes: tuple[str, ...] = formats.EXTENSIONS) -> list[str]:
     """List files below a folder by suffix, in any case of letters.
 
     Args:
@@ -240,7 +236,7 @@ def _walk(folder: str) -> Iterator[str]:
 
 def is_picture(name: str) -> bool:
     """Tell by its suffix whether a file is a picture."""
-    return name.lower().endswith(EXTENSIONS)
+    return name.lower().endswith(formats.EXTENSIONS)
 
 
 def fold(name: str) -> str:

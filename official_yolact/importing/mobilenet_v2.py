@@ -19,11 +19,10 @@ import tensorflow as tf
 import tf_keras
 
 from official.vision.modeling.backbones import factory
-from official_yolact.checkpoints import model_dir
-from official_yolact.checkpoints import restore
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
 from official_yolact.importing import account
+from official_yolact.importing import model_folder
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
 _KINDS = ("kernel", *_NORM_KINDS)
@@ -50,7 +49,7 @@ def import_mobilenet_v2(
       ValueError: the directory holds something else; the file is no such archive: wrong keys, shapes,
         types, or values that are not finite.
     """
-    model_dir.check_import(output, [path], force)
+    model_folder.check_import(output, [path], force)
     convolutions = _read_archive(path)
     backbone = _build_backbone(model)
     units = list(_units(backbone))
@@ -66,7 +65,7 @@ def import_mobilenet_v2(
     for (name, arrays), variables in zip(convolutions[: len(units)], units, strict=True):
         for kind, variable in variables.items():
             _assign(path, f"{name}/{kind}", variable, arrays[kind])
-    checkpoint = os.path.join(output, restore.FIRST)
+    checkpoint = os.path.join(output, model_folder.FIRST)
     with inputs.open_input(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     done = account.ImportAccount(
@@ -82,8 +81,8 @@ def import_mobilenet_v2(
         notes=(),
         checkpoint=checkpoint,
     )
-    with model_dir.open_import(output, done.to_json(), [path], force):
-        restore.save_backbone(backbone, output)
+    with model_folder.open_import(output, done.to_json(), [path], force):
+        model_folder.save_backbone(backbone, output)
     return done
 
 

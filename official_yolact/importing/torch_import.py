@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
-from official_yolact.checkpoints import restore
 from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
 from official_yolact.files import outputs
 from official_yolact.importing import account
+from official_yolact.importing import model_folder
 from official_yolact.importing import recognition
 from official_yolact.importing import torch_file
 from official_yolact.importing import torch_keys
@@ -76,7 +76,7 @@ def import_torch(
       ValueError: the directory holds something else; the file is no such file; a tensor has no place, the
         wrong shape or values that are not finite; a variable has no tensor. Nothing is written then.
     """
-    model_dir.check_import(output, inputs, force)
+    model_folder.check_import(output, inputs, force)
     opened = torch_file.open_torch_file(path)
     tensors, skipped = _drop_junk(_name_as_original(opened.tensors), skip)
     recognized = recognition.recognize(path, tensors, name)
@@ -91,10 +91,10 @@ def import_torch(
     for key, place in places.items():
         place.variable.assign(place.convert(_check_values(path, key, tensors[key])))
         opened.release()
-    checkpoint = os.path.join(output, restore.FIRST)
+    checkpoint = os.path.join(output, model_folder.FIRST)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
-    with model_dir.open_import(output, done.to_json(), inputs, force):
-        restore.save_model(model, output, modules, architecture.select(params.as_dict()))
+    with model_folder.open_import(output, done.to_json(), inputs, force):
+        model_folder.save_model(model, output, modules, architecture.select(params.as_dict()))
         if categories is not None and modules == "all":
             categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
             outputs.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)

@@ -12,7 +12,6 @@ from official.vision.modeling.decoders import factory as decoder_factory
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import initial_weights
 from official_yolact.modeling import yolact_model
-from official_yolact.modeling.heads import mask_iou_head
 from official_yolact.modeling.heads import prediction_head
 from official_yolact.modeling.heads import protonet
 from official_yolact.modeling.heads import semantic_head
@@ -104,10 +103,12 @@ def _freeze_part(model: yolact_model.YolactModel, name: str) -> None:
     parts[name].trainable = False
 
 
-def _build_mask_iou_head(config: configs.YolactModel) -> mask_iou_head.MaskIoUHead | None:
+def _build_mask_iou_head(config: configs.YolactModel) -> tf_keras.layers.Layer | None:
     """Build the branch with its variables, for the model does not call it."""
     if not config.mask_rescoring:
         return None
+    from official_yolact.modeling.heads import mask_iou_head  # noqa: PLC0415  of YOLACT++ alone
+
     head = mask_iou_head.MaskIoUHead(config.num_classes, name="mask_iou_head")
     height, width = config.input_size
     head(tf_keras.Input(shape=grids.prototype_size((height, width), config.min_level)))

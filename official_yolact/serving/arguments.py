@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.serving import images as image_files
+from official_yolact.images import formats
 
 _LONGEST_PATH = 4096
 _PICTURE = "a path, the bytes of a file, a uint8 RGB array [H, W, 3], or a list of them"
@@ -127,7 +127,7 @@ def _check_bytes(content: bytes, name: str) -> None:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return
-    if text.isprintable() and (text.lower().endswith(image_files.EXTENSIONS) or os.path.exists(text)):
+    if text.isprintable() and (text.lower().endswith(formats.EXTENSIONS) or os.path.exists(text)):
         raise ValueError(f"{name} is {content!r}, which looks like a path: give it as text, {text!r}")
 
 

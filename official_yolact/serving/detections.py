@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from official_yolact.coco import segmentations
-from official_yolact.drawing import visualization
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.images import formats
-from official_yolact.images import image_folders
 
-_CURE = f"name it .jpg or .png (all that can be written: {', '.join(image_folders.EXTENSIONS)}, .jp2, .tga)"
+_CURE = f"name it .jpg or .png (all that can be written: {', '.join(formats.EXTENSIONS)}, .jp2, .tga)"
 _ARRAYS = ("boxes", "scores", "mask_scores", "classes", "category_ids", "masks")
 
 
@@ -112,6 +109,8 @@ class Detections:
 
     def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
         """Draw the instances on the picture, enlarged by a whole factor."""
+        from official_yolact.drawing import visualization
+
         return visualization.draw_instances(
             self.image, self.boxes, self.classes, self.names, self.mask_scores, self.masks, zoom
         )
@@ -151,6 +150,8 @@ class Detections:
 
         The score is the mask score.
         """
+        from official_yolact.coco import segmentations
+
         return [
             {
                 "image_id": image_id,

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from official_yolact.images import formats
-from official_yolact.images import image_folders
 from official_yolact.images import reading
-
-EXTENSIONS = image_folders.EXTENSIONS
 
 Decoder = Callable[[bytes], NDArray[np.uint8]]
 """Makes uint8 RGB [H, W, 3] of the bytes of a JPEG or PNG file, not turned upright."""

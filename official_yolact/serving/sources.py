@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from official_yolact.images import formats
 from official_yolact.images import image_folders
 
 
@@ -109,9 +110,9 @@ def count_shared(listed: Sequence[ListedImage]) -> int:
 
 def _expand(source: str) -> list[str]:
     if os.path.isdir(source):
-        names = sorted(name for name in os.listdir(source) if name.lower().endswith(image_folders.EXTENSIONS))
+        names = sorted(name for name in os.listdir(source) if name.lower().endswith(formats.EXTENSIONS))
         if not names:
-            raise ValueError(f"{source}: holds no picture ({', '.join(image_folders.EXTENSIONS)})")
+            raise ValueError(f"{source}: holds no picture ({', '.join(formats.EXTENSIONS)})")
         return [os.path.join(source, name) for name in names]
     if os.path.lexists(source):
         return [source]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
+from official_yolact.importing import model_folder
 
 
 def equal(one, other):
@@ -19,7 +20,7 @@ def source(build):
 
 
 def test_a_whole_model_comes_back_variable_by_variable(build, source, tmp_path):
-    restore.save_model(source, str(tmp_path))
+    model_folder.save_model(source, str(tmp_path))
     target = build(2)
     assert not all(equal(source, target))
     done = restore.restore_model(target, str(tmp_path))
@@ -39,7 +40,7 @@ def test_a_training_checkpoint_with_its_optimizer_restores_too(build, source, tm
 
 @pytest.mark.parametrize("modules", restore.MODULES)
 def test_the_backbone_alone_leaves_the_rest_as_it_was(build, source, tmp_path, modules):
-    restore.save_model(source, str(tmp_path), modules)
+    model_folder.save_model(source, str(tmp_path), modules)
     target, untouched = build(2, "task.model.num_classes=11"), build(2, "task.model.num_classes=11")
     done = restore.restore_model(target, str(tmp_path), "backbone")
     count = len(target.backbone.variables)
@@ -60,13 +61,13 @@ def test_the_backbone_alone_leaves_the_rest_as_it_was(build, source, tmp_path, m
     ],
 )
 def test_another_head_is_one_error_that_names_what_differs(build, source, tmp_path, override):
-    restore.save_model(source, str(tmp_path))
+    model_folder.save_model(source, str(tmp_path))
     with pytest.raises(ValueError, match=r"does not fit this model in \d+ tensors\. Use the same task.model"):
         restore.restore_model(build(2, override), str(tmp_path))
 
 
 def test_a_backbone_is_no_whole_model(build, source, tmp_path):
-    restore.save_model(source, str(tmp_path), "backbone")
+    model_folder.save_model(source, str(tmp_path), "backbone")
     with pytest.raises(ValueError, match="does not fit this model"):
         restore.restore_model(build(2), str(tmp_path))
 
@@ -78,8 +79,8 @@ def test_a_checkpoint_of_something_else_is_refused(build, tmp_path):
 
 
 def test_the_best_checkpoint_goes_before_the_last(source, tmp_path):
-    restore.save_model(source, str(tmp_path))
-    restore.save_model(source, str(tmp_path / model_dir.BEST_SUBDIR))
+    model_folder.save_model(source, str(tmp_path))
+    model_folder.save_model(source, str(tmp_path / model_dir.BEST_SUBDIR))
     assert model_dir.find_checkpoint(str(tmp_path)).startswith(str(tmp_path / model_dir.BEST_SUBDIR))
     assert model_dir.find_checkpoint(str(tmp_path), prefer_best=False) == str(tmp_path / "ckpt-0")
 

@@ -5,8 +5,8 @@ import pytest
 
 from official_yolact import categories as categories_lib
 from official_yolact import registry_imports  # noqa: F401  for its effects
-from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import transfer
+from official_yolact.importing import model_folder
 
 SOURCE = categories_lib.Categories((1, 2, 3, 4, 5, 6), ("circle", "hot dog", "tv", "square", "star", "ring"))
 
@@ -23,7 +23,7 @@ def source(build):
 @pytest.fixture(scope="module")
 def saved(source, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("source"))
-    restore.save_model(source, folder)
+    model_folder.save_model(source, folder)
     SOURCE.save(f"{folder}/{categories_lib.FILE_NAME}")
     return folder
 

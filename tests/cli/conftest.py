@@ -25,15 +25,15 @@ def tiny_model_dir(tmp_path_factory):
     """A directory as training leaves it, with initial weights and the classes fig and date."""
     from official.core import train_utils
     from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.checkpoints import restore
     from official_yolact.configs import loading
+    from official_yolact.importing import model_folder
     from official_yolact.modeling import factory
 
     folder = str(tmp_path_factory.mktemp("model"))
     params = loading.load_experiment("yolact_tiny_shapes", overrides=[str({"task": {"model": _MODEL}})])
     train_utils.serialize_config(params, folder)
     categories.Categories((3, 5), ("fig", "date")).save(os.path.join(folder, categories.FILE_NAME))
-    restore.save_model(factory.build_model(params.task.model, seed=3), folder)
+    model_folder.save_model(factory.build_model(params.task.model, seed=3), folder)
     return folder
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from official_yolact.coco import segmentations
-from official_yolact.images import image_folders
+from official_yolact.images import formats
 from official_yolact.images import reading
 from official_yolact.serving import detections
 
@@ -63,7 +63,7 @@ def test_a_name_without_a_known_ending_is_refused(found, tmp_path):
 def test_every_ending_is_written_or_refused_by_name(found, tmp_path):
     Image.init()
     written, refused = set(), {}
-    for ending in sorted({*Image.registered_extensions(), *image_folders.EXTENSIONS, ".xyz", ""}):
+    for ending in sorted({*Image.registered_extensions(), *formats.EXTENSIONS, ".xyz", ""}):
         path = tmp_path / f"out{ending}"
         try:
             found.save(path)
@@ -74,9 +74,9 @@ def test_every_ending_is_written_or_refused_by_name(found, tmp_path):
             written.add(ending)
     for path, message in refused.items():
         assert message.startswith(f"{path}: cannot be written as ")
-        assert all(other in message for other in image_folders.EXTENSIONS)
+        assert all(other in message for other in formats.EXTENSIONS)
         assert not path.exists()
-    assert written >= set(image_folders.EXTENSIONS)
+    assert written >= set(formats.EXTENSIONS)
 
 
 def test_a_picture_that_its_format_has_no_room_for_is_refused_by_name(found, tmp_path):

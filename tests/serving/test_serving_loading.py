@@ -9,10 +9,10 @@ import official_yolact
 from official.core import train_utils
 from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  for its effects
-from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import sidecar
 from official_yolact.configs import architecture
 from official_yolact.configs import loading as config_loading
+from official_yolact.importing import model_folder
 from official_yolact.modeling import factory
 from official_yolact.serving import loading
 
@@ -43,7 +43,7 @@ def original(tmp_path_factory):
     params, model = build(seed=11)
     train_utils.serialize_config(params, folder)
     categories.Categories((3, 5), ("fig", "date")).save(os.path.join(folder, "categories.json"))
-    restore.save_model(model, folder)
+    model_folder.save_model(model, folder)
     return model, folder
 
 
@@ -72,7 +72,7 @@ def test_a_loaded_model_gives_the_outputs_of_the_saved_one(original):
 
 def test_the_best_checkpoint_is_preferred_and_others_can_be_named(original, directory):
     _, best = build(seed=12)
-    restore.save_model(best, str(directory / "best_ckpt"))
+    model_folder.save_model(best, str(directory / "best_ckpt"))
     check_same(loading.load(directory), best)
     check_same(loading.load(directory / "best_ckpt"), best)
     check_same(loading.load(directory / "ckpt-0"), original[0])
@@ -189,7 +189,7 @@ def test_params_that_were_edited_since_training_are_refused_with_the_difference(
 
 def test_the_best_checkpoint_is_held_to_the_record_of_its_run(directory):
     record(directory / "ckpt-0")
-    restore.save_model(build(seed=12)[1], str(directory / "best_ckpt"))
+    model_folder.save_model(build(seed=12)[1], str(directory / "best_ckpt"))
     edit(directory, "      square: false", "      square: true")
     with pytest.raises(ValueError, match="anchor.square is True, but was False"):
         loading.load(directory)

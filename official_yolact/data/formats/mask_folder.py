@@ -26,6 +26,7 @@ from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
 from official_yolact.files import json_text
 from official_yolact.files import outputs
+from official_yolact.images import formats as image_formats
 from official_yolact.images import image_folders
 from official_yolact.images import reading
 
@@ -145,7 +146,7 @@ def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
         result[key] = path
     if not result:
         ending = f" whose name ends in {suffix}" if suffix else ""
-        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_folders.EXTENSIONS)}")
+        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_formats.EXTENSIONS)}")
     return result
 
 

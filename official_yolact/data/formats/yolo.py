@@ -23,6 +23,7 @@ from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.files import inputs
 from official_yolact.files import outputs
+from official_yolact.images import formats as image_formats
 from official_yolact.images import image_folders
 from official_yolact.images import reading
 
@@ -294,7 +295,7 @@ def _relative(path: str, root: str) -> str:
 
 def _refuse_none(images: list[str], where: str) -> list[str]:
     if not images:
-        raise ValueError(f"{where}: no image there; known are {', '.join(image_folders.EXTENSIONS)}")
+        raise ValueError(f"{where}: no image there; known are {', '.join(image_formats.EXTENSIONS)}")
     return images
 
 
