@@ -13,6 +13,7 @@ from official_yolact.environment import observation
 
 REQUIREMENTS: dict[str, str] = {
     "absl-py": "",
+    "google-crc32c": "",
     "matplotlib": "",
     "numpy": "",
     "opencv-python-headless": "",

@@ -20,6 +20,7 @@ from official_yolact.environment import probe
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 GOOD = {
     "absl-py": "2.1.0",
+    "google-crc32c": "1.8.0",
     "matplotlib": "3.10.0",
     "numpy": "2.4.6",
     "opencv-python-headless": "5.0.0",
