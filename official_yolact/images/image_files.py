@@ -6,7 +6,6 @@ import dataclasses
 import io
 import os
 
-import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
@@ -171,15 +170,7 @@ def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
 
 
 def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:
-    if picture.mode == "F":
-        raise ValueError("floating-point pixels")
-    if picture.mode.startswith("I"):
-        # `convert` would saturate; TensorFlow takes the high byte of 16.
-        picture = PIL.Image.fromarray(
-            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        )
-    if picture.mode not in ("L", "RGB"):
-        picture = picture.convert("RGB")
+    picture = reading.to_8_bits(picture)
     buffer = io.BytesIO()
     if name == "jpeg":
         picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")

@@ -11,6 +11,7 @@ import warnings
 import zlib
 from typing import IO
 
+import numpy as np
 import PIL.Image
 
 from official_yolact.files import inputs
@@ -220,6 +221,20 @@ _ONE_PIXEL = (
     + _make_chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\0\0\0\0")
     + _make_chunk(b"IDAT", zlib.compress(b"\0\0"))
 )
+
+
+def to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Give a decoded picture 8 bits a channel, grey or RGB.
+
+    Raises:
+      ValueError: its pixels are floating-point numbers.
+    """
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels: save it with 8 bits a channel")
+    if picture.mode.startswith("I"):
+        # `convert` would saturate; TensorFlow takes the high byte of 16.
+        return PIL.Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
 
 
 def decode(data: bytes, max_pixels: int = formats.MAX_PIXELS) -> PIL.Image.Image:

@@ -85,13 +85,7 @@ def _read(encoded: bytes, name: str, decode: Decoder, size: tuple[int, int] | No
 def _give_pixels(encoded: bytes, picture: Image.Image, decode: Decoder) -> NDArray[np.uint8]:
     if picture.format in (*formats.JPEGS, "PNG"):
         return decode(encoded)
-    if picture.mode == "F":
-        raise ValueError("floating-point pixels: save it with 8 bits a channel")
-    if picture.mode.startswith("I"):
-        # `convert` would saturate 16 bits; TensorFlow takes the high byte.
-        gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(gray[..., np.newaxis], 3, axis=2)
-    return np.asarray(picture.convert("RGB"), np.uint8)
+    return np.asarray(reading.to_8_bits(picture).convert("RGB"), np.uint8)
 
 
 def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

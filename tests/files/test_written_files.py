@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import official_yolact
 from official_yolact.files import outputs
 from official_yolact.files import written
 
@@ -348,3 +350,13 @@ def test_what_is_in_a_private_file_is_at_no_time_open_to_others(tmp_path: pathli
         assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o600}
 
     outputs.store(str(path), blocks())
+
+
+def test_files_get_their_final_names_and_locks_in_one_place() -> None:
+    root = pathlib.Path(official_yolact.__file__).parent
+    for pattern, places in (
+        (r"\bos\.(replace|rename)\(|gfile(\(\))?\.rename\(|shutil\.move\(", ["files/storage.py"]),
+        (r"\bflock\(|\blockf\(", ["files/locks.py"]),
+    ):
+        found = [path for path in root.rglob("*.py") if re.search(pattern, path.read_text("utf-8"))]
+        assert [path.relative_to(root).as_posix() for path in found] == places
