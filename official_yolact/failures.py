@@ -63,12 +63,22 @@ def describe(error: Exception, words: Sequence[str], program: str = "yolact") ->
     else:
         named, text = _read(error)
         text = text if named else f"{_name_command(words, program)}: {text}"
-    return escape(text)
-
-
-def escape(text: str) -> str:
-    """Write control characters, which a terminal obeys, as escapes; lines stay lines."""
     return json_text.escape_control(text)
+
+
+def report(error: Exception, words: Sequence[str], program: str = "yolact") -> int:
+    """Print the message of an error, as `describe` writes it.
+
+    Returns:
+      The exit code of every command that an error ends.
+
+    Raises:
+      Exception: the error itself, where `YOLACT_DEBUG` is set.
+    """
+    if os.environ.get(DEBUG):
+        raise error
+    print(f"{program.rsplit(maxsplit=1)[-1]}: error: {describe(error, words, program)}", file=sys.stderr)
+    return 2
 
 
 def _read(error: Exception) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""Bytes that go from every worker of a training on several hosts to every other.
+"""Bytes and decisions that go from every worker of a training on several hosts to every other.
 
 They travel as the gradients do, through the strategy's collectives, so that nothing needs another
 port, a shared folder, or memory on the accelerators beyond a few megabytes.
@@ -7,6 +7,7 @@ port, a shared folder, or memory on the accelerators beyond a few megabytes.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,15 +63,39 @@ def gather_bytes(payload: bytes, strategy: Any = None) -> list[bytes]:
     return [bytes(whole[:length]) for whole, length in zip(received, lengths, strict=True)]
 
 
-def send_from_chief(payload: bytes, strategy: Any = None) -> bytes:
-    """Give every worker the chief's bytes; all workers must call it at the same point.
+def send_from_chief(text: str, strategy: Any = None) -> str:
+    """Give every worker the chief's text; all workers must call it at the same point.
 
     Args:
-      payload: only the chief's counts.
+      text: only the chief's counts.
       strategy: of the workers; by default the current one.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    return gather_bytes(payload if is_chief(strategy) else b"", strategy)[0]
+    return gather_bytes(text.encode() if is_chief(strategy) else b"", strategy)[0].decode()
+
+
+def build_any(strategy: Any) -> Callable[[bool], bool]:
+    """Build a function that says whether any worker calls it with True.
+
+    A signal may reach one host only, or several at different steps; all workers have to stop after
+    the same step, since reading their variables needs all of them.
+
+    Args:
+      strategy: of the workers.
+
+    Returns:
+      A function of this worker's flag. With several workers each of them must call it, in the same
+      order among other collectives; otherwise it returns the flag.
+    """
+    if count_workers(strategy) == 1:
+        return bool
+
+    @tf.function
+    def count(flag: Any) -> Any:
+        flags = strategy.run(tf.identity, (flag,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None)
+
+    return lambda flag: bool(count(tf.constant(float(flag))) > 0)
 
 
 def _choose_width(longest: int, replicas: int) -> int:

@@ -23,6 +23,7 @@ from official_yolact.configs import loading
 from official_yolact.training import run
 
 FLAGS = flags.FLAGS
+_PROGRAM = "python -m official_yolact.train"
 
 
 def parse_flags() -> experiments.YolactExperiment:
@@ -45,11 +46,7 @@ def main(_: list[str]) -> None:
         params.lock()
         run.run(params, FLAGS.mode, FLAGS.model_dir, FLAGS.restart)
     except Exception as error:
-        if os.environ.get(failures.DEBUG):
-            raise
-        text = failures.describe(error, sys.argv[1:], "python -m official_yolact.train")
-        print(f"official_yolact.train: error: {text}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(failures.report(error, sys.argv[1:], _PROGRAM))
 
 
 def _parse_argv(argv: list[str]) -> list[str]:
@@ -57,8 +54,7 @@ def _parse_argv(argv: list[str]) -> list[str]:
     try:
         remaining: list[str] = FLAGS(argv)
     except flags.Error as error:
-        print(f"official_yolact.train: error: {failures.escape(str(error))}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(failures.report(ValueError(str(error)), argv[1:], _PROGRAM))
     return remaining
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import stored
 
-MODULES = ("all", "backbone")
 _DEFORMABLE_ADDITION = re.compile(r"/conv2/(bias|offset_conv/(kernel|bias))$")
 
 

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from official_yolact.files import inputs
 
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-VALUE = "VARIABLE_VALUE"
+_VALUE = "VARIABLE_VALUE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,30 +35,77 @@ class Slot:
     shape: tuple[int, ...]
 
 
-def open_checkpoint(checkpoint: str) -> tuple[Any, Any]:
-    """Open a checkpoint.
+class ObjectGraph:
+    """The objects of a checkpoint: nodes with named children, of which the first is what was saved.
 
-    Args:
-      checkpoint: its name, without `.index`.
-
-    Returns:
-      The reader of its tensors, and the nodes of its object graph; the first one is what was saved.
-
-    Raises:
-      ValueError: it is damaged, or was not written by `tf.train.Checkpoint`.
+    Attributes:
+      reader: of the values.
+      shapes: key of each value to its shape.
+      nodes: as TensorFlow stores them.
     """
-    inputs.check(f"{checkpoint}.index")
-    try:
-        reader = tf.compat.v1.train.NewCheckpointReader(checkpoint)
-        graph = trackable_object_graph_pb2.TrackableObjectGraph()
-        graph.ParseFromString(reader.get_tensor(_GRAPH_KEY))
-    except (RuntimeError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(f"{checkpoint}: cannot be read: {' '.join(str(error).split())[:300]}") from error
-    return reader, graph.nodes
+
+    def __init__(self, checkpoint: str) -> None:
+        """Open a checkpoint.
+
+        Args:
+          checkpoint: its name, without `.index`.
+
+        Raises:
+          ValueError: it is damaged, or was not written by `tf.train.Checkpoint`.
+        """
+        inputs.check(f"{checkpoint}.index")
+        try:
+            self.reader = tf.compat.v1.train.NewCheckpointReader(checkpoint)
+            graph = trackable_object_graph_pb2.TrackableObjectGraph()
+            graph.ParseFromString(self.reader.get_tensor(_GRAPH_KEY))
+        except (RuntimeError, ValueError, tf.errors.OpError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise ValueError(f"{checkpoint}: cannot be read: {text}") from error
+        self.nodes = graph.nodes
+        self.shapes: dict[str, list[int]] = self.reader.get_variable_to_shape_map()
+
+    def children(self, node: int | None) -> dict[str, int]:
+        """List the children of a node by name; there are none where there is no node."""
+        children = self.nodes[node].children if node is not None else ()
+        return {child.local_name: child.node_id for child in children}
+
+    def find_key(self, node: int | None) -> str | None:
+        """Find the key of a node's value; None if it has no value."""
+        for attribute in self.nodes[node].attributes if node is not None else ():
+            if attribute.name == _VALUE and attribute.checkpoint_key in self.shapes:
+                return str(attribute.checkpoint_key)
+        return None
+
+    def walk(self, root: Any, node: int | None = 0, path: str = "") -> Iterator[tuple[str, Any, int | None]]:
+        """Visit an object and all below it, each once, with the path and the node of that path, if any."""
+        queue = collections.deque([(path, root, node)])
+        seen = {id(root)}
+        while queue:
+            path, thing, node = queue.popleft()
+            yield path, thing, node
+            if isinstance(thing, tf.Variable):
+                continue
+            stored = self.children(node)
+            for name, child in tf.train.TrackableView.children(thing).items():
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    queue.append((f"{path}/{name}".lstrip("/"), child, stored.get(name)))
+
+    def list_paths(self, root: int = 0) -> dict[int, str]:
+        """List the nodes below one: number to shortest path."""
+        paths = {root: ""}
+        queue = collections.deque([root])
+        while queue:
+            node = queue.popleft()
+            for name, child in self.children(node).items():
+                if child not in paths:
+                    paths[child] = f"{paths[node]}/{name}".lstrip("/")
+                    queue.append(child)
+        return paths
 
 
 class StoredModel:
-    """The part `model` of a checkpoint, read through its object graph.
+    """The child `model` of what a checkpoint holds.
 
     Keys alone do not do: a value's key is the shortest path to it in the object that was saved, and
     in a training checkpoint that may lead through the optimizer.
@@ -74,9 +121,8 @@ class StoredModel:
           ValueError: it is damaged, or holds no `model`.
         """
         self.checkpoint = checkpoint
-        self._reader, self._nodes = open_checkpoint(checkpoint)
-        self._shapes = self._reader.get_variable_to_shape_map()
-        root = self._children(0).get("model")
+        self._graph = ObjectGraph(checkpoint)
+        root = self._graph.children(0).get("model")
         if root is None:
             raise ValueError(f"{checkpoint}: does not fit this model: it holds none")
         self._root = root
@@ -85,27 +131,19 @@ class StoredModel:
         """Find the value of each variable below a model.
 
         Args:
-          model: the trackable that takes the place of `model`, or of its child `prefix`.
+          model: the trackable that was saved as `model`, or as its child `prefix`.
           prefix: name of a child of the stored model, or "".
 
         Returns:
           A slot for each variable, each once, in the order of a walk through the object.
         """
-        node = self._children(self._root).get(prefix) if prefix else self._root
-        slots: dict[int, Slot] = {}
-        queue = collections.deque([(prefix, model, node)])
-        seen = {id(model)}
-        while queue:
-            path, thing, node = queue.popleft()
+        node = self._graph.children(self._root).get(prefix) if prefix else self._root
+        slots = []
+        for path, thing, found in self._graph.walk(model, node, prefix):
             if isinstance(thing, tf.Variable):
-                slots[id(thing)] = self._slot(path, thing, node)
-                continue
-            stored = {} if node is None else self._children(node)
-            for name, child in tf.train.TrackableView.children(thing).items():
-                if id(child) not in seen:
-                    seen.add(id(child))
-                    queue.append((f"{path}/{name}" if path else name, child, stored.get(name)))
-        return list(slots.values())
+                key = self._graph.find_key(found)
+                slots.append(Slot(path, thing, key, tuple(self._graph.shapes[key]) if key else ()))
+        return slots
 
     def read(self, key: str) -> NDArray[Any]:
         """Read a value.
@@ -114,33 +152,12 @@ class StoredModel:
           ValueError: it is damaged.
         """
         try:
-            return np.asarray(self._reader.get_tensor(key))
+            return np.asarray(self._graph.reader.get_tensor(key))
         except (RuntimeError, ValueError, tf.errors.OpError) as error:
             raise ValueError(f"{self.checkpoint}: {key} cannot be read: {error}") from error
 
     def paths(self) -> dict[str, str]:
-        """List all values of the stored model: key to path, the shortest one."""
-        found: dict[str, str] = {}
-        queue = collections.deque([("", self._root)])
-        seen = {self._root}
-        while queue:
-            path, node = queue.popleft()
-            for key in self._value_keys(node):
-                found.setdefault(key, path)
-            for name, child in self._children(node).items():
-                if child not in seen:
-                    seen.add(child)
-                    queue.append((f"{path}/{name}" if path else name, child))
-        return found
-
-    def _children(self, node: int) -> dict[str, int]:
-        return {child.local_name: child.node_id for child in self._nodes[node].children}
-
-    def _value_keys(self, node: int) -> Iterator[str]:
-        for attribute in self._nodes[node].attributes:
-            if attribute.name == VALUE and attribute.checkpoint_key in self._shapes:
-                yield attribute.checkpoint_key
-
-    def _slot(self, path: str, variable: Any, node: int | None) -> Slot:
-        key = None if node is None else next(self._value_keys(node), None)
-        return Slot(path, variable, key, tuple(self._shapes[key]) if key else ())
+        """List all values of the stored model: key to shortest path."""
+        paths = self._graph.list_paths(self._root)
+        keys = {node: self._graph.find_key(node) for node in reversed(paths)}
+        return {key: paths[node] for node, key in keys.items() if key is not None}

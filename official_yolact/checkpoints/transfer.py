@@ -13,6 +13,8 @@ from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import stored
+from official_yolact.checkpoints import stored_categories
+from official_yolact.files import storage
 
 _CLASS_LAYER = re.compile(r"^(head/class_conv|semantic_head/conv|mask_iou_head/project)/(kernel|bias)$")
 _WITH_BACKGROUND = "head/class_conv/"
@@ -133,11 +135,10 @@ def transfer_model(
 
 def find_categories(checkpoint: str) -> categories_lib.Categories | None:
     """Read the classes of the model that a checkpoint belongs to; None where nothing tells them."""
-    folder = os.path.dirname(os.path.abspath(checkpoint))
+    folder = os.path.dirname(checkpoint if storage.is_remote(checkpoint) else os.path.abspath(checkpoint))
     if os.path.basename(folder) == model_dir.BEST_SUBDIR:
         folder = os.path.dirname(folder)
-    path = os.path.join(folder, categories_lib.FILE_NAME)
-    return categories_lib.Categories.load(path) if os.path.isfile(path) else None
+    return stored_categories.find(folder)
 
 
 def match_classes(

@@ -45,7 +45,7 @@ def _run(words: list[str]) -> int:
     except SystemExit as stop:  # argparse ends the process for --help and for bad usage
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:
-        return _fail(error, words)
+        return failures.report(error, words)
     try:
         with _log_to_stderr():
             return int(args.run(args))
@@ -53,14 +53,7 @@ def _run(words: list[str]) -> int:
         print("yolact: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        return _fail(error, words)
-
-
-def _fail(error: Exception, words: Sequence[str]) -> int:
-    if os.environ.get(failures.DEBUG):
-        raise error
-    print(f"yolact: error: {failures.describe(error, words)}", file=sys.stderr)
-    return 2
+        return failures.report(error, words)
 
 
 def _refuse_nul(words: Sequence[str]) -> None:

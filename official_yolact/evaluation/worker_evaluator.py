@@ -83,7 +83,7 @@ class WorkerEvaluator:
             return self._evaluator.evaluate().metrics()
         received = hosts.gather_bytes(part.to_bytes(), strategy)
         answer = self._measure(received) if hosts.is_chief(strategy) else {}
-        answer = json.loads(hosts.send_from_chief(json.dumps(answer).encode(), strategy))
+        answer = json.loads(hosts.send_from_chief(json.dumps(answer), strategy))
         if "error" in answer:
             raise ValueError(answer["error"])
         scores: dict[str, float] = answer["scores"]

@@ -12,8 +12,8 @@ import tensorflow as tf
 from absl import logging
 
 import orbit
+from official_yolact import hosts
 from official_yolact.configs import training as configs
-from official_yolact.training import agreement
 from official_yolact.training import errors
 from official_yolact.training import stopping
 from official_yolact.training.saving import new_checkpoints
@@ -63,7 +63,7 @@ class YolactController(orbit.Controller):
         kwargs["steps_per_loop"] = self._count_steps_to_boundary
         super().__init__(**kwargs)
         self._stop = stop or stopping.StopSignals()
-        self._agree = agreement.make_agreement(self.strategy)
+        self._is_any = hosts.build_any(self.strategy)
         self._early_stopping = early_stopping.EarlyStopping(config, model_dir, is_chief)
 
     def train(self, steps: int, checkpoint_at_completion: bool = True) -> None:
@@ -275,7 +275,7 @@ class YolactController(orbit.Controller):
 
     def _stop_if_requested(self) -> None:
         """Save and leave, if a signal came."""
-        if not self._agree(self._stop.is_requested):
+        if not self._is_any(self._stop.is_requested):
             return
         step = int(self.global_step.numpy())
         self._maybe_save_checkpoint(check_interval=False)

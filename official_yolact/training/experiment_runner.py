@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
             reader.CheckpointReader(trainer.checkpoint, self.model_dir, trains, identity, settings),
             checkpoint_interval=self.params.trainer.checkpoint_interval,
             init_fn=trainer.initialize,
-            send_from_chief=lambda text: hosts.send_from_chief(text.encode(), self.strategy).decode(),
+            send_from_chief=functools.partial(hosts.send_from_chief, strategy=self.strategy),
         )
 
     def _build_controller(self, *args: Any, eval_actions: list[Any] | None = None, **kwargs: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.training import agreement
+from official_yolact import hosts
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training.watch import input_watch
+from official_yolact.training.watch import watcher
 
 
 class TrainLoop:
@@ -23,8 +24,7 @@ class TrainLoop:
     to the host costs time, that one is used.
 
     Attributes:
-      times: of the last call: how many steps the times are of, which leaves out the one that compiled,
-        their seconds, and how many of these no batch was there.
+      times: durations of the steps of the last call.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class TrainLoop:
         self._watch = watch
         self._ends_early = ends_early
         self._devices = [name for name in strategies.list_devices(strategy) if "GPU" in name.upper()]
-        self._agree = agreement.make_agreement(strategy)
+        self._is_any = hosts.build_any(strategy)
         self._is_compiled = False
-        self.times = (0, 0.0, 0.0)
+        self.times = watcher.LoopTimes()
 
     def __call__(self, iterator: Any, num_steps: Any) -> None:
         """Do steps until there are enough or the run is to stop; at least one.
@@ -72,10 +72,12 @@ class TrainLoop:
             wait_seconds = time.monotonic() - begin
             self._run_step(inputs)
             steps.append((time.monotonic() - begin, wait_seconds))
-            if self._agree(self._stop.is_requested or self._ends_early()):
+            if self._is_any(self._stop.is_requested or self._ends_early()):
                 break
         timed = steps[first_timed:]
-        self.times = (len(timed), sum(step[0] for step in timed), sum(step[1] for step in timed))
+        self.times = watcher.LoopTimes(
+            len(timed), sum(step[0] for step in timed), sum(step[1] for step in timed)
+        )
 
     def _fetch(self, iterator: Any) -> Any:
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import tf_keras
@@ -12,13 +14,11 @@ from absl import logging
 from official.core import task_factory
 from official.core import train_utils
 from official.modeling import performance
-from official_yolact import categories
 from official_yolact import hosts
 from official_yolact.checkpoints import directory_lock
 from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
-from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
 from official_yolact.tasks import annotation_file
 from official_yolact.training import banner
@@ -34,6 +34,26 @@ from official_yolact.training.saving import best_checkpoint
 from official_yolact.training.saving import new_checkpoints
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
+
+
+@dataclasses.dataclass
+class Launch:
+    """What is asked for, before the run begins.
+
+    Attributes:
+      params: the experiment.
+      mode: of the run.
+      model_dir: its directory.
+    """
+
+    params: experiments.YolactExperiment
+    mode: str
+    model_dir: str
+
+    @functools.cached_property
+    def devices(self) -> strategies.Devices:
+        """The devices; they are set up when they are first asked for."""
+        return strategies.build(self.params.runtime)
 
 
 def run(
@@ -57,22 +77,13 @@ def run(
       OSError: missing data; another training is running in `model_dir`.
       StopRequested: SIGTERM or SIGINT came while training; the last step is saved.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode {mode!r}: expected one of {MODES}")
-    if "eval" in mode:
-        # A training has the classes of its records; those of an older one may be in the directory.
-        _check_annotations(params.task, None if "train" in mode else stored_categories.find(model_dir))
+    launch = Launch(params, mode, model_dir)
+    for check in CHECKS:
+        check(launch)
     prepare(params)
-    if mode == "continuous_eval":
-        # Else it would put its own classes where those of the training will be.
-        new_checkpoints.wait_for_first(model_dir, params.trainer.continuous_eval_timeout)
-    if "train" in mode:
-        _report_overfull(params.task.train_data)
-    devices = strategies.build(params.runtime)
-    strategies.check_batches(params, devices.strategy.num_replicas_in_sync, mode)
-    writes = "train" in mode and hosts.is_chief(devices.strategy)
+    writes = "train" in mode and hosts.is_chief(launch.devices.strategy)
     with directory_lock.hold(model_dir) if writes else contextlib.nullcontext():
-        return _run_on(devices, params, mode, model_dir, restart)
+        return _run_on(launch.devices, params, mode, model_dir, restart)
 
 
 def _run_on(
@@ -90,8 +101,6 @@ def _run_on(
         num_replicas=devices.strategy.num_replicas_in_sync,
         is_chief=hosts.is_chief(devices.strategy),
     )
-    if mode == "continuous_eval" and devices.num_workers > 1:
-        raise ValueError("mode 'continuous_eval' runs on one host: set another runtime.distribution_strategy")
     workers.check_alike(params, mode, model_dir, devices.strategy)
     # A copy: what is written stays open, since another machine that reads it may have other GPUs.
     params = params.replace()
@@ -167,14 +176,32 @@ def _build_trainer(
     return trainer
 
 
-def _check_annotations(task: configs.YolactTask, classes: categories.Categories | None) -> None:
-    found = list(annotation_file.find_faults(task, classes))
+def _check_mode(launch: Launch) -> None:
+    if launch.mode not in MODES:
+        raise ValueError(f"mode {launch.mode!r}: expected one of {MODES}")
+
+
+def _check_annotations(launch: Launch) -> None:
+    if "eval" not in launch.mode:
+        return
+    # A training has the classes of its records; those of an older one may be in the directory.
+    classes = None if "train" in launch.mode else stored_categories.find(launch.model_dir)
+    found = list(annotation_file.find_faults(launch.params.task, classes))
     finding.raise_errors(found)
     for warning in found:
         logging.warning("%s", warning)
 
 
-def _report_overfull(data: configs.DataConfig) -> None:
+def _wait_for_training(launch: Launch) -> None:
+    """Wait, or an evaluation beside a training would write its own classes where that writes its."""
+    if launch.mode == "continuous_eval":
+        new_checkpoints.wait_for_first(launch.model_dir, launch.params.trainer.continuous_eval_timeout)
+
+
+def _report_overfull(launch: Launch) -> None:
+    if "train" not in launch.mode:
+        return
+    data = launch.params.task.train_data
     limit = data.parser.max_num_instances
     count = manifests.count_overfull(data.input_path, limit)
     if count:
@@ -184,3 +211,24 @@ def _report_overfull(data: configs.DataConfig) -> None:
             count,
             limit,
         )
+
+
+def _check_hosts(launch: Launch) -> None:
+    if launch.mode == "continuous_eval" and launch.devices.num_workers > 1:
+        raise ValueError("mode 'continuous_eval' runs on one host: set another runtime.distribution_strategy")
+
+
+def _check_batches(launch: Launch) -> None:
+    replicas = launch.devices.strategy.num_replicas_in_sync
+    strategies.check_batches(launch.params, replicas, launch.mode)
+
+
+CHECKS: tuple[Callable[[Launch], None], ...] = (
+    _check_mode,
+    _check_annotations,
+    _wait_for_training,
+    _report_overfull,
+    _check_hosts,
+    _check_batches,
+)
+"""Done in this order before anything is written: first what needs no devices."""

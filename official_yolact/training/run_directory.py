@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import glob
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from absl import logging
 from official_yolact import categories
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
+from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import architecture
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
@@ -80,7 +80,7 @@ def open_run(
     found = _check_classes(params, trains, model_dir)
     if not trains:
         if found is not None and is_chief:
-            _save_classes(found, model_dir)
+            stored_categories.save(found, model_dir)
         return
     assert found is not None
     goes_on = not restart and scan.was_saved(model_dir)
@@ -94,7 +94,7 @@ def open_run(
         _compare_params(params, start, model_dir, is_chief)
     elif is_chief:
         _refuse_foreign_files(model_dir)
-        _save_classes(found, model_dir)
+        stored_categories.save(found, model_dir)
         _write_params(params, path)
 
 
@@ -167,24 +167,19 @@ def _check_classes(
     return found
 
 
-def _save_classes(found: categories.Categories, model_dir: str) -> None:
-    text = json.dumps({"categories": found.to_coco()}, indent=1)
-    outputs.store(os.path.join(model_dir, categories.FILE_NAME), text)
-
-
 def _compare_classes(found: categories.Categories, model_dir: str, is_chief: bool) -> None:
-    path = os.path.join(model_dir, categories.FILE_NAME)
-    if not tf.io.gfile.exists(path):
-        logging.warning("%s is missing: cannot tell whether the classes are those of the start", path)
-        if is_chief:
-            _save_classes(found, model_dir)
-        return
     try:
-        start = categories.Categories.parse(storage.read_text(path), path)
+        start = stored_categories.find(model_dir)
     except ValueError as error:
         raise ValueError(
             f"{error}: copy it from the data's manifest, or begin again with --restart"
         ) from error
+    if start is None:
+        path = os.path.join(model_dir, categories.FILE_NAME)
+        logging.warning("%s is missing: cannot tell whether the classes are those of the start", path)
+        if is_chief:
+            stored_categories.save(found, model_dir)
+        return
     if start == found:
         return
     changes = [

@@ -12,6 +12,7 @@ from absl import logging
 
 import orbit
 from official.core import base_trainer
+from official_yolact import hosts
 from official_yolact.configs import yolact as configs
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import fault_record
@@ -26,6 +27,7 @@ from official_yolact.training.watch import input_watch
 from official_yolact.training.watch import nonfinite
 from official_yolact.training.watch import plateau
 from official_yolact.training.watch import starvation
+from official_yolact.training.watch import watcher
 
 
 class YolactTrainer(base_trainer.Trainer):
@@ -37,7 +39,6 @@ class YolactTrainer(base_trainer.Trainer):
     Attributes:
       stop: says when to leave the training; set it before the first step.
       loop_start: global step at which the last training loop began.
-      verdict: what is to follow the last loop, by `trainer.nonfinite`.
       eval_observers: are called with the outputs of each evaluation step, by replica.
     """
 
@@ -59,11 +60,13 @@ class YolactTrainer(base_trainer.Trainer):
         self._position_step: int | None = None
         self.loop_start = 0
         self.eval_observers: list[Callable[[Any], None]] = []
-        self._bad_records = bad_records.BadRecords(config.task.train_data.max_bad_fraction)
-        self._mask_watch = plateau.MaskPlateau(config.task.losses.mask_weight)
-        self._starvation = starvation.InputStarvation()
         self._nonfinite = nonfinite.NonfiniteGuard(config.trainer)
-        self.verdict = nonfinite.Verdict()
+        self._watchers: tuple[watcher.Watcher, ...] = (
+            self._nonfinite,
+            plateau.MaskPlateau(config.task.losses.mask_weight),
+            bad_records.BadRecords(config.task.train_data.max_bad_fraction),
+            starvation.InputStarvation(),
+        )
         self._trains = kwargs.get("train", True)
         if self._trains:
             create_slots(optimizer, model.trainable_variables)
@@ -82,6 +85,11 @@ class YolactTrainer(base_trainer.Trainer):
         step = self.task.step
         record = fault_record.FaultRecord(step.names, batch // replicas, self.model.trainable_variables)
         step.options = train_step.StepOptions(parts, self._nonfinite.halts, record)
+
+    @property
+    def verdict(self) -> nonfinite.Verdict:
+        """What is to follow the last loop, by `trainer.nonfinite`."""
+        return self._nonfinite.verdict
 
     def initialize(self) -> None:
         """Load `init_checkpoint`; for an evaluation its weights are the averaged ones too."""
@@ -185,7 +193,7 @@ class YolactTrainer(base_trainer.Trainer):
         self._position_step = step
 
     def train_loop_end(self) -> dict[str, Any]:
-        """Collect the means of the loop; report masks that do not learn and records that teach nothing.
+        """Collect the means of the loop and report what its watchers have noticed.
 
         Raises:
           ValueError: more records than `max_bad_fraction` could not be used.
@@ -199,20 +207,23 @@ class YolactTrainer(base_trainer.Trainer):
         # action of Model Garden's would end the run, which is for `trainer.nonfinite` to decide.
         if not math.isnan(logs[train_step.TOTAL]):
             logs["training_loss"] = logs[train_step.TOTAL]
-        self.verdict = self._nonfinite.update(*self.task.step.options.record.take())
-        logs["nonfinite_steps"] = float(self._nonfinite.total)
-        for message in (
-            self._mask_watch.update(step, float(logs["mask_loss"])),
-            self._bad_records.update(
-                num_examples,
-                float(logs["unusable_records"]),
-                self._take_faults(is_training=True),
-                self.task.unusable[True].num_records,
-            ),
-            self._loop and self._starvation.update(*self._loop.times),
-        ):
+        num_nonfinite, faults = self.task.step.options.record.take()
+        result = watcher.LoopResult(
+            step=step,
+            num_examples=num_examples,
+            mask_loss=float(logs["mask_loss"]),
+            unusable_share=float(logs["unusable_records"]),
+            unusable=self._take_faults(is_training=True),
+            num_records=self.task.unusable[True].num_records,
+            num_nonfinite=num_nonfinite,
+            nonfinite=faults,
+            times=self._loop.times if self._loop else watcher.LoopTimes(),
+        )
+        for each in self._watchers:
+            message = each.update(result)
             if message:
                 logging.warning("%s", message)
+        logs["nonfinite_steps"] = float(self._nonfinite.total)
         return logs
 
     def go_back_to(self, step: int) -> None:
@@ -243,8 +254,7 @@ class YolactTrainer(base_trainer.Trainer):
         Raises:
           StopRequested: a signal came, which ends an evaluation of one worker; its step is saved.
         """
-        in_several = self.strategy.extended._in_multi_worker_mode()
-        if self.stop.signal_number is not None and not in_several:
+        if self.stop.signal_number is not None and hosts.count_workers(self.strategy) == 1:
             logging.warning("stopping within an evaluation, which is done again when the run goes on")
             raise stopping.StopRequested(self.stop.signal_number)
         for observe in self.eval_observers:

@@ -113,7 +113,7 @@ def _check_directory(model_dir: str, strategy: Any, names: Sequence[str]) -> Non
         tf.io.gfile.makedirs(model_dir)
         with tf.io.gfile.GFile(mark, "w") as stream:
             stream.write("written for a moment by the chief of several workers\n")
-    name = hosts.send_from_chief(os.path.basename(mark).encode(), strategy).decode()
+    name = hosts.send_from_chief(os.path.basename(mark), strategy)
     try:
         seen = hosts.gather_bytes(json.dumps(_wait_for(os.path.join(model_dir, name))).encode(), strategy)
     finally:

@@ -12,7 +12,6 @@ import PIL.Image
 import pytest
 
 from official_yolact import categories
-from official_yolact import failures
 from official_yolact.cli import main
 from official_yolact.configs import yaml_document
 from official_yolact.files import json_text
@@ -51,7 +50,7 @@ def test_the_rule_is_that_of_unicode_for_every_character() -> None:
     for letter in letters:
         assert json_text.has_control(letter) == (letter in harmful)
         assert json_text.has_control(letter, in_lines=True) == (letter in harmful - set("\t\n\r"))
-    shown = failures.escape("".join(sorted(harmful)))
+    shown = json_text.escape_control("".join(sorted(harmful)))
     assert not {letter for letter in shown if letter in harmful} - set("\t\n")
 
 

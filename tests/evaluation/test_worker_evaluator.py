@@ -161,12 +161,10 @@ def test_the_other_workers_take_the_answer_of_the_chief(monkeypatch, build):
     monkeypatch.setattr(
         hosts, "gather_bytes", lambda payload, strategy: sent.append(payload) or [b"", payload]
     )
-    monkeypatch.setattr(hosts, "send_from_chief", lambda payload, strategy: b'{"scores": {"mask_AP": 0.25}}')
+    monkeypatch.setattr(hosts, "send_from_chief", lambda text, strategy: '{"scores": {"mask_AP": 0.25}}')
     assert evaluator.evaluate(3) == {"mask_AP": 0.25}
     assert worker_part.WorkerPart.from_bytes(sent[0]).image_ids == [8]
-    monkeypatch.setattr(
-        hosts, "send_from_chief", lambda payload, strategy: b'{"error": "record 4 (image 9)"}'
-    )
+    monkeypatch.setattr(hosts, "send_from_chief", lambda text, strategy: '{"error": "record 4 (image 9)"}')
     with pytest.raises(ValueError, match=r"record 4 \(image 9\)"):
         evaluator.evaluate(3)
 
@@ -174,4 +172,4 @@ def test_the_other_workers_take_the_answer_of_the_chief(monkeypatch, build):
 def test_one_process_sends_nothing():
     assert hosts.count_workers(tf.distribute.get_strategy()) == 1
     assert hosts.gather_bytes(b"alone") == [b"alone"]
-    assert hosts.send_from_chief(b"alone") == b"alone"
+    assert hosts.send_from_chief("alone") == "alone"

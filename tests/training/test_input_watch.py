@@ -16,6 +16,7 @@ from official_yolact.configs import yolact as configs
 from official_yolact.training import input_stage
 from official_yolact.training.watch import input_watch
 from official_yolact.training.watch import starvation
+from official_yolact.training.watch import watcher
 
 
 def stage(records, build=lambda: [0], timeout=1.0, **kwargs):
@@ -156,14 +157,18 @@ def test_a_diagnosis_that_fails_hides_nothing(caplog):
 
 def test_a_slow_input_is_reported_once_with_figures():
     watch = starvation.InputStarvation()
-    assert watch.update(10, 1.0, 0.5) is None
-    assert watch.update(10, 1.0, 0.1) is None  # the row begins anew
-    assert [watch.update(10, 1.0, 0.5) for _ in range(2)] == [None, None]
-    assert watch.update(0, 0.0, 0.0) is None  # a loop without times counts for nothing
-    message = watch.update(10, 2.0, 0.8)
+
+    def look(*times):
+        return watch.update(watcher.LoopResult(times=watcher.LoopTimes(*times)))
+
+    assert look(10, 1.0, 0.5) is None
+    assert look(10, 1.0, 0.1) is None  # the row begins anew
+    assert [look(10, 1.0, 0.5) for _ in range(2)] == [None, None]
+    assert look(0, 0.0, 0.0) is None  # a loop without times counts for nothing
+    message = look(10, 2.0, 0.8)
     assert "80 ms of waiting for a batch and 120 ms of computing in each step, 40% of the time" in message
     assert "tf_data_service" in message
-    assert [watch.update(10, 1.0, 0.9) for _ in range(9)] == [None] * 9
+    assert [look(10, 1.0, 0.9) for _ in range(9)] == [None] * 9
 
 
 HANG = """

@@ -231,7 +231,8 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from official_yolact.configs import training as configs
-from official_yolact.training import agreement, loop, stopping, strategies
+from official_yolact import hosts
+from official_yolact.training import loop, stopping, strategies
 
 devices = strategies.build(configs.RuntimeConfig(distribution_strategy="mirrored", num_gpus=0))
 strategy = devices.strategy
@@ -249,11 +250,11 @@ for _ in range(5):
     run_steps(iter(data), tf.constant(3))
 assert int(total.numpy()) == 5 * sum(range(12)), total
 assert step.experimental_get_tracing_count() == 1
-assert agreement.make_agreement(strategy)(True) is True
+assert hosts.build_any(strategy)(True) is True
 
 worker = tf.distribute.MultiWorkerMirroredStrategy()
-agree = agreement.make_agreement(worker)
-assert (agree(False), agree(True)) == (False, True)
+is_any = hosts.build_any(worker)
+assert (is_any(False), is_any(True)) == (False, True)
 """
 
 

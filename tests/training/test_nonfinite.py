@@ -9,6 +9,7 @@ import pytest
 from official_yolact.configs import training as configs
 from official_yolact.tasks import fault_record
 from official_yolact.training.watch import nonfinite
+from official_yolact.training.watch import watcher
 
 LOSS = fault_record.Fault(11, ("mask_loss", "total_loss"), "conv2d/kernel:0", 5, (4, 9))
 GRADIENT = fault_record.Fault(20, (), "head/kernel:0", 3, tuple(range(40)))
@@ -16,6 +17,11 @@ GRADIENT = fault_record.Fault(20, (), "head/kernel:0", 3, tuple(range(40)))
 
 def make_guard(policy, limit=100):
     return nonfinite.NonfiniteGuard(configs.TrainerConfig(nonfinite=policy, max_nonfinite_steps=limit))
+
+
+def judge(guard, count, faults):
+    guard.update(watcher.LoopResult(num_nonfinite=count, nonfinite=faults))
+    return guard.verdict
 
 
 def test_a_fault_is_named_by_step_term_and_images():
@@ -36,13 +42,19 @@ def test_a_total_that_overflows_alone_is_named():
 
 def test_without_faults_the_run_goes_on():
     for policy in configs.NONFINITE_POLICIES:
-        assert make_guard(policy).update(0, []) == nonfinite.Verdict()
+        assert judge(make_guard(policy), 0, []) == nonfinite.Verdict()
+
+
+def test_the_steps_of_a_loop_are_named_and_the_rest_of_them_counted():
+    message = make_guard("skip").update(watcher.LoopResult(num_nonfinite=5, nonfinite=[LOSS, GRADIENT]))
+    assert [line.partition(":")[0] for line in message.splitlines()[:2]] == ["step 12", "step 21"]
+    assert message.endswith("\nand 3 more steps that were not finite")
 
 
 def test_skip_goes_on_up_to_the_limit():
     guard = make_guard("skip", limit=3)
-    assert guard.update(3, [LOSS]).action == "go_on"
-    verdict = guard.update(1, [GRADIENT])
+    assert judge(guard, 3, [LOSS]).action == "go_on"
+    verdict = judge(guard, 1, [GRADIENT])
     assert (verdict.action, verdict.step, guard.total) == ("stop", -1, 4)
     assert "4 steps were not finite, more than trainer.max_nonfinite_steps (3)" in verdict.message
     assert "step 21" in verdict.message
@@ -50,14 +62,14 @@ def test_skip_goes_on_up_to_the_limit():
 
 def test_restore_goes_back_once_for_a_step():
     guard = make_guard("restore")
-    assert guard.update(1, [LOSS]).action == "restore"
-    assert guard.update(1, [LOSS]).action == "go_on"
-    assert guard.update(2, [LOSS, GRADIENT]).action == "restore"
+    assert judge(guard, 1, [LOSS]).action == "restore"
+    assert judge(guard, 1, [LOSS]).action == "go_on"
+    assert judge(guard, 2, [LOSS, GRADIENT]).action == "restore"
 
 
 def test_stop_ends_at_the_updates_before_the_first_fault():
     guard = make_guard("stop")
-    verdict = guard.update(2, [LOSS, GRADIENT])
+    verdict = judge(guard, 2, [LOSS, GRADIENT])
     assert guard.halts
     assert (verdict.action, verdict.step) == ("stop", 11)
     assert "step 12: mask_loss not finite" in verdict.message

@@ -5,13 +5,17 @@ import math
 import pytest
 
 from official_yolact.training.watch import plateau
+from official_yolact.training.watch import watcher
 
 PLATEAU = 6.125 * math.log(2)
 
 
 def feed(losses, steps_per_loop=50):
     watch = plateau.MaskPlateau(6.125)
-    return [watch.update(50 + i * steps_per_loop, loss) for i, loss in enumerate(losses)]
+    return [
+        watch.update(watcher.LoopResult(step=50 + i * steps_per_loop, mask_loss=loss))
+        for i, loss in enumerate(losses)
+    ]
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.08, 1.3])

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from official_yolact import hosts
 from official_yolact.configs import experiments
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
@@ -69,9 +70,8 @@ class Pictures:
         names = self._load_names(self._task.train_data)
         strategy = self._trainer.strategy
         drawn: list[visualization.Picture] = []
-        for images, labels in itertools.islice(
-            self._read(is_training=True), 1 if _is_shared(strategy) else strategy.num_replicas_in_sync
-        ):
+        num_batches = 1 if hosts.count_workers(strategy) > 1 else strategy.num_replicas_in_sync
+        for images, labels in itertools.islice(self._read(is_training=True), num_batches):
             count = _MAX_EXAMPLES - len(drawn)
             drawn += examples.draw_batch(images[:count], labels, self._task.model.normalization, names)
         if drawn:
@@ -138,7 +138,7 @@ class Pictures:
         seconds. Where several workers share it, they would wait for one another; there another is built.
         """
         data = self._task.train_data if is_training else self._task.validation_data
-        if _is_shared(self._trainer.strategy):
+        if hosts.count_workers(self._trainer.strategy) > 1:
             data = data.replace(global_batch_size=_MAX_EXAMPLES, enable_tf_data_service=False)
             dataset = input_reader.build_dataset(data, self._task.model, self._task.seed)
         else:
@@ -213,8 +213,3 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
         masks=np.asarray(detections["detection_masks"], np.float32)[order],
         scores=scores[order],
     )
-
-
-def _is_shared(strategy: tf.distribute.Strategy) -> bool:
-    """Tell whether several workers take part in reading the data."""
-    return bool(strategy.extended._in_multi_worker_mode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ class BestCheckpoint:
         """
         step = int(global_step)
         is_better = self._is_better(eval_logs, step)
-        if hosts.send_from_chief(b"1" if is_better else b"0", self._strategy) != b"1":
+        if not json.loads(hosts.send_from_chief(json.dumps(is_better), self._strategy)):
             return False
         numbers = _scalars(eval_logs)
         if self._writer is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+
+from official_yolact.dataloaders import unusable
+from official_yolact.training.watch import watcher
 
 _MAX_LISTED = 20
 
@@ -12,50 +14,32 @@ _MAX_LISTED = 20
 class BadRecords:
     """Counts examples that came out blank because their record could not be decoded."""
 
-    def __init__(self, max_fraction: float, section: str = "task.train_data"):
-        """Take the limit.
-
-        Args:
-          max_fraction: `max_bad_fraction` of the section.
-          section: of the configuration, for messages.
-        """
+    def __init__(self, max_fraction: float):
+        """Begin at 0; the limit is `task.train_data.max_bad_fraction`."""
         self._max_fraction = max_fraction
-        self._section = section
         self._bad = 0
         self._seen = 0
-        self._faults: dict[tuple[str, int], Any] = {}
+        self._faults: dict[tuple[str, int], unusable.Fault] = {}
 
-    def update(
-        self, num_seen: int, bad_fraction: float, faults: Sequence[Any] = (), num_records: int = 0
-    ) -> str | None:
-        """Take the examples of a loop.
-
-        Args:
-          num_seen: examples of the loop.
-          bad_fraction: part of them that was blank.
-          faults: what is wrong with the records behind them, each a `dataloaders.unusable.Fault`;
-            those of earlier loops may come again.
-          num_records: of the data set; before one epoch is over, the limit is a part of these.
-
-        Returns:
-          A message when there were any; otherwise None.
+    def update(self, result: watcher.LoopResult) -> str | None:
+        """Count the examples of a loop; return a message when there were blank ones.
 
         Raises:
-          ValueError: more than the limit of all examples so far were blank; the message lists the
-            records known.
+          ValueError: more than the limit of all examples so far, or, in the first epoch, of the data set
+            were blank; the message lists the records known.
         """
-        bad = round(num_seen * bad_fraction)
+        bad = round(result.num_examples * result.unusable_share)
         self._bad += bad
-        self._seen += num_seen
-        new = [fault for fault in faults if (fault.file, fault.index) not in self._faults]
+        self._seen += result.num_examples
+        new = [fault for fault in result.unusable if (fault.file, fault.index) not in self._faults]
         self._faults.update({(fault.file, fault.index): fault for fault in new})
         if not bad:
             return None
         message = f"{self._bad} of {self._seen} records could not be used{self._count_reasons()}"
         known = self._faults.values()
-        if self._bad > self._max_fraction * max(self._seen, num_records):
+        if self._bad > self._max_fraction * max(self._seen, result.num_records):
             raise ValueError(
-                f"{message}, more than {self._section}.max_bad_fraction ({self._max_fraction}): convert the "
+                f"{message}, more than task.train_data.max_bad_fraction ({self._max_fraction}): convert the "
                 f"data again, which names what is damaged, or raise the limit{list_faults(known)}"
             )
         return f"{message}; they teach nothing{list_faults(new)}"
@@ -68,7 +52,7 @@ class BadRecords:
         return f" (different records by reason: {kinds})"
 
 
-def list_faults(faults: Iterable[Any]) -> str:
+def list_faults(faults: Iterable[unusable.Fault]) -> str:
     """Write faults as indented lines, the first twenty of them."""
     listed = list(faults)
     lines = [f"\n  {fault}" for fault in listed[:_MAX_LISTED]]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from absl import logging
-
 from official_yolact.configs import training as configs
 from official_yolact.tasks import fault_record
 from official_yolact.training import errors
+from official_yolact.training.watch import watcher
 
 _MAX_IDS = 32
 _LIMIT = "steps were not finite, more than trainer.max_nonfinite_steps"
@@ -47,6 +46,7 @@ class NonfiniteGuard:
 
     Attributes:
       total: steps that were not finite since the process began.
+      verdict: what is to follow the last loop.
     """
 
     def __init__(self, config: configs.TrainerConfig):
@@ -55,29 +55,25 @@ class NonfiniteGuard:
         self._limit = config.max_nonfinite_steps
         self._restored_for: set[int] = set()
         self.total = 0
+        self.verdict = Verdict()
 
     @property
     def halts(self) -> bool:
         """Whether no step may change anything after a fault."""
         return self._policy == "stop"
 
-    def update(self, count: int, faults: Sequence[fault_record.Fault]) -> Verdict:
-        """Take the faults of a loop.
+    def update(self, result: watcher.LoopResult) -> str | None:
+        """Decide what follows a loop; return a message that names its steps that were not finite."""
+        self.verdict = Verdict()
+        if not result.num_nonfinite:
+            return None
+        self.total += result.num_nonfinite
+        self.verdict = self._decide(result.nonfinite)
+        lines = [describe(fault) for fault in result.nonfinite]
+        more = result.num_nonfinite - len(lines)
+        return "\n".join([*lines, f"and {more} more steps that were not finite"] if more else lines)
 
-        Args:
-          count: of them.
-          faults: the first ones.
-
-        Returns:
-          What to do.
-        """
-        if not count:
-            return Verdict()
-        self.total += count
-        for fault in faults:
-            logging.error("%s", describe(fault))
-        if count > len(faults):
-            logging.error("and %d more steps that were not finite", count - len(faults))
+    def _decide(self, faults: Sequence[fault_record.Fault]) -> Verdict:
         first = describe(faults[0])
         if self._policy == "stop":
             return Verdict("stop", faults[0].step, f"{first}. trainer.nonfinite is stop; {_CURE}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from official_yolact.training.watch import watcher
+
 _LOOPS = 5
 _MIN_STEPS = 100
 _SPREAD = 0.02
@@ -19,34 +21,21 @@ class MaskPlateau:
     """
 
     def __init__(self, mask_weight: float):
-        """Take the weight that the loss is reported with.
-
-        Args:
-          mask_weight: `task.losses.mask_weight`.
-        """
+        """Compute the plateau from `task.losses.mask_weight`, which the reported loss contains."""
         self._plateau = mask_weight * math.log(2.0)
         self._still: list[tuple[int, float]] = []
         self._reported = False
 
-    def update(self, step: int, mask_loss: float) -> str | None:
-        """Take the mean mask loss of a training loop.
-
-        Args:
-          step: global step at its end.
-          mask_loss: mean over the loop, weighted.
-
-        Returns:
-          A message, once, when the loss has stood at the plateau over five loops and 100 steps at
-          least; otherwise None.
-        """
-        self._still.append((step, mask_loss))
+    def update(self, result: watcher.LoopResult) -> str | None:
+        """Return a message, once, when the loss has stood still over five loops and 100 steps at least."""
+        self._still.append((result.step, result.mask_loss))
         while self._still and not self._is_still():
             self._still.pop(0)
-        if self._reported or len(self._still) < _LOOPS or step - self._still[0][0] < _MIN_STEPS:
+        if self._reported or len(self._still) < _LOOPS or result.step - self._still[0][0] < _MIN_STEPS:
             return None
         self._reported = True
         return (
-            f"mask_loss has stood at {mask_loss:.3f} since step {self._still[0][0]}: that is "
+            f"mask_loss has stood at {result.mask_loss:.3f} since step {self._still[0][0]}: that is "
             f"{self._plateau:.3f} (mask_weight x ln 2) and the window's border, the loss of masks that are "
             "0.5 everywhere. Masks are not learning. Start from pretrained weights (task.init_checkpoint), "
             "set task.model.class_prior=0.01, lengthen the warm-up, lower the learning rate, or train batch "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from official_yolact.training.watch import watcher
+
 _SHARE = 0.3
 _LOOPS = 3
 
@@ -13,17 +15,9 @@ class InputStarvation:
         self._in_a_row = 0
         self._reported = False
 
-    def update(self, num_steps: int, seconds: float, wait_seconds: float) -> str | None:
-        """Take a loop.
-
-        Args:
-          num_steps: steps that the times are of.
-          seconds: their time, waiting included.
-          wait_seconds: time without a batch.
-
-        Returns:
-          A message, once, when more than 30 % of three loops in a row was waiting; otherwise None.
-        """
+    def update(self, result: watcher.LoopResult) -> str | None:
+        """Return a message, once, when more than 30 % of three loops in a row was waiting."""
+        num_steps, seconds, wait_seconds = result.times
         if not num_steps:
             return None
         share = wait_seconds / seconds if seconds > 0 else 0.0
