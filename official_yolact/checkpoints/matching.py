@@ -21,7 +21,7 @@ class Match:
       num_matched: variables, slots of the optimizer included, that have a stored value that fits.
       missing: paths of variables without a stored value.
       unfit: of each variable with one of another shape or type: path, and what is there and here.
-      unused: paths of stored values that no variable takes.
+      unused: paths of stored values that belong to no variable.
     """
 
     num_matched: int

@@ -18,7 +18,7 @@ def find_checkpoint(path: str, prefer_best: bool = True) -> str:
 
     Args:
       path: a model directory, or a checkpoint without its `.index` ending.
-      prefer_best: take the best checkpoint of a training run before its last one.
+      prefer_best: of a training run, the best checkpoint is preferred to the last one.
 
     Returns:
       The checkpoint, without `.index`.

@@ -18,9 +18,9 @@ class Restored:
 
     Attributes:
       checkpoint: where the values came from.
-      num_tensors: variables of the model that took a value from it.
+      num_tensors: variables of the model that were loaded from it.
       num_untouched: variables of the model outside the modules that were asked for.
-      num_skipped: tensors of the stored model that have no place in these modules.
+      num_skipped: tensors of the stored model that no variable of these modules has.
     """
 
     checkpoint: str
@@ -38,13 +38,13 @@ class Restored:
 
 
 def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool = True) -> Restored:
-    """Give a built model the weights of a checkpoint.
+    """Load the weights of a checkpoint into a built model.
 
     Args:
       model: a built `YolactModel`.
       path: model directory or checkpoint, written by training or by import-weights.
       modules: `all`, or `backbone` for the backbone alone.
-      prefer_best: take a directory's best checkpoint before its last.
+      prefer_best: of a directory, the best checkpoint is preferred to the last one.
 
     Returns:
       An account of what was loaded.
@@ -70,7 +70,7 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
 def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:
     """Refuse a checkpoint of another backbone.
 
-    What a deformable convolution has beside its kernel may be missing: weights for a plain backbone
+    The bias and the offsets of a deformable convolution may be missing: weights of a plain backbone may
     start a deformable one, as in the original.
 
     Raises:
@@ -88,7 +88,7 @@ def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:
 
 
 def assign(stored_model: stored.StoredModel, slots: list[stored.Slot]) -> None:
-    """Give variables their stored values; all are read before the first changes.
+    """Set variables to their stored values; all values are read before the first variable changes.
 
     Raises:
       ValueError: a value is damaged; the variables are as they were.

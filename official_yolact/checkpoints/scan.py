@@ -52,7 +52,7 @@ class CheckpointFiles:
         return tuple(ending for ending in self.endings if ending.startswith(".data"))
 
     def paths(self) -> list[str]:
-        """Give its files, in the order in which they are deleted: what is left is never half intact."""
+        """List its files in the order in which they are deleted: a rest never looks like a checkpoint."""
         order = {".json": 0, _INDEX: 1}
         return [self.prefix + ending for ending in sorted(self.endings, key=lambda e: (order.get(e, 2), e))]
 
@@ -60,14 +60,15 @@ class CheckpointFiles:
 def find_checkpoints(directory: str, name: str = "") -> list[CheckpointFiles]:
     """Find the checkpoints of a directory, intact or not, newest first.
 
-    The state file `checkpoint` is not asked which there are: it may be lost, damaged or old.
+    The files are listed, not those that the state file `checkpoint` names: it may be lost, damaged or old.
 
     Args:
-      directory: the directory; none need exist.
+      directory: the directory; it may be missing.
       name: before the number, such as `ckpt`; "": any.
 
     Returns:
-      All that has an index, and what has lost it; not what a killed save left, which never had one.
+      Checkpoints with an index, and those that have lost it; not the files of a killed save, which never
+      had one.
     """
     groups = _group(directory, name)
     stated = state_file.read(directory)
@@ -76,14 +77,14 @@ def find_checkpoints(directory: str, name: str = "") -> list[CheckpointFiles]:
 
 
 def find_orphans(directory: str, name: str = "") -> list[str]:
-    """Find what killed saves have left: temporary files, and parts that can be no checkpoint any more.
+    """Find what killed saves have left: temporary files, and files of checkpoints that were never whole.
 
     Args:
       directory: the directory.
       name: as for `find_checkpoints`.
 
     Returns:
-      Paths; no file whose name is not one that a save gives.
+      Paths; all have names that only a save uses.
     """
     listed = storage.list_names(directory)
     paths = [os.path.join(directory, entry) for entry in listed if _TEMPORARY.match(entry)]
@@ -130,7 +131,8 @@ def _group(directory: str, name: str) -> list[CheckpointFiles]:
 def _is_checkpoint(group: CheckpointFiles, stated: Sequence[str] | None) -> bool:
     if group.has_index:
         return True
-    # A save renames data, then the index, then writes the record, then the state: what the last two
-    # name was whole once. A state that cannot be read may name it.
+    # A save renames data, then the index, then writes the record, then the state file. A checkpoint that
+    # has a record or is in the state file was therefore whole once. A state file that cannot be read may
+    # have named it.
     is_stated = stated is None or group.name in map(os.path.basename, stated)
     return bool(group.data) and (".json" in group.endings or is_stated)

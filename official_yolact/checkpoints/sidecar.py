@@ -1,4 +1,4 @@
-"""What is written beside a checkpoint: the sums of its files, and whose it is."""
+"""The record beside a checkpoint: the checksums of its files, and the model that it belongs to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sidecar:
     Attributes:
       step: of the training.
       files: name, without folder, to size in bytes and sha256 of each file.
-      identity: key and JSON value of what must be the same when the run goes on.
+      identity: key and JSON value of the settings that must be the same when the run goes on.
       metrics: of the evaluation that chose the checkpoint; empty for those of the training.
       library: version that wrote it.
     """
@@ -53,14 +53,14 @@ def write(prefix: str, sidecar: Sidecar) -> None:
 
 
 def read(prefix: str) -> Sidecar | None:
-    """Read the record of a checkpoint; None where there is none that can be trusted.
+    """Read the record of a checkpoint; None if it is missing or damaged.
 
-    The record has a sum of its own: a damaged record says nothing about the checkpoint, whose every
+    The record has a checksum of its own. A damaged record does not make the checkpoint damaged: every
     tensor is then read instead.
     """
     path = prefix + ENDING
     try:
-        # Records were once written with NaN among the metrics; their sum is that of such text.
+        # Old records have NaN among their metrics, and the checksum of such text.
         content = json_text.parse(storage.read_text(path), path, finite=False)
         if content.pop(_SUM) != _sum(content):
             raise ValueError("its sha256 is not its content's")

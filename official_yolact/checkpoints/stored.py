@@ -20,7 +20,7 @@ _VALUE = "VARIABLE_VALUE"
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """A variable of a model and its place in a checkpoint.
+    """A variable of a model and its stored value.
 
     Attributes:
       path: of the variable in the model, such as `head/class_conv/kernel`.
@@ -107,8 +107,8 @@ class ObjectGraph:
 class StoredModel:
     """The child `model` of what a checkpoint holds.
 
-    Keys alone do not do: a value's key is the shortest path to it in the object that was saved, and
-    in a training checkpoint that may lead through the optimizer.
+    Values are found through the object graph, not by their keys: a key is the shortest path to a value
+    in the object that was saved, and in a training checkpoint that path may lead through the optimizer.
     """
 
     def __init__(self, checkpoint: str) -> None:

@@ -22,7 +22,10 @@ _WITH_BACKGROUND = "head/class_conv/"
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Which classes of the target have a row in the source, both counted from 1 without background.
+    """Which classes of the target model the source model has too.
+
+    Classes are counted from 1; the background is not among them. A row is the slice of a weight that
+    belongs to one class.
 
     Attributes:
       num_here: classes of the target, without background.
@@ -47,11 +50,11 @@ class Transferred:
 
     Attributes:
       checkpoint: where the values came from.
-      loaded: paths of variables that took a stored value whole.
-      copied_rows: paths of variables that took the rows of known classes.
+      loaded: paths of variables that were loaded whole.
+      copied_rows: paths of variables into which the rows of known classes were copied.
       reinitialized: path and reason of each variable that keeps its initial value.
-      unused: path of each stored tensor that has no place here.
-      rows: of the classes; None if one of the two class lists is not known, or neither is needed.
+      unused: path of each stored tensor that belongs to no variable.
+      rows: of the classes; None if one of the two class lists is not known.
     """
 
     checkpoint: str
@@ -86,16 +89,16 @@ class Transferred:
 def transfer_model(
     model: Any, path: str, target: categories_lib.Categories | None = None, prefer_best: bool = True
 ) -> Transferred:
-    """Give a built model what fits of another one's weights.
+    """Load into a built model what fits of another model's weights.
 
-    Class rows follow the names of the classes, also where both models have the same number of
-    classes; the lists come from `target` and from `categories.json` beside the checkpoint.
+    The rows of classes are copied by name, also where both models have the same number of classes. The
+    names come from `target` and from `categories.json` beside the checkpoint.
 
     Args:
       model: a built `YolactModel`.
       path: model directory or checkpoint.
       target: classes of the model; None: not known.
-      prefer_best: take a directory's best checkpoint before its last.
+      prefer_best: of a directory, the best checkpoint is preferred to the last one.
 
     Returns:
       The account of every tensor on either side.
@@ -134,7 +137,7 @@ def transfer_model(
 
 
 def find_categories(checkpoint: str) -> categories_lib.Categories | None:
-    """Read the classes of the model that a checkpoint belongs to; None where nothing tells them."""
+    """Read the classes of the model that a checkpoint belongs to; None if they are not known."""
     folder = os.path.dirname(checkpoint if storage.is_remote(checkpoint) else os.path.abspath(checkpoint))
     if os.path.basename(folder) == model_dir.BEST_SUBDIR:
         folder = os.path.dirname(folder)
@@ -165,7 +168,7 @@ def _plain(name: str) -> str:
 
 
 def _refuse(slot: stored.Slot, rows: Rows | None) -> str:
-    """Tell why a variable cannot take its stored value; empty if it can."""
+    """Say why a variable cannot be loaded; "" if it can."""
     if slot.key is None:
         return "the checkpoint has no such tensor"
     here, there = tuple(slot.variable.shape), slot.shape
@@ -189,7 +192,7 @@ def _refuse_rows(slot: stored.Slot, rows: Rows) -> str:
 
 
 def _split(slot: stored.Slot, rows: Rows) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Give, of the stored and the own tensor: leading shape, groups (anchors), classes of a group."""
+    """Find the leading shape, number of groups (anchors) and classes of a group, stored and here."""
     background = int(slot.path.startswith(_WITH_BACKGROUND))
     sides = ((slot.shape, rows.num_there), (tuple(slot.variable.shape), rows.num_here))
     shapes = []

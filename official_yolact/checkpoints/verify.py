@@ -1,4 +1,4 @@
-"""Whether a checkpoint can be trusted: all of its bytes, and no value that is not a number."""
+"""Whether a checkpoint is intact: its bytes are those that were written, and all values are finite."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 def find_damage(found: scan.CheckpointFiles) -> str:
     """Look for damage in a checkpoint.
 
-    With a record (`ckpt-N.json`) sizes and sha256 of its files are compared; without one, or with a
-    damaged one, every tensor is read, with the checksums that TensorFlow keeps.
+    Its record (`ckpt-N.json`) has the sizes and sha256 of its files. Without a record, or with a damaged
+    one, every tensor is read, and TensorFlow compares its own checksums.
 
     Args:
       found: the checkpoint.
@@ -50,7 +50,7 @@ def find_damage(found: scan.CheckpointFiles) -> str:
 
 
 def find_intact(directory: str, name: str = "") -> tuple[scan.CheckpointFiles | None, dict[str, str]]:
-    """Find the newest intact checkpoint; say loudly which newer ones are not.
+    """Find the newest intact checkpoint; log the newer ones, which are not intact, as errors.
 
     Args:
       directory: where to look.

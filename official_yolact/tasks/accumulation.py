@@ -11,15 +11,15 @@ import tensorflow as tf
 def sum_parts(
     compute: Callable[[Any], Any], batch: Any, start: Any, num_parts: int, has_collectives: bool = False
 ) -> Any:
-    """Add up what a function gives for each part of a batch.
+    """Sum the results of a function over the parts of a batch.
 
     Args:
-      compute: takes a part, gives a structure of float tensors; it may change variables.
+      compute: computes a structure of float tensors from a part; it may change variables.
       batch: structure of tensors [B, ...], B static.
-      start: structure of zeros like what `compute` gives.
-      num_parts: k; each part is of B / k examples that follow one another.
-      has_collectives: `compute` talks to the other replicas, which must not happen in a loop of the
-        graph: the parts are then written out one after the other.
+      start: structure of zeros, shaped like a result of `compute`.
+      num_parts: k; each part has B / k consecutive examples.
+      has_collectives: `compute` exchanges tensors with the other replicas, which a `tf.while_loop` does
+        not allow: the graph then holds `compute` once for each part.
 
     Returns:
       The structure of sums.
@@ -29,9 +29,11 @@ def sum_parts(
     """
     if num_parts == 1:
         return compute(batch)
+    # [k, B / k, ...]
     parts = tf.nest.map_structure(lambda tensor: _cut(tensor, num_parts), batch)
 
     def add(index: Any, sums: Any) -> Any:
+        # [B / k, ...]
         part = tf.nest.map_structure(lambda tensor: tf.gather(tensor, index), parts)
         return tf.nest.map_structure(tf.add, sums, compute(part))
 
@@ -45,7 +47,7 @@ def sum_parts(
         return sums
     sums = start
     for index in range(num_parts):
-        # Side by side, all parts would have their activations in memory.
+        # Without this order, the activations of all parts would be in memory at once.
         with tf.control_dependencies(tf.nest.flatten(sums)):
             sums = add(tf.constant(index), sums)
     return sums

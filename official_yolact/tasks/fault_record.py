@@ -1,4 +1,4 @@
-"""What the training step writes down about steps that were not finite."""
+"""A record of the training steps that were not finite, written on the device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from official_yolact.schema import Tensor
 
-PLACES = 8
+MAX_FAULTS = 8
 
 
 class Fault(NamedTuple):
@@ -30,10 +30,10 @@ class Fault(NamedTuple):
 
 
 class FaultRecord:
-    """Holds the first faults since it was last read, in variables that no checkpoint has.
+    """Holds the first faults since it was last read, in variables that are in no checkpoint.
 
-    The step writes without a branch and without waiting for the host. Each replica keeps a record of
-    its own; but for the image ids they are the same.
+    The step writes without a branch and without waiting for the host. Each replica has a record; the
+    records differ in the image ids only.
     """
 
     def __init__(self, names: tuple[str, ...], batch: int, variables: list[Any]) -> None:
@@ -48,14 +48,14 @@ class FaultRecord:
         self._names = names
         self._variables = [variable.name for variable in variables]
         self.count = _create([], tf.int32, "count")
-        self._numbers = _create([PLACES, 3], tf.int64, "numbers")
-        self._terms = _create([PLACES, len(names)], tf.bool, "terms")
-        self._image_ids = _create([PLACES, batch], tf.int64, "image_ids")
+        self._numbers = _create([MAX_FAULTS, 3], tf.int64, "numbers")
+        self._terms = _create([MAX_FAULTS, len(names)], tf.bool, "terms")
+        self._image_ids = _create([MAX_FAULTS, batch], tf.int64, "image_ids")
 
     def write(
         self, is_fault: Tensor, step: Tensor, terms: Tensor, gradients: Tensor, image_ids: Tensor
     ) -> None:
-        """Take a step down if it is a fault and there is a place left.
+        """Record a step if it is a fault and the record is not full.
 
         Args:
           is_fault: bool scalar.
@@ -64,19 +64,20 @@ class FaultRecord:
           gradients: bool [V] likewise for each gradient.
           image_ids: int64 [B] of this replica.
         """
-        place = tf.logical_and(is_fault, tf.range(PLACES) == self.count)[:, tf.newaxis]
+        # [MAX_FAULTS, 1], true for the entry to write
+        is_entry = tf.logical_and(is_fault, tf.range(MAX_FAULTS) == self.count)[:, tf.newaxis]
         numbers = (step, tf.argmax(tf.cast(gradients, tf.int32)), tf.math.count_nonzero(gradients))
-        rows = (
+        values = (
             (self._numbers, tf.stack([tf.cast(number, tf.int64) for number in numbers])),
             (self._terms, terms),
             (self._image_ids, image_ids),
         )
-        for variable, row in rows:
-            variable.assign(tf.where(place, row[tf.newaxis], variable))
+        for variable, value in values:
+            variable.assign(tf.where(is_entry, value[tf.newaxis], variable))
         self.count.assign_add(tf.cast(is_fault, tf.int32))
 
     def take(self) -> tuple[int, list[Fault]]:
-        """Give the number of faults since the last call and the first of them, and forget them."""
+        """Return the number of faults since the last call and the first of them, and empty the record."""
         count = int(self.count.numpy())
         if not count:
             return 0, []
@@ -84,15 +85,15 @@ class FaultRecord:
         replicas = self._strategy.experimental_local_results(self._image_ids)
         image_ids = [replica.numpy() for replica in replicas]
         faults = []
-        for place in range(min(count, PLACES)):
-            step, first, num_gradients = (int(number) for number in numbers[place])
+        for entry in range(min(count, MAX_FAULTS)):
+            step, first, num_gradients = (int(number) for number in numbers[entry])
             faults.append(
                 Fault(
                     step=step,
-                    terms=tuple(name for name, bad in zip(self._names, terms[place], strict=True) if bad),
+                    terms=tuple(name for name, bad in zip(self._names, terms[entry], strict=True) if bad),
                     gradient=self._variables[first] if num_gradients else "",
                     num_gradients=num_gradients,
-                    image_ids=tuple(int(number) for ids in image_ids for number in ids[place]),
+                    image_ids=tuple(int(number) for ids in image_ids for number in ids[entry]),
                 )
             )
         self.count.assign(0)

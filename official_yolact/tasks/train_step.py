@@ -22,7 +22,7 @@ class StepOptions(NamedTuple):
     Attributes:
       num_parts: parts that a replica cuts its batch into, see `trainer.gradient_accumulation`.
       halts: after a fault no step changes a weight until the record is read.
-      record: where faults are written down; None: nowhere.
+      record: of the steps that were not finite; None: they are not recorded.
     """
 
     num_parts: int = 1
@@ -31,10 +31,10 @@ class StepOptions(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What a step comes to, in scalars.
+    """The scalars that a step computes.
 
     Attributes:
-      losses: of this replica's batch; their mean over the replicas is that of the global batch.
+      losses: of this replica's batch; their mean over the replicas is the loss of the global batch.
       is_loss_finite: bool, all losses of all replicas are finite.
       gradient_norm: of the gradient of the global batch with the decay, before it is clipped.
       positives_per_image: of the global batch.
@@ -49,8 +49,8 @@ class StepResult(NamedTuple):
 class TrainStep:
     """Does one update from one global batch.
 
-    The gradient that is clipped and applied is that of the loss of the global batch and of the decay,
-    on one replica or many, in one part or several.
+    The gradient that is clipped and applied is that of the loss of the global batch plus the decay,
+    however many replicas share the batch and in however many parts each goes through it.
     """
 
     def __init__(
@@ -60,12 +60,13 @@ class TrainStep:
         compute_losses: Callable[..., dict[str, Tensor]],
         decay: float,
     ) -> None:
-        """Take the losses.
+        """Build the step from its losses.
 
         Args:
           names: of the loss terms and of their total.
           assign: see `YolactLoss.assign`.
-          compute_losses: from (labels, outputs), `mask_iou_head` and `assignment`, the losses by name.
+          compute_losses: computes the losses by name from (labels, outputs), `mask_iou_head` and
+            `assignment`.
           decay: `task.losses.weight_decay`.
         """
         self.names = names
@@ -91,7 +92,7 @@ class TrainStep:
         gradients, bad_terms = self._reduce(gradients, losses)
         gradients = self._add_decay(gradients, variables)
         squares = tf.stack([2.0 * tf.nn.l2_loss(gradient) for gradient in gradients])
-        # A gradient whose square overflows is as bad as one that is infinite.
+        # A gradient whose square overflows counts as infinite.
         bad_gradients = tf.logical_not(tf.math.is_finite(squares))
         accepted, judges_scale = self._decide(optimizer, bad_terms, bad_gradients, labels["image_id"])
         for variable, old, new in zip(statistics, before, _average(statistics), strict=True):
@@ -131,7 +132,7 @@ class TrainStep:
             return {name: losses[name] for name in self.names}, found
 
         start = ({name: tf.constant(0.0) for name in self.names}, [tf.zeros(v.shape) for v in variables])
-        # A strategy of one replica has them too: it refuses them in a loop of the graph as well.
+        # TensorFlow refuses them in a `tf.while_loop` under a strategy of one replica as well.
         has_collectives = any(getattr(norm, "synchronized", False) for norm in find_batch_norms(model))
         batch = (*inputs, assignment.targets)
         result: tuple[dict[str, Tensor], list[Tensor]] = accumulation.sum_parts(
@@ -157,7 +158,7 @@ class TrainStep:
             return gradients
         sums = []
         for gradient, variable in zip(gradients, variables, strict=True):
-            # Nothing else would keep all of it from being computed, and held, from the start of the step.
+            # Else TensorFlow may compute all decays at the start of the step and hold them in memory.
             with tf.control_dependencies([gradient]):
                 sums.append(gradient + self._decay * tf.cast(variable, gradient.dtype))
         return sums
@@ -165,13 +166,13 @@ class TrainStep:
     def _decide(
         self, optimizer: Any, bad_terms: Tensor, bad_gradients: Tensor, image_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decide whether the weights and whether a loss scale may change; write a fault down."""
+        """Decide whether the weights may change and whether a loss scale may; record a fault."""
         is_bad_loss = tf.reduce_any(bad_terms)
         is_bad = tf.logical_or(is_bad_loss, tf.reduce_any(bad_gradients))
         scaler = guarded_update.find_scaler(optimizer)
         is_fault = is_bad
         if scaler is not None and scaler.dynamic:
-            # Gradients that overflow are what makes a scale fall, as long as it can.
+            # A dynamic scale falls when gradients overflow: a fault only once it is at its minimum of 1.
             is_fault = tf.logical_or(is_bad_loss, tf.logical_and(is_bad, scaler.loss_scale <= 1.0))
         runs = tf.constant(True)
         record, halts = self.options.record, self.options.halts
@@ -185,8 +186,8 @@ class TrainStep:
 def _average(statistics: list[Any]) -> list[Tensor]:
     """Average variables over the replicas.
 
-    A strategy would do so whenever they are read or saved. Done at each step, no replica holds what a
-    checkpoint does not.
+    A strategy would average them whenever they are read or saved. Averaged at each step, they are the
+    same on every replica and in a checkpoint.
     """
     values = [variable.read_value() for variable in statistics]
     context = tf.distribute.get_replica_context()

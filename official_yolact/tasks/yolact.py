@@ -38,9 +38,9 @@ _POSITION = 1  # column of `schema.Labels.seed`
 
 
 class _FiniteMean(tf_keras.metrics.Mean):
-    """The mean of what counts; NaN where nothing does, which Keras would call 0.
+    """A weighted mean that is NaN, where Keras' is 0, if all weights are 0.
 
-    Sum and count are float32 whatever the precision policy, under which Keras would cast them. They are
+    Sum and count are float32 whatever the precision policy, to which Keras would cast them. They are
     read as tensors: inside a strategy's merge call an operator on the variable itself is refused.
     """
 
@@ -56,7 +56,7 @@ class YolactTask(base_task.Task):
     """Single-replica view of training and evaluating YOLACT."""
 
     def __init__(self, params: configs.YolactTask, logging_dir: str | None = None, name: str | None = None):
-        """Take the task section of an experiment.
+        """Build losses, training step and detection generator from the task section of an experiment.
 
         Args:
           params: the section.
@@ -81,7 +81,7 @@ class YolactTask(base_task.Task):
             return factory.build_model(self.task_config.model, self.task_config.seed)
 
     def initialize(self, model: tf_keras.Model) -> None:
-        """Load what fits of `init_checkpoint`, if one is named, and say what became of each tensor."""
+        """Load what fits of `init_checkpoint`, if one is named, and log how each tensor was used."""
         path = self.task_config.init_checkpoint
         if not path:
             return
@@ -111,7 +111,7 @@ class YolactTask(base_task.Task):
     def create_optimizer(
         cls, optimizer_config: Any, runtime_config: Any = None, dp_config: Any = None
     ) -> tf_keras.optimizers.Optimizer:
-        """Build the optimizer, in a loss scale for float16, in a moving average where one is asked for."""
+        """Build the optimizer; float16 wraps it in a loss scale, and `ema` in a moving average."""
         average = optimizer_config.ema
         optimizer = super().create_optimizer(optimizer_config.replace(ema=None), runtime_config, dp_config)
         return moving_average.MovingAverage(optimizer, **average.as_dict()) if average else optimizer
@@ -141,7 +141,7 @@ class YolactTask(base_task.Task):
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
     ) -> dict[str, tf.Tensor]:
-        """Do one step on this replica's part of the batch; what is not finite enters no metric."""
+        """Do one step on this replica's part of the batch; values that are not finite enter no metric."""
         result = self.step(inputs, model, optimizer)
         unusable_share = tf.reduce_mean(tf.cast(inputs[1]["image_id"] < 0, tf.float32))
         logs = {name: (value, result.is_loss_finite) for name, value in result.losses.items()}
@@ -201,10 +201,10 @@ class YolactTask(base_task.Task):
 
 
 def _create_alike(create: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
-    """Create a variable; statistics of which every replica has its own are saved as the first has them.
+    """Create a variable; of statistics that every replica keeps, those of the first replica are saved.
 
-    The training step gives all replicas the same. The mean of equal numbers, which Keras would save,
-    differs from them in the last bit where three replicas or more are summed.
+    The training step sets them to the same values on all replicas. Keras would save their mean, and the
+    mean of three or more equal numbers may differ from them in the last bit.
     """
     if kwargs.get("aggregation") == tf.VariableAggregation.MEAN:
         kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA

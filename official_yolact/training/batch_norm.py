@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 from absl import logging
 
+from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
@@ -17,13 +18,14 @@ _KEY = "task.model.freeze_bn"
 
 
 def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model_dir: str) -> None:
-    """Set `task.model.freeze_bn` to what it comes to, where it is None, and say why.
+    """Set `task.model.freeze_bn` where it is None, and log why.
 
-    A run that goes on keeps what its `params.yaml` records, since the trained variables follow from
-    it. Otherwise batch norms are frozen if a replica sees fewer than 6 images of a batch at a time (a
-    part, with `trainer.gradient_accumulation`), too few for statistics, and imported ones take their
-    place; from random weights there are none, and a network whose norms do nothing does not train, so
-    that they are trained then.
+    - A run that goes on keeps the value in its `params.yaml`: its trained variables depend on it.
+    - A run that begins freezes its batch norms if a replica sees fewer than 6 images at a time (of a
+      batch, or of what `trainer.gradient_accumulation` leaves of it), too few for batch statistics, and
+      imported weights bring statistics of their own.
+    - From random weights batch norms are always trained: frozen, they would normalise nothing, and the
+      network would not train.
 
     Args:
       params: the experiment; changed in place.
@@ -61,8 +63,8 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
 
 
 def _find_recorded(model_dir: str) -> bool | None:
-    """Read what the run in a directory does, if it has a checkpoint to go on from."""
-    path = os.path.join(model_dir, "params.yaml")
+    """Read the setting of the run in a directory; None if it has no checkpoint to go on from."""
+    path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
     if not tf.io.gfile.exists(path) or not scan.was_saved(model_dir):
         return None
     with storage.fetch(path) as local:

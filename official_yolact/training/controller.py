@@ -43,7 +43,7 @@ class YolactController(orbit.Controller):
         writes_lines: bool = True,
         **kwargs: Any,
     ):
-        """Take what Orbit's controller takes, and restore the last checkpoint.
+        """Build Orbit's controller and restore the last checkpoint.
 
         Args:
           config: the section `trainer`.
@@ -94,7 +94,7 @@ class YolactController(orbit.Controller):
     ) -> Any:
         """Train, with an evaluation at each multiple of `eval_interval` and at the end.
 
-        Each evaluation finds its step saved. One that did not come to its end is done again when the
+        The step is saved before it is evaluated. An evaluation that was interrupted is repeated when the
         run goes on.
 
         Args:
@@ -214,14 +214,14 @@ class YolactController(orbit.Controller):
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         output["steps_per_second"] = steps_per_second
         if math.isnan(output.get("total_loss", 0.0)):
-            output.pop("training_loss", None)  # of no step; see the trainer
+            output.pop("training_loss", None)  # no step was finite; see YolactTrainer.train_loop_end
         if self._writes_lines:
             logging.info("step %d: %s", int(self.global_step.numpy()), _format(output))
         self.summary_manager.write_summaries(output)
         self.summary_manager.flush()
 
     def _call_train_actions(self, output: dict[str, Any]) -> None:
-        """Call them; Model Garden's recovery gives up with an error that names no cure.
+        """Call the actions; name a cure where Model Garden's recovery ends the training.
 
         Raises:
           TrainingError: the loss is above `trainer.loss_upper_bound`, and going back is of no use.

@@ -1,4 +1,4 @@
-"""Finding out which stage of the training input stands still."""
+"""Finding the stage of an input pipeline that makes no progress."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _MAX_LISTED = 5
 class InputStage:
     """Probes the stages of an input one after the other, from threads of its own.
 
-    What the stages of a running pipeline do cannot be seen from outside. So each probe does one
-    stage's work anew: what does not come to an end there is, most likely, what the pipeline waits for.
+    The stages of a running pipeline cannot be seen from outside. So each probe repeats the work of one
+    stage: a probe that hangs most likely hangs where the pipeline does.
     """
 
     def __init__(self, data: configs.DataConfig, build_inputs: Callable[[], Any], timeout: float = 20.0):
-        """Take the input.
+        """Build the probes of an input.
 
         Args:
-          data: its section.
+          data: its section of the configuration.
           build_inputs: builds another pipeline like it.
           timeout: seconds that a probe may take.
         """
@@ -39,7 +39,7 @@ class InputStage:
         self._timeout = timeout
 
     def describe(self) -> str:
-        """Say which stage stands still, and what that was concluded from."""
+        """Name the stage that makes no progress, and the observation that shows it."""
         if self._data.enable_tf_data_service:
             return self._describe_service(str(self._data.tf_data_service_address))
         (files,) = _try_all([lambda: shards_lib.list_files(self._data.input_path)], self._timeout)
@@ -93,9 +93,9 @@ class InputStage:
 
 
 def _try_all(probes: Sequence[Callable[[], Any]], timeout: float) -> list[Any]:
-    """Run probes side by side and give what each returns or raises; TimeoutError where one hangs.
+    """Run probes in parallel; list what each returns or raises, TimeoutError for one that hangs.
 
-    A pool would wait for what hangs when the process ends, so these are daemon threads.
+    The probes run in daemon threads: a pool would wait at the end of the process for one that hangs.
     """
     done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
 
@@ -135,7 +135,7 @@ def _explain(error: BaseException) -> str:
 
 
 def _list_open(files: Sequence[str]) -> str:
-    """Name the files among these that this process has open, where the system tells."""
+    """Name the files among these that this process has open, where the system lists them."""
     known = {os.path.realpath(file) for file in files}
     found = set()
     try:

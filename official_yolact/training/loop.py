@@ -20,8 +20,8 @@ class TrainLoop:
     """Runs steps one by one, so that each can be timed and the run can be stopped after any of them.
 
     The batch is fetched outside the compiled step. Orbit's own loop is a `tf.while_loop` that fetches
-    inside: nothing can be seen of it and it cannot be left before its end. On a TPU, where each return
-    to the host costs time, that one is used.
+    inside: the host can neither time its steps nor leave it. On a TPU, where each return to the host
+    costs time, Orbit's loop is used.
 
     Attributes:
       times: durations of the steps of the last call.
@@ -35,14 +35,14 @@ class TrainLoop:
         watch: input_watch.InputWatch | None = None,
         ends_early: Callable[[], bool] = lambda: False,
     ):
-        """Take the step.
+        """Build a loop.
 
         Args:
           step: does one step on the inputs of every replica; a `tf.function`.
           strategy: that the step runs under.
-          stop: says when to leave the loop.
-          watch: is told of the waiting for batches.
-          ends_early: asked after each step whether to leave the loop, not the run.
+          stop: a request to end the run, looked at after each step.
+          watch: reports a batch that does not come.
+          ends_early: called after each step; True ends the loop, not the run.
         """
         self._step = step
         self._strategy = strategy

@@ -44,7 +44,7 @@ def explaining(
 
 
 def is_memory(message: str) -> bool:
-    """Tell memory from other resources that run out, such as a disk."""
+    """Tell whether the resource that ran out is memory, and not, say, a disk."""
     lowered = message.lower()
     return any(word in lowered for word in ("oom", "out of memory", "allocat"))
 
@@ -110,7 +110,7 @@ def _list_halves(params: experiments.YolactExperiment) -> list[str]:
 
 
 def _find_tensor(message: str) -> str:
-    """Quote the tensor that there was no place for, if TensorFlow names one."""
+    """Describe the tensor that did not fit, if TensorFlow names one."""
     shape = _SHAPE.search(message)
     if shape:
         return f" (no place for a tensor of {shape[2]} [{shape[1].strip()}])"

@@ -102,10 +102,11 @@ def _run_on(
         is_chief=hosts.is_chief(devices.strategy),
     )
     workers.check_alike(params, mode, model_dir, devices.strategy)
-    # A copy: what is written stays open, since another machine that reads it may have other GPUs.
+    # A copy: params.yaml keeps an open num_gpus, since another machine that reads it may have other GPUs.
     params = params.replace()
     params.runtime.num_gpus = devices.num_gpus
-    # Ours stops all workers at one step; TensorFlow's would restore once more, and take the signal.
+    # Our StopSignals stop all workers at one step. TensorFlow's handler would take SIGTERM from them, and
+    # restore the checkpoint once more.
     params.trainer.preemption_on_demand_checkpoint = False
     stop = stopping.StopSignals()
     with stop if "train" in mode else contextlib.nullcontext():

@@ -101,7 +101,7 @@ def open_run(
 def describe_identity(
     params: experiments.YolactExperiment, model_dir: str, trains: bool = True
 ) -> dict[str, Any]:
-    """Give what must stay as it is while a run goes on, as it is kept beside each checkpoint.
+    """Collect what must not change while a run goes on; it is kept beside each checkpoint.
 
     Args:
       params: the experiment.

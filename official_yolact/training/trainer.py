@@ -1,4 +1,4 @@
-"""Model Garden's trainer with a data position that follows the step, and an eye on the masks."""
+"""Model Garden's trainer with a data position that follows the step, and watchers of each loop."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from official_yolact.training.watch import watcher
 
 
 class YolactTrainer(base_trainer.Trainer):
-    """Trains from the example at which a run of so many steps would be.
+    """Trains on the examples that follow those of the steps already done.
 
     Model Garden's trainer reads the data from the start after every restart, so a job that is
     pre-empted often trains on its first batches only.
 
     Attributes:
-      stop: says when to leave the training; set it before the first step.
+      stop: a request to end the training; set it before the first step.
       loop_start: global step at which the last training loop began.
-      eval_observers: are called with the outputs of each evaluation step, by replica.
+      eval_observers: called with the outputs of each evaluation step, by replica.
     """
 
     def __init__(self, config: Any, task: Any, model: Any, optimizer: Any, **kwargs: Any):
-        """Take what Model Garden's trainer takes.
+        """Build the trainer.
 
         Args:
           config: the experiment.
@@ -73,7 +73,7 @@ class YolactTrainer(base_trainer.Trainer):
             self._prepare_step()
 
     def _prepare_step(self) -> None:
-        """Tell the task's step what the trainer's section decides."""
+        """Set the options of the task's training step from the section `trainer`."""
         parts, replicas = self.config.trainer.gradient_accumulation, self.strategy.num_replicas_in_sync
         batch = self.config.task.train_data.global_batch_size
         if batch % (parts * replicas):
@@ -115,7 +115,7 @@ class YolactTrainer(base_trainer.Trainer):
         return self._loop
 
     def create_eval_loop_fn(self, has_state: bool) -> Callable[..., Any]:
-        """Build the loop over evaluation steps; but on a TPU the waiting for their batches is watched."""
+        """Build the loop over evaluation steps; except on a TPU, it watches the waiting for batches."""
         if loop.is_tpu(self.strategy) or self._eval_options.use_tf_while_loop:
             built: Callable[..., Any] = super().create_eval_loop_fn(has_state)
             return built
@@ -137,7 +137,7 @@ class YolactTrainer(base_trainer.Trainer):
         return input_watch.InputWatch(self.config.trainer.input_timeout, stage.describe, kind=kind)
 
     def _has_too_many_faults(self) -> bool:
-        """Tell whether the records found unusable in this loop are above the limit of the whole data."""
+        """Tell whether this loop alone has found more unusable records than the data set may have."""
         found = self.task.unusable[True]
         return bool(found.count > self.config.task.train_data.max_bad_fraction * found.num_records)
 
@@ -203,8 +203,9 @@ class YolactTrainer(base_trainer.Trainer):
         self._position_step = step
         num_examples = (step - before) * self.config.task.train_data.global_batch_size
         logs.update(self._measure_speed(num_examples))
-        # Model Garden's mean has a 0 for each step that was not finite. Where all were it stays: at NaN an
-        # action of Model Garden's would end the run, which is for `trainer.nonfinite` to decide.
+        # Model Garden's mean counts each step that was not finite as 0; ours leaves those steps out. With no
+        # finite step ours is NaN, at which Model Garden's recovery would end the run. `trainer.nonfinite`
+        # decides that, so Model Garden's mean stays.
         if not math.isnan(logs[train_step.TOTAL]):
             logs["training_loss"] = logs[train_step.TOTAL]
         num_nonfinite, faults = self.task.step.options.record.take()
@@ -227,7 +228,7 @@ class YolactTrainer(base_trainer.Trainer):
         return logs
 
     def go_back_to(self, step: int) -> None:
-        """Count the steps that have changed nothing as not done.
+        """Set the global step back to the updates that were done; the other steps have changed nothing.
 
         Args:
           step: updates that were done.
@@ -236,9 +237,9 @@ class YolactTrainer(base_trainer.Trainer):
         self.optimizer.iterations.assign(step)
 
     def _measure_speed(self, num_examples: int) -> dict[str, float]:
-        """Give throughput and the share of waiting, where the loop has timed steps."""
+        """Compute throughput and, where the loop has timed its steps, the share of waiting."""
         if self._loop is None:
-            # On a TPU nothing is seen of the steps within a loop.
+            # On a TPU only the whole loop is timed.
             seconds = time.monotonic() - self._begin
             return {"images_per_second": num_examples / seconds}
         num_steps, seconds, wait_seconds = self._loop.times
@@ -249,7 +250,7 @@ class YolactTrainer(base_trainer.Trainer):
         }
 
     def eval_reduce(self, state: Any = None, step_outputs: Any = None) -> Any:
-        """Take the outputs of an evaluation step.
+        """Add the outputs of an evaluation step to the state of the evaluation.
 
         Raises:
           StopRequested: a signal came, which ends an evaluation of one worker; its step is saved.

@@ -51,9 +51,9 @@ def check_alike(params: experiments.YolactExperiment, mode: str, model_dir: str,
     if num_workers == 1:
         return
     own = {"host": socket.gethostname(), **_describe(params, mode)}
-    told = [json.loads(each) for each in hosts.gather_bytes(json.dumps(own).encode(), strategy)]
-    _check_directory(model_dir, strategy, [str(each["host"]) for each in told])
-    difference = _find_difference(told)
+    gathered = [json.loads(each) for each in hosts.gather_bytes(json.dumps(own).encode(), strategy)]
+    _check_directory(model_dir, strategy, [str(each["host"]) for each in gathered])
+    difference = _find_difference(gathered)
     if difference:
         raise ValueError(difference)
     logging.info("%d workers have the same configuration and data and share %s", num_workers, model_dir)
@@ -71,17 +71,17 @@ def _describe(params: experiments.YolactExperiment, mode: str) -> dict[str, Any]
 
 
 def _digest(path: Any) -> str:
-    """Give number, sizes and names of the files in one word; the folder may have another name elsewhere."""
+    """Summarise the files in one text; their folder may have another name on another host."""
     files = shards.list_files(path)
     stated = [(os.path.basename(file), int(tf.io.gfile.stat(file).length)) for file in files]
     digest = hashlib.sha256(json.dumps(stated).encode()).hexdigest()
     return f"{len(files)} files, {sum(size for _, size in stated)} bytes, names and sizes {digest[:8]}"
 
 
-def _find_difference(told: Sequence[Mapping[str, Any]]) -> str:
-    """Compare the workers with the chief; gives what to say, or nothing."""
-    chief = told[0]
-    for index, other in enumerate(told[1:], start=1):
+def _find_difference(gathered: Sequence[Mapping[str, Any]]) -> str:
+    """Compare the workers with the chief; return a message about the first difference, or ""."""
+    chief = gathered[0]
+    for index, other in enumerate(gathered[1:], start=1):
         where = f"worker {index} ({other['host']})"
         if other["mode"] != chief["mode"]:
             return f"{where} runs mode {other['mode']!r}, the chief ({chief['host']}) {chief['mode']!r}"

@@ -17,14 +17,14 @@ _POLL_SECONDS = 1.0
 def iterate(
     directory: str, is_done: Callable[[], bool], timeout: float | None = None, poll: float = _POLL_SECONDS
 ) -> Iterator[str]:
-    """Give the newest intact checkpoint whenever there is a newer one; files are only read.
+    """Yield the newest intact checkpoint whenever there is a newer one; files are only read.
 
-    One that is being written, or deleted, is passed over, and looked at again when its files have changed.
+    A checkpoint that is being written or deleted is skipped, and looked at again when its files change.
 
     Args:
       directory: of the run.
-      is_done: asked after each checkpoint was used: whether it was the last.
-      timeout: seconds without a new one after which none is expected; None: wait for ever.
+      is_done: called after each checkpoint was used; True ends the iteration.
+      timeout: seconds without a new checkpoint that end the iteration; None: wait for ever.
       poll: seconds between two looks.
 
     Yields:

@@ -19,14 +19,14 @@ FILE_NAME = "evaluations.json"
 
 
 class EarlyStopping:
-    """Remembers the best metric of each evaluation and says when it no longer improves.
+    """Keeps the metric of each evaluation and ends the training when it no longer improves.
 
-    The evaluations stand in `evaluations.json` of the run, so that a run that goes on counts them as
-    one that was never interrupted.
+    The metrics are written to `evaluations.json`, so that a run that goes on counts the evaluations
+    before its interruption too.
     """
 
     def __init__(self, config: configs.TrainerConfig, model_dir: str, is_writing: bool = True):
-        """Read what the run has measured.
+        """Read the earlier evaluations of the run.
 
         Args:
           config: names the metric, which way it improves, the patience and the least improvement.
@@ -50,7 +50,7 @@ class EarlyStopping:
         return step in self._values
 
     def add(self, step: int, output: Mapping[str, Any]) -> None:
-        """Take an evaluation and write the file.
+        """Add an evaluation and write the file.
 
         Args:
           step: global step.

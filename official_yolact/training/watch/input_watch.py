@@ -18,10 +18,10 @@ _IDLE_SECONDS = 60.0
 
 
 class InputWatch:
-    """Says where the input stands still when no batch comes, and ends the run when none comes at all.
+    """Reports where the input hangs when no batch comes, and then ends the run.
 
     A thread that hangs inside TensorFlow cannot be interrupted from Python. After the first timeout
-    the log says which stage stands still and where each Python thread is; after the second the
+    the log names the stage that hangs and the line that each Python thread is in. After the second the
     process ends.
     """
 
@@ -36,7 +36,7 @@ class InputWatch:
 
         Args:
           timeout: seconds; 0: never.
-          diagnose: says what stands still; called in the watching thread.
+          diagnose: names the stage that hangs; called in the watching thread.
           end: ends the process.
           kind: of batches, for messages.
         """
@@ -51,7 +51,7 @@ class InputWatch:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Watch what is done inside."""
+        """Watch the fetching of a batch, which is done inside."""
         with self._lock:
             self._since = time.monotonic()
             if self._timeout > 0 and self._thread is None:
@@ -63,7 +63,7 @@ class InputWatch:
             self._since = None
 
     def close(self) -> None:
-        """End the thread. It ends by itself where nothing is waited for any more."""
+        """End the thread; left alone, it ends after a minute without a fetch."""
         self._closed.set()
         thread = self._thread
         if thread is not None:
@@ -86,7 +86,7 @@ class InputWatch:
                 self._report(now - since)
 
     def _end_if_idle(self) -> bool:
-        """Leave the rest to a new thread, unless one waits by now: this one would keep the trainer alive."""
+        """End this thread, which keeps the trainer alive, unless a fetch has begun by now."""
         with self._lock:
             if self._since is None:
                 self._thread = None

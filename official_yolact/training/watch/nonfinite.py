@@ -39,10 +39,9 @@ class Verdict(NamedTuple):
 class NonfiniteGuard:
     """Names the steps that were not finite and decides by `trainer.nonfinite` what follows.
 
-    None of them has changed anything, whatever the policy. After `restore` the run comes to the same
-    step again: a fault of the machine is then gone, and the run ends as if it had not been. One that
-    comes again is of the data or the weights; going back would repeat it for ever, so that the step is
-    left out.
+    Such a step has changed nothing, whatever the policy. After `restore` the run repeats it. A fault of
+    the machine is gone by then, and the run ends as if there had been none. A fault of the data or the
+    weights happens again: the run then skips the step instead of going back for ever.
 
     Attributes:
       total: steps that were not finite since the process began.
@@ -50,7 +49,7 @@ class NonfiniteGuard:
     """
 
     def __init__(self, config: configs.TrainerConfig):
-        """Take the section `trainer`."""
+        """Read the policy and its limit from the section `trainer`."""
         self._policy = config.nonfinite
         self._limit = config.max_nonfinite_steps
         self._restored_for: set[int] = set()

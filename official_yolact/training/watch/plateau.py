@@ -13,10 +13,10 @@ _HIGHEST = 1.5
 
 
 class MaskPlateau:
-    """Notices a mask loss that stands still at the value of masks that are 0.5 everywhere.
+    """Notices a mask loss that does not leave the value of masks that are 0.5 everywhere.
 
-    With mask logits at 0 each pixel of the window costs ln 2, so the loss is the weight times ln 2,
-    a little more by the border that the window adds to the box. Dead prototypes give just that, for
+    With mask logits at 0 each pixel of the window costs ln 2, so the loss is the weight times ln 2, and
+    a little more for the border that the window adds to the box. Dead prototypes keep the loss there for
     ever, while boxes and classes go on learning.
     """
 
