@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_yolact.checkpoints import stored
+from official_yolact.checkpoints import stored_model
 
 # Of the bookkeeping, not of the training.
 _NOT_STATE = ("save_counter",)
@@ -39,7 +39,7 @@ class _Comparison:
     """The variables below an object, compared with the values of a checkpoint."""
 
     def __init__(self, checkpoint: str) -> None:
-        self._graph = stored.ObjectGraph(checkpoint)
+        self._graph = stored_model.ObjectGraph(checkpoint)
         self._types = self._graph.reader.get_variable_to_dtype_map()
         self.missing: list[str] = []
         self.unfit: list[str] = []

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from official_yolact.checkpoints import model_dir
-from official_yolact.checkpoints import stored
+from official_yolact.checkpoints import stored_model
 
 _DEFORMABLE_ADDITION = re.compile(r"/conv2/(bias|offset_conv/(kernel|bias))$")
 
@@ -54,20 +54,20 @@ def restore_model(model: Any, path: str, modules: str = "all", prefer_best: bool
       ValueError: a variable has no value there, or one of another shape; the model is as it was.
     """
     checkpoint = model_dir.find_checkpoint(path, prefer_best)
-    stored_model = stored.StoredModel(checkpoint)
-    slots = stored_model.match(*_part(model, modules))
+    source = stored_model.StoredModel(checkpoint)
+    slots = source.match(*_part(model, modules))
     if modules == "backbone":
         check_backbone(checkpoint, slots)
         slots = [slot for slot in slots if slot.key is not None]
     unfit = [slot for slot in slots if slot.shape != tuple(slot.variable.shape)]
     if unfit:
         raise ValueError(_describe_mismatch(checkpoint, "model", unfit))
-    assign(stored_model, slots)
-    skipped = stored_model.paths().keys() - {slot.key for slot in slots}
+    assign(source, slots)
+    skipped = source.paths().keys() - {slot.key for slot in slots}
     return Restored(checkpoint, len(slots), len(model.variables) - len(slots), len(skipped))
 
 
-def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:
+def check_backbone(checkpoint: str, slots: list[stored_model.Slot]) -> None:
     """Refuse a checkpoint of another backbone.
 
     The bias and the offsets of a deformable convolution may be missing: weights of a plain backbone may
@@ -87,13 +87,13 @@ def check_backbone(checkpoint: str, slots: list[stored.Slot]) -> None:
         raise ValueError(_describe_mismatch(checkpoint, "backbone", unfit))
 
 
-def assign(stored_model: stored.StoredModel, slots: list[stored.Slot]) -> None:
+def assign(source: stored_model.StoredModel, slots: list[stored_model.Slot]) -> None:
     """Set variables to their stored values; all values are read before the first variable changes.
 
     Raises:
       ValueError: a value is damaged; the variables are as they were.
     """
-    values = [stored_model.read(str(slot.key)) for slot in slots]
+    values = [source.read(str(slot.key)) for slot in slots]
     for slot, value in zip(slots, values, strict=True):
         slot.variable.assign(value)
 
@@ -102,7 +102,7 @@ def _part(model: Any, modules: str) -> tuple[Any, str]:
     return (model.backbone, "backbone") if modules == "backbone" else (model, "")
 
 
-def _describe_mismatch(checkpoint: str, part: str, unfit: list[stored.Slot]) -> str:
+def _describe_mismatch(checkpoint: str, part: str, unfit: list[stored_model.Slot]) -> str:
     section = "task.model" if part == "model" else "task.model.backbone"
     shown = [
         f"{slot.path}: {list(slot.shape) if slot.key else 'nothing'} there, {list(slot.variable.shape)} here"

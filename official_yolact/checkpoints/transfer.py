@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
-from official_yolact.checkpoints import stored
 from official_yolact.checkpoints import stored_categories
+from official_yolact.checkpoints import stored_model
 from official_yolact.files import storage
 
 _CLASS_LAYER = re.compile(r"^(head/class_conv|semantic_head/conv|mask_iou_head/project)/(kernel|bias)$")
@@ -108,8 +108,8 @@ def transfer_model(
       ValueError: the backbone does not fit; the model is as it was.
     """
     checkpoint = model_dir.find_checkpoint(path, prefer_best)
-    stored_model = stored.StoredModel(checkpoint)
-    slots = stored_model.match(model)
+    source = stored_model.StoredModel(checkpoint)
+    slots = source.match(model)
     restore.check_backbone(checkpoint, slots)
     rows = match_classes(find_categories(checkpoint), target)
     loaded, mixed, kept = [], [], []
@@ -121,8 +121,8 @@ def transfer_model(
             mixed.append(slot)
         else:
             loaded.append(slot)
-    values = [_mix_rows(slot, stored_model.read(str(slot.key)), rows) for slot in mixed]
-    restore.assign(stored_model, loaded)
+    values = [_mix_rows(slot, source.read(str(slot.key)), rows) for slot in mixed]
+    restore.assign(source, loaded)
     for slot, value in zip(mixed, values, strict=True):
         slot.variable.assign(value)
     known = {slot.key for slot in slots}
@@ -131,7 +131,7 @@ def transfer_model(
         tuple(slot.path for slot in loaded),
         tuple(slot.path for slot in mixed),
         tuple(kept),
-        tuple(sorted(path for key, path in stored_model.paths().items() if key not in known)),
+        tuple(sorted(path for key, path in source.paths().items() if key not in known)),
         rows,
     )
 
@@ -167,7 +167,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
-def _refuse(slot: stored.Slot, rows: Rows | None) -> str:
+def _refuse(slot: stored_model.Slot, rows: Rows | None) -> str:
     """Say why a variable cannot be loaded; "" if it can."""
     if slot.key is None:
         return "the checkpoint has no such tensor"
@@ -182,7 +182,7 @@ def _refuse(slot: stored.Slot, rows: Rows | None) -> str:
     return reason
 
 
-def _refuse_rows(slot: stored.Slot, rows: Rows) -> str:
+def _refuse_rows(slot: stored_model.Slot, rows: Rows) -> str:
     if not rows.pairs:
         return "no class has the same name"
     there, here = _split(slot, rows)
@@ -191,7 +191,7 @@ def _refuse_rows(slot: stored.Slot, rows: Rows) -> str:
     return ""
 
 
-def _split(slot: stored.Slot, rows: Rows) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _split(slot: stored_model.Slot, rows: Rows) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Find the leading shape, number of groups (anchors) and classes of a group, stored and here."""
     background = int(slot.path.startswith(_WITH_BACKGROUND))
     sides = ((slot.shape, rows.num_there), (tuple(slot.variable.shape), rows.num_here))
@@ -203,7 +203,7 @@ def _split(slot: stored.Slot, rows: Rows) -> tuple[tuple[Any, ...], tuple[Any, .
     return shapes[0], shapes[1]
 
 
-def _mix_rows(slot: stored.Slot, value: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
+def _mix_rows(slot: stored_model.Slot, value: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
     """Put the stored rows of known classes, and of the background, into the initial value."""
     assert rows is not None
     there, here = _split(slot, rows)

@@ -11,7 +11,7 @@ from official_yolact.files import json_text
 
 if TYPE_CHECKING:
     from official_yolact import categories as categories_lib
-    from official_yolact.importing import account
+    from official_yolact.importing import import_account
 
 _DESCRIPTION = """Turn published weights into something that this library reads.
 
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
+def _import_mobilenet(args: argparse.Namespace) -> import_account.ImportAccount:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
     from official_yolact.importing import mobilenet_v2
@@ -84,7 +84,7 @@ def _import_mobilenet(args: argparse.Namespace) -> account.ImportAccount:
     return mobilenet_v2.import_mobilenet_v2(args.file, model, args.output, force=args.force)
 
 
-def _import_torch(args: argparse.Namespace) -> account.ImportAccount:
+def _import_torch(args: argparse.Namespace) -> import_account.ImportAccount:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.importing import torch_import
     from official_yolact.modeling import factory

@@ -21,7 +21,7 @@ import tf_keras
 from official.vision.modeling.backbones import factory
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
-from official_yolact.importing import account
+from official_yolact.importing import import_account
 from official_yolact.importing import model_folder
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -31,7 +31,7 @@ _MAX_BYTES = 256 * 2**20
 
 def import_mobilenet_v2(
     path: str, model: configs.YolactModel, output: str, *, force: bool = False
-) -> account.ImportAccount:
+) -> import_account.ImportAccount:
     """Write a checkpoint of the backbone alone from an .npz archive.
 
     Args:
@@ -68,7 +68,7 @@ def import_mobilenet_v2(
     checkpoint = os.path.join(output, model_folder.FIRST)
     with inputs.open_input(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    done = account.ImportAccount(
+    done = import_account.ImportAccount(
         file=path,
         form="npz",
         sha256=digest,

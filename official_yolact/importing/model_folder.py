@@ -15,7 +15,7 @@ from official_yolact.checkpoints import directory_lock
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import state_file
-from official_yolact.checkpoints import writer
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.files import outputs
 
 FIRST = "ckpt-0"
@@ -120,4 +120,4 @@ def save_backbone(backbone: Any, directory: str) -> str:
 
 
 def _save(items: Any, directory: str, identity: Mapping[str, Any] | None = None) -> str:
-    return writer.CheckpointWriter(tf.train.Checkpoint(model=items), directory, identity=identity).save(0)
+    return checkpoint_writer.CheckpointWriter(tf.train.Checkpoint(model=items), directory, identity=identity).save(0)

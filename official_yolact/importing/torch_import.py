@@ -18,7 +18,7 @@ from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
 from official_yolact.files import inputs
 from official_yolact.files import outputs
-from official_yolact.importing import account
+from official_yolact.importing import import_account
 from official_yolact.importing import model_folder
 from official_yolact.importing import recognition
 from official_yolact.importing import torch_file
@@ -54,7 +54,7 @@ def import_torch(
     *,
     inputs: Sequence[str | None] = (),
     force: bool = False,
-) -> account.ImportAccount:
+) -> import_account.ImportAccount:
     """Write a model directory, or a backbone to start from, with the weights of a PyTorch file.
 
     Args:
@@ -109,10 +109,10 @@ def _make_account(
     mapped: list[str],
     skipped: list[tuple[str, str]],
     checkpoint: str,
-) -> account.ImportAccount:
+) -> import_account.ImportAccount:
     digest = _hash(path)
     published = recognition.PUBLISHED_SUMS.get(digest, "")
-    return account.ImportAccount(
+    return import_account.ImportAccount(
         file=path,
         form=opened.form,
         sha256=digest,

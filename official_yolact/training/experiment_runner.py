@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from official.core import train_lib
 from official_yolact import hosts
-from official_yolact.checkpoints import reader
-from official_yolact.checkpoints import writer
+from official_yolact.checkpoints import checkpoint_reader
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.files import storage
 from official_yolact.training import run_directory
 from official_yolact.training.saving import checkpoint_manager
@@ -30,15 +30,18 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         trainer, trains = self.trainer, "train" in self._mode
         is_chief = hosts.is_chief(self.strategy)
         identity = run_directory.describe_identity(self.params, self.model_dir, trains)
-        settings = _find_settings(trainer.optimizer)
+        writer = checkpoint_writer.CheckpointWriter(
+            trainer.checkpoint,
+            self.model_dir if is_chief else storage.make_temporary_folder(),
+            self.params.trainer.max_to_keep if is_chief else 1,
+            identity=identity,
+        )
+        reader = checkpoint_reader.CheckpointReader(
+            trainer.checkpoint, self.model_dir, trains, identity, _find_settings(trainer.optimizer)
+        )
         return checkpoint_manager.CheckpointManager(
-            writer.CheckpointWriter(
-                trainer.checkpoint,
-                self.model_dir if is_chief else storage.make_temporary_folder(),
-                self.params.trainer.max_to_keep if is_chief else 1,
-                identity=identity,
-            ),
-            reader.CheckpointReader(trainer.checkpoint, self.model_dir, trains, identity, settings),
+            writer,
+            reader,
             checkpoint_interval=self.params.trainer.checkpoint_interval,
             init_fn=trainer.initialize,
             send_from_chief=functools.partial(hosts.send_from_chief, strategy=self.strategy),

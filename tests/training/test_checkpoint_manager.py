@@ -18,10 +18,10 @@ import tf_keras
 import orbit
 from official.core import actions
 from official.modeling import optimization
+from official_yolact.checkpoints import checkpoint_reader
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.checkpoints import matching
-from official_yolact.checkpoints import reader
 from official_yolact.checkpoints import scan
-from official_yolact.checkpoints import writer
 from official_yolact.optimizers import torch_sgd
 from official_yolact.training import errors
 from official_yolact.training import experiment_runner
@@ -35,8 +35,8 @@ def build_manager(checkpoint, folder, max_to_keep=None, reads=None, trains=True,
     identity = kwargs.pop("identity", {})
     settings = kwargs.pop("settings", ())
     return checkpoint_manager.CheckpointManager(
-        writer.CheckpointWriter(checkpoint, str(folder), max_to_keep, identity=identity),
-        reader.CheckpointReader(checkpoint, str(reads or folder), trains, identity, settings),
+        checkpoint_writer.CheckpointWriter(checkpoint, str(folder), max_to_keep, identity=identity),
+        checkpoint_reader.CheckpointReader(checkpoint, str(reads or folder), trains, identity, settings),
         **kwargs,
     )
 
@@ -265,7 +265,7 @@ def test_a_poisoned_checkpoint_is_never_written(value, saved):
     run.step.assign(16)
     run.weight[3].assign(value)
     with pytest.raises(
-        writer.NonFiniteCheckpointError, match=r"ckpt-16 .*in model/weight\. .*ckpt-12, stays"
+        checkpoint_writer.NonFiniteCheckpointError, match=r"ckpt-16 .*in model/weight\. .*ckpt-12, stays"
     ):
         run.manager.save(16)
     assert (names(saved), int(run.checkpoint.save_counter)) == (before, counter)

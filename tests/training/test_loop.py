@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 import orbit
-from official_yolact.checkpoints import reader
-from official_yolact.checkpoints import writer
+from official_yolact.checkpoints import checkpoint_reader
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.configs import training as configs
 from official_yolact.training import controller
 from official_yolact.training import loop
@@ -128,8 +128,8 @@ def build(counter, folder, **settings):
     }
     checkpoint = tf.train.Checkpoint(global_step=counter.global_step)
     manager = checkpoint_manager.CheckpointManager(
-        writer.CheckpointWriter(checkpoint, str(folder)),
-        reader.CheckpointReader(checkpoint, str(folder)),
+        checkpoint_writer.CheckpointWriter(checkpoint, str(folder)),
+        checkpoint_reader.CheckpointReader(checkpoint, str(folder)),
         checkpoint_interval=section["checkpoint_interval"],
     )
     return controller.YolactController(

@@ -4,7 +4,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from official_yolact.checkpoints import writer
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.training.saving import new_checkpoints
 
 
@@ -13,7 +13,7 @@ def save(tmp_path):
     """Write a checkpoint of a step as training does."""
     step = tf.Variable(0, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(step=step, weights=tf.Variable(tf.range(1000.0)))
-    run = writer.CheckpointWriter(checkpoint, str(tmp_path / "run"), 2)
+    run = checkpoint_writer.CheckpointWriter(checkpoint, str(tmp_path / "run"), 2)
 
     def save_step(number):
         step.assign(number)

@@ -18,8 +18,8 @@ from official_yolact.drawing import comparisons
 from official_yolact.ops import frames
 from official_yolact.training import reports
 from official_yolact.training.reports import curves
-from official_yolact.training.reports import memory
 from official_yolact.training.reports import pictures
+from official_yolact.training.reports import process_memory
 from official_yolact.training.reports import results_table
 
 SIZE, GRID, ROWS = 64, 16, 5
@@ -83,13 +83,13 @@ def test_a_series_is_in_the_order_of_steps_without_gaps_and_not_too_long():
 
 
 def test_resident_memory_follows_what_is_held():
-    before = memory.read_memory()["memory_mb"]
+    before = process_memory.read_memory()["memory_mb"]
     held = np.ones(2**27, np.uint8)
-    assert 100 < memory.read_memory()["memory_mb"] - before < 200
+    assert 100 < process_memory.read_memory()["memory_mb"] - before < 200
     assert held[-1] == 1
     del held
-    assert memory.read_memory()["memory_mb"] - before < 64
-    assert memory.read_peak_mb() >= memory.read_memory()["memory_mb"] - 1
+    assert process_memory.read_memory()["memory_mb"] - before < 64
+    assert process_memory.read_peak_mb() >= process_memory.read_memory()["memory_mb"] - 1
 
 
 def make_labels(image_ids, num_instances=1):

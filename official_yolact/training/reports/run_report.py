@@ -12,7 +12,7 @@ from absl import logging
 from official_yolact.configs import experiments
 from official_yolact.training.reports import console
 from official_yolact.training.reports import curves
-from official_yolact.training.reports import memory
+from official_yolact.training.reports import process_memory
 from official_yolact.training.reports import remaining
 from official_yolact.training.reports import results_table
 
@@ -36,7 +36,7 @@ class RunReport:
 
     def measure(self, logs: dict[str, Any]) -> None:
         """Add memory to the logs of a loop; take out a speed that nothing was measured for."""
-        logs.update(memory.read_memory())
+        logs.update(process_memory.read_memory())
         if not _is_positive(logs.get("images_per_second")):
             for name in _SPEED:
                 logs.pop(name, None)
@@ -96,7 +96,9 @@ class RunReport:
 
     def _describe_end(self, step: int) -> str:
         seconds = time.monotonic() - self._begin
-        return console.format_end_line(step, seconds, memory.read_peak_mb(), memory.read_gpu_peak_mb())
+        return console.format_end_line(
+            step, seconds, process_memory.read_peak_mb(), process_memory.read_gpu_peak_mb()
+        )
 
 
 def read_numbers(logs: dict[str, Any]) -> dict[str, float]:

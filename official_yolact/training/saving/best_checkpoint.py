@@ -14,10 +14,10 @@ from absl import logging
 import orbit
 from official.core import train_utils
 from official_yolact import hosts
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
-from official_yolact.checkpoints import writer
 from official_yolact.configs import experiments
 from official_yolact.files import json_text
 from official_yolact.files import outputs
@@ -72,7 +72,7 @@ class BestCheckpoint:
         self._info_path = os.path.join(export_dir, "info.json")
         self._metric_name = metric_name
         self._is_higher_better = metric_comp == "higher"
-        self._writer: writer.CheckpointWriter | None = None
+        self._writer: checkpoint_writer.CheckpointWriter | None = None
         tf.io.gfile.makedirs(export_dir)
         self._best_logs = self._find_best_logs()
         if self._is_chief:
@@ -103,10 +103,10 @@ class BestCheckpoint:
         numbers = _scalars(eval_logs)
         if self._writer is None:
             folder = self._folder if self._is_chief else storage.make_temporary_folder()
-            self._writer = writer.CheckpointWriter(checkpoint, folder, 1, name=_NAME)
+            self._writer = checkpoint_writer.CheckpointWriter(checkpoint, folder, 1, name=_NAME)
         try:
             self._writer.save(step, numbers)
-        except writer.NonFiniteCheckpointError as error:
+        except checkpoint_writer.NonFiniteCheckpointError as error:
             logging.error("the best checkpoint is not replaced: %s", error)
             return False
         self._best_logs = numbers

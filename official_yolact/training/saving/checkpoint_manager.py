@@ -6,9 +6,9 @@ import json
 import os
 from collections.abc import Callable
 
-from official_yolact.checkpoints import reader as reader_lib
+from official_yolact.checkpoints import checkpoint_reader
+from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.checkpoints import scan
-from official_yolact.checkpoints import writer as writer_lib
 from official_yolact.training import errors
 
 
@@ -26,8 +26,8 @@ class CheckpointManager:
 
     def __init__(
         self,
-        writer: writer_lib.CheckpointWriter,
-        reader: reader_lib.CheckpointReader,
+        writer: checkpoint_writer.CheckpointWriter,
+        reader: checkpoint_reader.CheckpointReader,
         *,
         checkpoint_interval: int | None = None,
         init_fn: Callable[[], None] | None = None,
@@ -72,7 +72,7 @@ class CheckpointManager:
         owns_files = is_chief and self._reader.trains
         if owns_files:
             scan.remove_orphans(self.directory, "ckpt")
-        choice = self._reader.choose() if is_chief else reader_lib.Choice("", (), "")
+        choice = self._reader.choose() if is_chief else checkpoint_reader.Choice("", (), "")
         name, refusal = json.loads(self._send_from_chief(json.dumps([choice.name, choice.refusal])))
         if refusal:
             raise ValueError(refusal)
