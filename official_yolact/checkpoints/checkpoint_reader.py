@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -14,20 +14,6 @@ from official_yolact.checkpoints import matching
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import state_file
 from official_yolact.checkpoints import verify
-
-
-class Choice(NamedTuple):
-    """Which checkpoint of a directory is to be restored.
-
-    Attributes:
-      name: of the newest intact one, such as `ckpt-8`; "" if there is none.
-      damaged: prefixes of the newer ones, which are not intact.
-      refusal: why a run must not begin without a checkpoint; "" if one was found, or none was ever written.
-    """
-
-    name: str
-    damaged: tuple[str, ...]
-    refusal: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,20 +35,25 @@ class CheckpointReader:
     identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     settings: Sequence[tf.Variable] = ()
 
-    def choose(self) -> Choice:
-        """Choose the newest intact checkpoint."""
+    def choose(self) -> tuple[str, list[str], str]:
+        """Choose the newest intact checkpoint.
+
+        Returns:
+          Its name, such as `ckpt-8`, or ""; the prefixes of newer ones, which are damaged; and why a run must
+          not begin without a checkpoint, or "".
+        """
         found, damaged = verify.find_intact(self.directory, "ckpt")
         if found is not None:
-            return Choice(found.name, tuple(damaged), "")
+            return found.name, list(damaged), ""
         if not damaged and not tf.io.gfile.exists(os.path.join(self.directory, state_file.NAME)):
-            return Choice("", (), "")
+            return "", [], ""
         listed = "; ".join(f"{os.path.basename(prefix)}: {problem}" for prefix, problem in damaged.items())
         listed = listed or f"{state_file.NAME} says that some were written, and all are gone"
         refusal = (
             f"{self.directory}: has no intact checkpoint ({listed}). Copy an intact one back, "
             "take another directory, or begin again at step 0 with --restart, which moves the old files aside"
         )
-        return Choice("", tuple(damaged), refusal)
+        return "", list(damaged), refusal
 
     def restore(self, prefix: str) -> matching.Match:
         """Restore one checkpoint: all of it, or nothing and an error.

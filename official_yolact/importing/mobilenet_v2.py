@@ -82,7 +82,7 @@ def import_mobilenet_v2(
         checkpoint=checkpoint,
     )
     with model_folder.open_import(output, done.to_json(), [path], force):
-        model_folder.save_backbone(backbone, output)
+        model_folder.save_model(tf.train.Checkpoint(backbone=backbone), output, "backbone")
     return done
 
 

@@ -101,23 +101,14 @@ def save_model(
     """Write a checkpoint that `restore_model` reads.
 
     Args:
-      model: a built `YolactModel`.
+      model: a built `YolactModel`; of modules `backbone`, anything with a `backbone`.
       directory: where `ckpt-0` is written.
       modules: `all`, or `backbone` for the backbone alone.
-      identity: key and JSON value of what must be the same when the weights are used.
+      identity: key and JSON value of the settings that must be the same when the weights are used.
 
     Returns:
       The checkpoint, without `.index`.
     """
-    if modules == "backbone":
-        return save_backbone(model.backbone, directory)
-    return _save(model, directory, identity)
-
-
-def save_backbone(backbone: Any, directory: str) -> str:
-    """Write a checkpoint of a backbone alone, as `save_model` does."""
-    return _save(tf.train.Checkpoint(backbone=backbone), directory)
-
-
-def _save(items: Any, directory: str, identity: Mapping[str, Any] | None = None) -> str:
-    return checkpoint_writer.CheckpointWriter(tf.train.Checkpoint(model=items), directory, identity=identity).save(0)
+    items = tf.train.Checkpoint(backbone=model.backbone) if modules == "backbone" else model
+    checkpoint = tf.train.Checkpoint(model=items)
+    return checkpoint_writer.CheckpointWriter(checkpoint, directory, identity=identity).save(0)

@@ -94,7 +94,8 @@ def import_torch(
     checkpoint = os.path.join(output, model_folder.FIRST)
     done = _make_account(path, opened, recognized, modules, list(places), skipped, checkpoint)
     with model_folder.open_import(output, done.to_json(), inputs, force):
-        model_folder.save_model(model, output, modules, architecture.select(params.as_dict()))
+        identity = architecture.select(params.as_dict()) if modules == "all" else {}
+        model_folder.save_model(model, output, modules, identity)
         if categories is not None and modules == "all":
             categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
             outputs.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)

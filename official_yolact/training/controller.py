@@ -40,7 +40,6 @@ class YolactController(orbit.Controller):
         model_dir: str,
         stop: stopping.StopSignals | None = None,
         is_chief: bool = True,
-        writes_lines: bool = True,
         **kwargs: Any,
     ):
         """Build Orbit's controller and restore the last checkpoint.
@@ -49,8 +48,8 @@ class YolactController(orbit.Controller):
           config: the section `trainer`.
           model_dir: of the run.
           stop: says when to stop.
-          is_chief: whether this process writes what all workers have in common.
-          writes_lines: log the numbers of each loop and evaluation; not where an action does.
+          is_chief: whether this process writes for all workers. Actions log the numbers of its loops and
+            evaluations; the other workers log them here.
           **kwargs: see `orbit.Controller`.
         """
         self._intervals = tuple(
@@ -59,7 +58,7 @@ class YolactController(orbit.Controller):
             if interval
         )
         self.restored: str | None = None
-        self._writes_lines = writes_lines
+        self._writes_lines = not is_chief
         kwargs["steps_per_loop"] = self._count_steps_to_boundary
         super().__init__(**kwargs)
         self._stop = stop or stopping.StopSignals()

@@ -38,22 +38,29 @@ MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_e
 
 @dataclasses.dataclass
 class Launch:
-    """What is asked for, before the run begins.
+    """A run that is asked for.
 
     Attributes:
       params: the experiment.
-      mode: of the run.
-      model_dir: its directory.
+      mode: one of `MODES`.
+      model_dir: where the run is kept.
+      restart: begin at step 0 though there is a run in `model_dir`.
     """
 
     params: experiments.YolactExperiment
     mode: str
     model_dir: str
+    restart: bool = False
 
     @functools.cached_property
     def devices(self) -> strategies.Devices:
         """The devices; they are set up when they are first asked for."""
         return strategies.build(self.params.runtime)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes for all workers."""
+        return hosts.is_chief(self.devices.strategy)
 
 
 def run(
@@ -77,81 +84,22 @@ def run(
       OSError: missing data; another training is running in `model_dir`.
       StopRequested: SIGTERM or SIGINT came while training; the last step is saved.
     """
-    launch = Launch(params, mode, model_dir)
+    launch = Launch(params, mode, model_dir, restart)
     for check in CHECKS:
         check(launch)
     prepare(params)
-    writes = "train" in mode and hosts.is_chief(launch.devices.strategy)
+    writes = "train" in mode and launch.is_chief
     with directory_lock.hold(model_dir) if writes else contextlib.nullcontext():
-        return _run_on(launch.devices, params, mode, model_dir, restart)
-
-
-def _run_on(
-    devices: strategies.Devices,
-    params: experiments.YolactExperiment,
-    mode: str,
-    model_dir: str,
-    restart: bool,
-) -> dict[str, Any]:
-    run_directory.open_run(
-        params,
-        mode,
-        model_dir,
-        restart,
-        num_replicas=devices.strategy.num_replicas_in_sync,
-        is_chief=hosts.is_chief(devices.strategy),
-    )
-    workers.check_alike(params, mode, model_dir, devices.strategy)
-    # A copy: params.yaml keeps an open num_gpus, since another machine that reads it may have other GPUs.
-    params = params.replace()
-    params.runtime.num_gpus = devices.num_gpus
-    # Our StopSignals stop all workers at one step. TensorFlow's handler would take SIGTERM from them, and
-    # restore the checkpoint once more.
-    params.trainer.preemption_on_demand_checkpoint = False
-    stop = stopping.StopSignals()
-    with stop if "train" in mode else contextlib.nullcontext():
-        runner = _build_runner(params, mode, model_dir, devices, stop)
-        restored = runner.controller.restored
-        block = banner.describe_run(params, mode, model_dir, devices, runner.trainer.model, restored)
-        logging.info("this run:\n%s", block)
-        _, logs = runner.run()
-    return dict(logs)
-
-
-def _build_runner(
-    params: experiments.YolactExperiment,
-    mode: str,
-    model_dir: str,
-    devices: strategies.Devices,
-    stop: stopping.StopSignals,
-) -> Any:
-    """Build task, model, trainer and controller; the last checkpoint is restored on the way."""
-    with devices.strategy.scope():
-        task = task_factory.get_task(params.task, logging_dir=model_dir)
-        trainer = _build_trainer(params, task, mode, model_dir)
-    trainer.stop = stop
-    is_chief = hosts.is_chief(devices.strategy)
-    train_actions, eval_actions = reports.build_actions(params, trainer, model_dir) if is_chief else ([], [])
-    controller_cls = functools.partial(
-        controller.YolactController,
-        config=params.trainer,
-        model_dir=model_dir,
-        stop=stop,
-        is_chief=is_chief,
-        writes_lines=not is_chief,
-    )
-    return experiment_runner.ExperimentRunner(
-        distribution_strategy=devices.strategy,
-        task=task,
-        mode=mode,
-        params=params,
-        model_dir=model_dir,
-        save_summary=is_chief,
-        train_actions=train_actions,
-        eval_actions=eval_actions,
-        trainer=trainer,
-        controller_cls=controller_cls,
-    )
+        run_directory.open_run(
+            params,
+            mode,
+            model_dir,
+            restart,
+            num_replicas=launch.devices.strategy.num_replicas_in_sync,
+            is_chief=launch.is_chief,
+        )
+        workers.check_alike(params, mode, model_dir, launch.devices.strategy)
+        return _run_on_devices(launch)
 
 
 def prepare(params: experiments.YolactExperiment) -> None:
@@ -161,20 +109,62 @@ def prepare(params: experiments.YolactExperiment) -> None:
     performance.set_mixed_precision_policy(params.runtime.mixed_precision_dtype or "float32")
 
 
-def _build_trainer(
-    params: experiments.YolactExperiment, task: Any, mode: str, model_dir: str
-) -> yolact_trainer.YolactTrainer:
-    evaluates = "eval" in mode
-    exporter = best_checkpoint.build_exporter(params, model_dir) if evaluates else None
-    trainer: yolact_trainer.YolactTrainer = train_utils.create_trainer(
-        params,
-        task,
-        train="train" in mode,
-        evaluate=evaluates,
-        checkpoint_exporter=exporter,
-        trainer_cls=yolact_trainer.YolactTrainer,
+def _run_on_devices(launch: Launch) -> dict[str, Any]:
+    # A copy: params.yaml keeps an open num_gpus, since another machine that reads it may have other GPUs.
+    params = launch.params = launch.params.replace()
+    params.runtime.num_gpus = launch.devices.num_gpus
+    # Our StopSignals stop all workers at one step. TensorFlow's handler would take SIGTERM from them, and
+    # restore the checkpoint once more.
+    params.trainer.preemption_on_demand_checkpoint = False
+    stop = stopping.StopSignals()
+    with stop if "train" in launch.mode else contextlib.nullcontext():
+        runner = build_runner(launch, stop)
+        model, restored = runner.trainer.model, runner.controller.restored
+        block = banner.describe_run(params, launch.mode, launch.model_dir, launch.devices, model, restored)
+        logging.info("this run:\n%s", block)
+        _, logs = runner.run()
+    return dict(logs)
+
+
+def build_runner(launch: Launch, stop: stopping.StopSignals) -> experiment_runner.ExperimentRunner:
+    """Build task, model, trainer and controller; the last checkpoint is restored on the way.
+
+    Args:
+      launch: the run; its directory is set up.
+      stop: a request to end the training.
+    """
+    params, mode, strategy = launch.params, launch.mode, launch.devices.strategy
+    with strategy.scope():
+        exporter = best_checkpoint.build_exporter(params, launch.model_dir) if "eval" in mode else None
+        task = task_factory.get_task(params.task, logging_dir=launch.model_dir)
+        trainer: yolact_trainer.YolactTrainer = train_utils.create_trainer(
+            params,
+            task,
+            train="train" in mode,
+            evaluate="eval" in mode,
+            checkpoint_exporter=exporter,
+            trainer_cls=yolact_trainer.YolactTrainer,
+        )
+    trainer.stop = stop
+    actions = reports.build_actions(params, trainer, launch.model_dir) if launch.is_chief else ([], [])
+    return experiment_runner.ExperimentRunner(
+        distribution_strategy=strategy,
+        task=task,
+        mode=mode,
+        params=params,
+        model_dir=launch.model_dir,
+        save_summary=launch.is_chief,
+        train_actions=actions[0],
+        eval_actions=actions[1],
+        trainer=trainer,
+        controller_cls=functools.partial(
+            controller.YolactController,
+            config=params.trainer,
+            model_dir=launch.model_dir,
+            stop=stop,
+            is_chief=launch.is_chief,
+        ),
     )
-    return trainer
 
 
 def _check_mode(launch: Launch) -> None:

@@ -183,9 +183,10 @@ def build(strategy: tf.distribute.Strategy, precision: str, folder: str) -> Any:
         ],
     )
     run.prepare(params)
-    devices = strategies.Devices(strategy, 0, 1, "a test")
+    launch = run.Launch(params, "train_and_eval", folder)
+    launch.devices = strategies.Devices(strategy, 0, 1, "a test")
     with mock.patch.object(task_factory, "get_task", lambda section, **kwargs: SmallTask(section, **kwargs)):
-        return run._build_runner(params, "train_and_eval", folder, devices, stopping.StopSignals())
+        return run.build_runner(launch, stopping.StopSignals())
 
 
 def check_run(strategy: tf.distribute.Strategy, precision: str, folder: str) -> dict[str, float]:

@@ -254,13 +254,6 @@ def test_without_pictures_none_are_drawn_and_nothing_is_watched(params, tmp_path
     assert sorted(os.listdir(tmp_path)) == ["results.csv", "results.png"]
 
 
-def test_only_the_chief_reports(params, tmp_path):
-    extended = types.SimpleNamespace(should_save_summary=False)
-    trainer = make_trainer(types.SimpleNamespace(extended=extended))
-    assert reports.build_actions(params, trainer, str(tmp_path)) == ([], [])
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_report_that_fails_is_named_once_and_harms_nothing(params, tmp_path, caplog):
     trainer = make_trainer()
     (tmp_path / "file").write_text("")

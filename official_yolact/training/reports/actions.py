@@ -21,19 +21,17 @@ Action = Callable[[dict[str, Any]], None]
 def build_actions(
     params: experiments.YolactExperiment, trainer: Any, model_dir: str
 ) -> tuple[list[Action], list[Action]]:
-    """Build what reports a run. Whatever goes wrong in it is logged once and does not end the run.
+    """Build the reports of a run. A report that fails is logged once and does not end the run.
 
     Args:
       params: the experiment.
-      trainer: the `YolactTrainer` of it; its evaluations are watched for pictures.
-      model_dir: of the run; takes `results.csv`, `results.png` and the folder `pictures`.
+      trainer: its `YolactTrainer`, to whose evaluation steps an observer for pictures is added.
+      model_dir: of the run, for `results.csv`, `results.png` and the folder `pictures`.
 
     Returns:
       Actions to call with the logs of each training loop, to which they add memory, and with those
-      of each evaluation. Empty but on the chief, which alone writes.
+      of each evaluation.
     """
-    if not trainer.strategy.extended.should_save_summary:
-        return [], []
     copy = mirror.Mirror(model_dir) if storage.is_remote(model_dir) else None
     model_dir = copy.folder if copy else model_dir
     report = run_report.RunReport(params, trainer, model_dir)
@@ -55,24 +53,11 @@ def build_actions(
         eval_actions.append(_Guarded("pictures of validation images", drawing.draw_evaluation))
         if hasattr(trainer, "train_metrics"):
             # After the first loop, which alone has a watch for an input that stands still.
-            train_actions.append(_Once(_Guarded("picture of a training batch", drawing.draw_training_batch)))
+            train_actions.append(_Guarded("picture of a training batch", drawing.draw_training_batch))
     if copy:
         for actions in (train_actions, eval_actions):
             actions.append(_Guarded("copies of the reports", copy.copy))
     return train_actions, eval_actions
-
-
-class _Once:
-    """An action that is for the first time only."""
-
-    def __init__(self, action: Callable[[], None]):
-        self._action: Callable[[], None] | None = action
-
-    def __call__(self, logs: Any) -> None:
-        del logs
-        action, self._action = self._action, None
-        if action is not None:
-            action()
 
 
 class _Guarded:

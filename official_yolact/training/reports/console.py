@@ -16,7 +16,7 @@ def format_train_line(
     epoch: float | None = None,
     seconds_left: float | None = None,
 ) -> str:
-    """Write what a training loop came to.
+    """Write the line of a training loop.
 
     Args:
       step: global step at its end.
@@ -52,7 +52,7 @@ def format_train_line(
 def format_eval_line(
     step: int, logs: Mapping[str, float], metric: str, best: tuple[int, float] | None = None
 ) -> str:
-    """Write what an evaluation came to.
+    """Write the line of an evaluation.
 
     Args:
       step: global step of the weights.
@@ -77,7 +77,7 @@ def format_eval_line(
 
 
 def format_end_line(step: int, seconds: float, peak_mb: float, gpu_peak_mb: float | None) -> str:
-    """Write what a training took.
+    """Write the line at the end of a training.
 
     Args:
       step: the last one.

@@ -48,9 +48,9 @@ def draw_curves(rows: Sequence[_Row], path: str) -> None:
 
 
 def read_series(rows: Sequence[_Row], name: str) -> tuple[list[int], list[float]]:
-    """Take a column as steps and values, in the order of steps; cells without a finite value are left out.
+    """Read a column as steps and values, in the order of steps; cells without a finite value are left out.
 
-    Of more than 2,000 rows every n-th is taken, and the last.
+    Of more than 2,000 rows every n-th is read, and the last.
     """
     points = sorted((int(row["step"]), float(row[name])) for row in rows if row.get(name))
     points = [point for point in points if math.isfinite(point[1])]

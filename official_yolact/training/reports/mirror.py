@@ -1,4 +1,4 @@
-"""The reports of a run whose directory is in a bucket: they are written here and copied there."""
+"""The reports of a run whose directory is in a bucket: written on this machine, and copied there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from official_yolact.training.reports import results_table
 class Mirror:
     """A local folder whose files are copied to an address when they have changed.
 
-    A bucket knows no append and no lock, and what draws pictures knows no bucket.
+    In a bucket no file can be appended to or locked, and the writers of PNG files know no bucket.
 
     Attributes:
       folder: the local one, with the table as it is at the address.
     """
 
     def __init__(self, address: str) -> None:
-        """Take over the table of an earlier process.
+        """Copy the table of an earlier process into a new local folder.
 
         Args:
           address: of the run directory, such as `gs://bucket/run`.

@@ -1,4 +1,4 @@
-"""Pictures of a run: what the network sees, and what it finds beside what is there."""
+"""Pictures of a run: training examples as the network sees them, and detections beside ground truth."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _KEPT = (
 class Pictures:
     """Draws the first training batch, and the same validation images after each evaluation.
 
-    The detections are those that the evaluation measured, taken as they pass by: drawing them costs
-    no step of the network, and shows the averaged weights where these are evaluated.
+    The detections are those that the evaluation measured: drawing them runs no step of the network, and
+    shows the averaged weights where those are evaluated.
     """
 
     def __init__(self, params: experiments.YolactExperiment, trainer: Any, model_dir: str):
-        """Take the experiment, its trainer and the run directory."""
+        """Begin the pictures of an experiment in its run directory."""
         self._trainer = trainer
         self._task = params.task
         self._count = int(params.trainer.num_pictures)
@@ -60,11 +60,9 @@ class Pictures:
         self._found: dict[int, dict[str, NDArray[Any]]] = {}
         self._photos: dict[int, tuple[visualization.Picture, comparisons.Instances]] = {}
 
-    def draw_training_batch(self) -> None:
-        """Draw up to 16 examples of the first batch as the network sees them, as one sheet.
-
-        A run that goes on has another batch first, and the picture of the first one already.
-        """
+    def draw_training_batch(self, logs: Mapping[str, Any]) -> None:
+        """Draw up to 16 examples of the run's first batch as the network sees them, as one sheet."""
+        del logs
         if self._trainer.loop_start > 0:
             return
         names = self._load_names(self._task.train_data)
@@ -79,7 +77,7 @@ class Pictures:
             self._write("training_batch", sheet, 0)
 
     def observe(self, step_outputs: Mapping[str, Any]) -> None:
-        """Keep what an evaluation step found in the wanted images; the first ones are the wanted ones.
+        """Keep the detections of an evaluation step in the images that are drawn: the first of the data.
 
         Args:
           step_outputs: what `YolactTask.validation_step` returned, each a tuple of tensors by replica.
@@ -132,10 +130,10 @@ class Pictures:
                 return
 
     def _read(self, is_training: bool) -> Iterator[tuple[NDArray[Any], Any]]:
-        """Read the parts of batches that replicas get as arrays, from the start of the data.
+        """Read the batch of each replica as arrays, from the start of the data.
 
-        The trainer's own dataset is read a second time, which is quick: building another takes many
-        seconds. Where several workers share it, they would wait for one another; there another is built.
+        The trainer's own dataset is iterated a second time: building another costs many seconds. A
+        dataset that several workers share would make them wait for one another; there another is built.
         """
         data = self._task.train_data if is_training else self._task.validation_data
         if hosts.count_workers(self._trainer.strategy) > 1:
@@ -196,7 +194,7 @@ def draw_comparison(
 
 
 def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Instances:
-    """Take the detections of one image that are worth drawing.
+    """Select the detections of one image that are drawn.
 
     Args:
       detections: `schema.Detections` of one image, and `image_info` [4, 2].

@@ -1,4 +1,4 @@
-"""Memory that this process and its GPUs take."""
+"""The memory that this process and its GPUs use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MEGABYTE = 2**20
 
 
 def read_memory() -> dict[str, float]:
-    """Read what is taken now.
+    """Read the memory in use.
 
     Returns:
       `memory_mb`: resident memory of the process in MB of 2^20 bytes; where a GPU is used also

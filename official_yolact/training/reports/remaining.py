@@ -11,22 +11,22 @@ _MAX_POINTS = 1000
 
 
 class RemainingTime:
-    """Estimates from the pace of the last hour, evaluations and checkpoints included.
+    """Estimates the remaining time from the last hour, evaluations and checkpoints included.
 
-    The first loop compiles the step and so says nothing of the pace: there is no estimate before
-    the second, unless a throughput is known.
+    The first loop compiles the step, so its duration is not used: before the second loop there is an
+    estimate only if a throughput is known.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        """Take the clock, in seconds."""
+        """Begin with no loops; `clock` returns seconds."""
         self._clock = clock
         self._points: collections.deque[tuple[float, int]] = collections.deque(maxlen=_MAX_POINTS)
 
     def update(self, step: int, num_steps: int, steps_per_second: float | None = None) -> float | None:
-        """Take a step that has been reached.
+        """Add a loop that has ended.
 
         Args:
-          step: global step.
+          step: global step at its end.
           num_steps: of the whole run.
           steps_per_second: of the last loop, used as long as nothing else is known.
 

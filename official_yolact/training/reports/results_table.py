@@ -11,7 +11,6 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
 
 from absl import logging
 
@@ -46,7 +45,6 @@ COLUMNS = (
         for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
     ),
 )
-_BLOCK = 1 << 16
 _HEADER = ",".join(COLUMNS) + "\n"
 
 
@@ -59,18 +57,18 @@ class ResultsTable:
     """
 
     def __init__(self, model_dir: str):
-        """Take the run directory; nothing is touched before the first row."""
+        """Name the file in the run directory; nothing is written before the first row."""
         self.path = os.path.join(model_dir, FILE_NAME)
 
     def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Append a row; one of an evaluation replaces an earlier one of its step.
 
-        A run that was killed between this row and its own note of the evaluation evaluates once more.
+        A run that is killed between writing this row and `evaluations.json` repeats the evaluation.
 
         Args:
           kind: `TRAIN` or `EVAL`.
           step: global step.
-          values: by column; of others nothing is kept.
+          values: by column; other names are ignored.
         """
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         cells = {"kind": kind, "step": str(step), "time": now}
@@ -103,7 +101,7 @@ class ResultsTable:
         return len(rows) - len(kept)
 
     def read(self) -> list[dict[str, str]]:
-        """Read the whole rows: column to text, empty where it does not apply; none of no readable file."""
+        """Read the whole rows: column to text, which may be empty. An unreadable file has no rows."""
         try:
             with open(self.path, encoding="utf-8", errors="replace", newline="") as file:
                 text = file.read()
@@ -144,21 +142,20 @@ def _is_whole(cells: Sequence[str]) -> bool:
 
 
 def _repair(file: int, path: str) -> int:
-    """Cut off a row that was not written to its end; put what is no such table aside.
+    """Cut off a row that was not written to its end; keep a table with other columns under another name.
 
     Returns:
       Bytes that are left.
     """
-    size = os.fstat(file).st_size
     with open(path, "rb") as readable:
-        head = readable.read(len(_HEADER))
-        end = _find_end(readable, size)
-    if not _HEADER.encode("ascii").startswith(head):
+        content = readable.read()
+    end = content.rfind(b"\n") + 1
+    if not _HEADER.encode("ascii").startswith(content[: len(_HEADER)]):
         aside = _find_free(f"{path}.old")
         logging.warning("%s has other columns than this version writes: kept as %s", path, aside)
         shutil.copyfile(path, aside)
         end = 0
-    if end < size:
+    if end < len(content):
         os.ftruncate(file, end)
     return end
 
@@ -169,19 +166,7 @@ def _find_free(path: str) -> str:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def _find_end(readable: BinaryIO, size: int) -> int:
-    """Find the position behind the last line break."""
-    while size:
-        start = max(0, size - _BLOCK)
-        readable.seek(start)
-        found = readable.read(size - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        size = start
-    return 0
-
-
 def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write the table anew in one step that cannot be seen half done."""
+    """Replace the table in one step."""
     lines = (",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
     outputs.store(path, (line.encode() for line in itertools.chain([_HEADER], lines)))

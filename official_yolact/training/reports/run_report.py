@@ -21,10 +21,10 @@ _SPEED = ("images_per_second", "input_wait")
 
 
 class RunReport:
-    """Takes the logs of loops and evaluations."""
+    """Reports the logs of loops and evaluations."""
 
     def __init__(self, params: experiments.YolactExperiment, trainer: Any, model_dir: str):
-        """Take the experiment, its trainer and the run directory."""
+        """Begin the reports of an experiment in its run directory."""
         self._config = params.trainer
         self._batch = params.task.train_data.global_batch_size
         self._trainer = trainer
@@ -35,7 +35,7 @@ class RunReport:
         self._last_step: int | None = None
 
     def measure(self, logs: dict[str, Any]) -> None:
-        """Add memory to the logs of a loop; take out a speed that nothing was measured for."""
+        """Add the memory to the logs of a loop; remove its speed if no step was timed."""
         logs.update(process_memory.read_memory())
         if not _is_positive(logs.get("images_per_second")):
             for name in _SPEED:
@@ -102,7 +102,7 @@ class RunReport:
 
 
 def read_numbers(logs: dict[str, Any]) -> dict[str, float]:
-    """Take the scalars of logs as floats; what is nested, or no number, is left out."""
+    """Read the scalars of logs as floats; values that are nested or no numbers are left out."""
     numbers = {}
     for name, value in logs.items():
         found = value.numpy() if hasattr(value, "numpy") else value

@@ -39,8 +39,8 @@ class CheckpointManager:
           writer: writes this worker's checkpoints.
           reader: restores those of the run.
           checkpoint_interval: steps between two checkpoints.
-          init_fn: is called where there is nothing to restore.
-          send_from_chief: returns on every worker the text that the chief has passed.
+          init_fn: called where there is nothing to restore.
+          send_from_chief: returns the text that the chief calls it with, on every worker.
         """
         self._writer = writer
         self._reader = reader
@@ -72,8 +72,8 @@ class CheckpointManager:
         owns_files = is_chief and self._reader.trains
         if owns_files:
             scan.remove_orphans(self.directory, "ckpt")
-        choice = self._reader.choose() if is_chief else checkpoint_reader.Choice("", (), "")
-        name, refusal = json.loads(self._send_from_chief(json.dumps([choice.name, choice.refusal])))
+        name, damaged, refusal = self._reader.choose() if is_chief else ("", [], "")
+        name, refusal = json.loads(self._send_from_chief(json.dumps([name, refusal])))
         if refusal:
             raise ValueError(refusal)
         if not name:
@@ -82,7 +82,7 @@ class CheckpointManager:
         prefix = os.path.join(self._reader.directory, name)
         self.restore(prefix)
         if owns_files:
-            self._writer.go_on_from(prefix, choice.damaged)
+            self._writer.go_on_from(prefix, damaged)
         return prefix
 
     def restore(self, prefix: str) -> None:
