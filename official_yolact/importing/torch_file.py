@@ -55,22 +55,6 @@ class TorchFile:
     release: Callable[[], None]
 
 
-def read_torch_file(path: str) -> dict[str, npt.NDArray[Any]]:
-    """Read the tensors of a PyTorch state dict; see `open_torch_file`.
-
-    Args:
-      path: the file.
-
-    Returns:
-      Read-only arrays in the order of the file.
-
-    Raises:
-      OSError: the file cannot be opened.
-      TorchFileError: it is no state dict.
-    """
-    return open_torch_file(path).tensors
-
-
 def open_torch_file(path: str) -> TorchFile:
     """Read a PyTorch state dict and say what the file was.
 

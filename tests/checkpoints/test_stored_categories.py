@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from official_yolact import categories
 from official_yolact.checkpoints import stored_categories
+from official_yolact.checkpoints import transfer
 
 PAIR = categories.Categories((3, 7), ("cat", "dog"))
 
@@ -17,6 +18,8 @@ def test_what_was_saved_is_found(scheme, tmp_path):
     with tf.io.gfile.GFile(f"{folder}/categories.json", "w") as file:
         file.write(PAIR.to_json())
     assert stored_categories.find(folder) == PAIR
+    for checkpoint in ("ckpt-8", "best_ckpt/best_ckpt-8"):
+        assert transfer.find_categories(f"{folder}/{checkpoint}") == PAIR
 
 
 def test_text_and_file_hold_the_same(tmp_path):

@@ -65,7 +65,7 @@ def _listen(tmp_path_factory):
     path.write_bytes(b"\x80\2cos\nsystem\n.")
     # The first refusal may load parts of the standard library.
     with pytest.raises(torch_source.TorchFileError):
-        torch_file.read_torch_file(str(path))
+        torch_file.open_torch_file(str(path))
     # The interpreter keeps a hook for good; this one does nothing while no file is read here.
     sys.addaudithook(_hear)
 
@@ -88,7 +88,7 @@ def read_and_listen(path):
     global _heard
     _heard = heard = []
     try:
-        return torch_file.read_torch_file(str(path))
+        return torch_file.open_torch_file(str(path)).tensors
     finally:
         _heard = None
         assert heard == []
@@ -140,7 +140,9 @@ SIX = {"0": np.arange(6, dtype=np.float32)}
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_hand_made_pickle_is_right_where_nothing_is_wrong(torch_writer, tmp_path, form):
-    read = torch_file.read_torch_file(str(write(torch_writer, form, tmp_path, state(w=tensor()), SIX)))
+    read = torch_file.open_torch_file(
+        str(write(torch_writer, form, tmp_path, state(w=tensor()), SIX))
+    ).tensors
     np.testing.assert_array_equal(read["w"], [[0, 1, 2], [3, 4, 5]])
 
 
@@ -414,7 +416,7 @@ def test_widened_elements_stay_within_four_times_the_file(torch_writer, tmp_path
         peak, _ = measure(path, refused=count > 1)
         assert peak <= 4 * path.stat().st_size + CONSTANT
         if count == 1:
-            assert torch_file.read_torch_file(str(path))["w0"].dtype == np.float32
+            assert torch_file.open_torch_file(str(path)).tensors["w0"].dtype == np.float32
         else:
             refuse(path, "unpacks to far more than its own size")
 
@@ -563,5 +565,5 @@ def test_attributes_of_a_state_dict_are_admitted_and_forgotten(torch_writer, tmp
     value.update_hook = "anything"
     content, storages = torch_writer.pickle_value(value, legacy=form == "legacy")
     assert b"update_hook" in content
-    read = torch_file.read_torch_file(str(write(torch_writer, form, tmp_path, content, storages)))
+    read = torch_file.open_torch_file(str(write(torch_writer, form, tmp_path, content, storages))).tensors
     np.testing.assert_array_equal(read["w"], SIX["0"])

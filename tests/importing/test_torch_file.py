@@ -68,7 +68,7 @@ def assert_same(read, expected):
 
 def test_a_file_that_pytorch_1_wrote_reads_as_it_was(tmp_path):
     (tmp_path / "recorded.pth").write_bytes(RECORDED)
-    read = torch_file.read_torch_file(str(tmp_path / "recorded.pth"))
+    read = torch_file.open_torch_file(str(tmp_path / "recorded.pth")).tensors
     assert_same(read, {"w": np.array([[1, 3], [2, 4]], np.float32)})
 
 
@@ -87,7 +87,7 @@ def test_a_state_dict_reads_as_it_was_written(torch_writer, tmp_path, form):
 def test_every_pickle_protocol_of_torch_save_is_read(torch_writer, tmp_path, form, protocol):
     value = torch_writer.state_dict(some_tensors())
     path = write_value(torch_writer, form, tmp_path / "a.pth", value, protocol)
-    assert_same(torch_file.read_torch_file(path), some_tensors())
+    assert_same(torch_file.open_torch_file(path).tensors, some_tensors())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -96,7 +96,9 @@ def test_element_types_are_those_of_the_file(torch_writer, tmp_path, form):
     arrays = {kind: np.array([[0, 1, 0], [1, 1, 0]]).astype(kind) for kind in kinds}
     arrays |= {f"{kind} alone": np.array(1).astype(kind) for kind in kinds}
     arrays |= {f"no {kind}": np.zeros((0, 3), kind) for kind in kinds}
-    assert_same(torch_file.read_torch_file(write(torch_writer, form, tmp_path / "a.pth", arrays)), arrays)
+    assert_same(
+        torch_file.open_torch_file(write(torch_writer, form, tmp_path / "a.pth", arrays)).tensors, arrays
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -109,7 +111,7 @@ def test_bfloat16_is_read_as_the_same_numbers_in_float32(torch_writer, tmp_path,
         "turned": torch_writer.Tensor(bits, 0, (2, 2), (1, 2), "BFloat16Storage"),
         "one": torch_writer.Tensor(bits, 1, (), (), "BFloat16Storage"),
     }
-    read = torch_file.read_torch_file(write(torch_writer, form, tmp_path / "a.pth", tensors))
+    read = torch_file.open_torch_file(write(torch_writer, form, tmp_path / "a.pth", tensors)).tensors
     whole = expected.reshape(2, 2)
     assert_same(read, {"whole": whole, "turned": whole.T, "one": np.array(-2.5, np.float32)})
 
@@ -138,7 +140,9 @@ def test_views_of_one_storage_have_their_own_shapes_and_strides(torch_writer, tm
         "odd stride of one": table[:1],
         "empty": np.zeros((2, 0), np.float32),
     }
-    assert_same(torch_file.read_torch_file(write(torch_writer, form, tmp_path / "a.pth", tensors)), expected)
+    assert_same(
+        torch_file.open_torch_file(write(torch_writer, form, tmp_path / "a.pth", tensors)).tensors, expected
+    )
 
 
 def test_a_window_of_a_storage_as_before_pytorch_04_is_read(torch_writer, tmp_path):
@@ -150,7 +154,7 @@ def test_a_window_of_a_storage_as_before_pytorch_04_is_read(torch_writer, tmp_pa
     content = content.replace(b"K\nNt", b"K\nX\1\0\0\0vK\4K\5\x87t")
     with open(tmp_path / "a.pth", "wb") as file:
         torch_writer.write_stream(file, content, list(storages), storages.values())
-    assert_same(torch_file.read_torch_file(str(tmp_path / "a.pth")), {"w": storage[5:8]})
+    assert_same(torch_file.open_torch_file(str(tmp_path / "a.pth")).tensors, {"w": storage[5:8]})
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -158,7 +162,7 @@ def test_parameters_are_read_as_their_tensors(torch_writer, tmp_path, form):
     array = np.arange(3, dtype=np.float32)
     value = collections.OrderedDict(w=torch_writer.Parameter(torch_writer.contiguous(array)))
     path = write_value(torch_writer, form, tmp_path / "a.pth", value)
-    assert_same(torch_file.read_torch_file(path), {"w": array})
+    assert_same(torch_file.open_torch_file(path).tensors, {"w": array})
 
 
 def test_a_file_of_python_2_is_read(torch_writer, tmp_path):
@@ -170,7 +174,9 @@ def test_a_file_of_python_2_is_read(torch_writer, tmp_path):
     )
     with open(tmp_path / "a.pth", "wb") as file:
         torch_writer.write_stream(file, pickled, ["93"], [np.array([1, 2, 3], np.float32)])
-    assert_same(torch_file.read_torch_file(str(tmp_path / "a.pth")), {"w": np.array([2, 3], np.float32)})
+    assert_same(
+        torch_file.open_torch_file(str(tmp_path / "a.pth")).tensors, {"w": np.array([2, 3], np.float32)}
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -206,7 +212,7 @@ def test_two_dicts_of_tensors_are_refused_by_name(torch_writer, tmp_path, form):
 def refuse(path, *messages):
     """Expect one line that names the file and says all of `messages`."""
     with pytest.raises(torch_source.TorchFileError) as caught:
-        torch_file.read_torch_file(str(path))
+        torch_file.open_torch_file(str(path))
     text = str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert text == f"{path}: {caught.value.reason}"
@@ -241,9 +247,9 @@ def test_files_of_other_kinds_are_named(tmp_path, content, message):
 
 def test_what_is_no_file_is_refused_at_once(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.pth"):
-        torch_file.read_torch_file(str(tmp_path / "none.pth"))
+        torch_file.open_torch_file(str(tmp_path / "none.pth"))
     with pytest.raises((OSError, torch_source.TorchFileError), match=str(tmp_path)):
-        torch_file.read_torch_file(str(tmp_path))
+        torch_file.open_torch_file(str(tmp_path))
     os.mkfifo(tmp_path / "pipe")
     refuse(tmp_path / "pipe", "no regular file")
 
@@ -263,7 +269,7 @@ def state_entries(torch_writer, tensors=None):
 
 def test_an_archive_of_another_zip_writer_is_read(torch_writer, tmp_path):
     path = write_entries(tmp_path, state_entries(torch_writer))
-    assert_same(torch_file.read_torch_file(path), some_tensors())
+    assert_same(torch_file.open_torch_file(path).tensors, some_tensors())
 
 
 def test_a_program_is_told_from_a_state_dict(torch_writer, tmp_path):
@@ -333,7 +339,7 @@ def test_the_module_needs_no_tensorflow(torch_writer, tmp_path):
     path = write(torch_writer, "zip", tmp_path / "a.pth", some_tensors())
     script = (
         "import sys; from official_yolact.importing import torch_file; "
-        f"assert len(torch_file.read_torch_file({path!r})) == 4; "
+        f"assert len(torch_file.open_torch_file({path!r}).tensors) == 4; "
         "assert not {'tensorflow', 'tf_keras', 'torch'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -345,7 +351,7 @@ import sys
 from peak_memory import peak_kb
 from official_yolact.importing import torch_file
 before = peak_kb()
-total = sum(float(array.sum()) for array in torch_file.read_torch_file(sys.argv[1]).values())
+total = sum(float(array.sum()) for array in torch_file.open_torch_file(sys.argv[1]).tensors.values())
 print(peak_kb() - before, total)
 """
 

@@ -272,7 +272,7 @@ def put(path, content):
 def test_the_reference_reads_the_files_as_they_were_written(torch_writer, tmp_path):
     for _, content, _, wrap in make_bases(torch_writer):
         put(tmp_path / "a.pth", wrap(content))
-        read = torch_file.read_torch_file(str(tmp_path / "a.pth"))
+        read = torch_file.open_torch_file(str(tmp_path / "a.pth")).tensors
         expected = read_by_reference(wrap(content))
         assert {k: (v.shape, v.tobytes()) for k, v in read.items()} == expected
 
@@ -295,7 +295,7 @@ def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path,
             alarm(SECONDS_PER_CASE)
             read, error = None, None
             try:
-                read = torch_file.read_torch_file(path)
+                read = torch_file.open_torch_file(path).tensors
             except torch_source.TorchFileError as caught:
                 error = str(caught)
             alarm(0)
