@@ -78,7 +78,7 @@ def report(error: Exception, words: Sequence[str], program: str = "yolact") -> i
     if os.environ.get(DEBUG):
         raise error
     print(f"{program.rsplit(maxsplit=1)[-1]}: error: {describe(error, words, program)}", file=sys.stderr)
-    return 2
+    return errors.EXIT_CODE
 
 
 def _read(error: Exception) -> tuple[bool, str]:

@@ -1,4 +1,7 @@
-"""What ends a training though its configuration and data could be used."""
+"""Errors that end a training though its configuration and data could be used, and the exit code."""
+
+EXIT_CODE = 2
+"""Of every command that an error ends."""
 
 
 class TrainingError(RuntimeError):

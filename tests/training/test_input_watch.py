@@ -13,6 +13,7 @@ import small_network
 import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
+from official_yolact.training import errors
 from official_yolact.training import input_stage
 from official_yolact.training.watch import input_watch
 from official_yolact.training.watch import starvation
@@ -101,7 +102,7 @@ def wait(seconds, timeout, diagnose=lambda: "reading records"):
 
 def test_the_first_timeout_is_reported_once_and_the_second_ends_the_run(caplog, capfd):
     caplog.set_level("INFO")
-    assert input_watch.EXIT_CODE in wait(2.0, 0.5)
+    assert errors.EXIT_CODE in wait(2.0, 0.5)
     messages = [record.getMessage() for record in caplog.records]
     assert sum("the input stands still: reading records" in message for message in messages) == 1
     assert any("ending the run" in message for message in messages)
@@ -136,7 +137,7 @@ def test_the_thread_ends_where_nothing_is_waited_for_and_a_new_one_takes_over(mo
     with watch.waiting():
         time.sleep(1.5)
     watch.close()
-    assert input_watch.EXIT_CODE in codes
+    assert errors.EXIT_CODE in codes
 
 
 def test_a_timeout_of_zero_watches_nothing():
@@ -151,7 +152,7 @@ def test_a_diagnosis_that_fails_hides_nothing(caplog):
     def fail():
         raise OSError("no /proc here")
 
-    assert input_watch.EXIT_CODE in wait(1.5, 0.4, fail)
+    assert errors.EXIT_CODE in wait(1.5, 0.4, fail)
     assert "finding out where failed: no /proc here" in caplog.text
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from absl import logging
 
 from official_yolact.files import storage
+from official_yolact.training import errors
 
-EXIT_CODE = 2
 _IDLE_SECONDS = 60.0
 
 
@@ -100,7 +100,7 @@ class InputWatch:
             waited,
         )
         _flush()
-        self._end(EXIT_CODE)
+        self._end(errors.EXIT_CODE)
 
     def _report(self, waited: float) -> None:
         logging.error("no %s batch for %.0f s (trainer.input_timeout)", self._kind, waited)
