@@ -431,10 +431,23 @@ def test_a_bucket_does_as_well_as_a_disk():
     assert not os.path.exists("ram:")
 
 
+CHILD = """
+import os, random, resource, signal, time
+import tensorflow as tf
+from official_yolact.checkpoints import checkpoint_reader, checkpoint_writer
+from official_yolact.training.saving import checkpoint_manager
+
+def build_manager(checkpoint):
+    return checkpoint_manager.CheckpointManager(
+        checkpoint_writer.CheckpointWriter(checkpoint, folder, 2),
+        checkpoint_reader.CheckpointReader(checkpoint, folder),
+    )
+"""
+
+
 def run_child(code, folder, environment, **kwargs):
     """Start a process that trains this file's little model."""
-    here = os.path.dirname(__file__)
-    program = f"import sys\nsys.path.insert(0, {here!r})\nfolder = {str(folder)!r}\n" + textwrap.dedent(code)
+    program = f"folder = {str(folder)!r}\n{CHILD}{textwrap.dedent(code)}"
     environment = {**environment, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
         [sys.executable, "-c", program],
@@ -447,12 +460,9 @@ def run_child(code, folder, environment, **kwargs):
 
 def test_a_full_disk_leaves_the_last_checkpoint_and_no_temporary_files(tmp_path, helper_environment):
     code = """
-        import os, resource, signal
-        import tensorflow as tf
-        from test_checkpoint_manager import build_manager
         step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.fill([4000], 4.25))
         checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
-        manager = build_manager(checkpoint, folder, 2)
+        manager = build_manager(checkpoint)
         step.assign(4)
         manager.save(4)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -481,14 +491,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_temporary_files(tmp_path,
 def test_kills_at_random_times_lose_no_step_and_leave_no_files(tmp_path, helper_environment):
     """One process imports TensorFlow, and each of its ten forks trains until it is killed."""
     code = """
-        import os, random, signal, time
-        import tensorflow as tf
-        from test_checkpoint_manager import build_manager
-
         def train(report):
             step, weight = tf.Variable(0, dtype=tf.int64), tf.Variable(tf.zeros([20000]))
             checkpoint = tf.train.Checkpoint(global_step=step, weight=weight)
-            manager = build_manager(checkpoint, folder, 2)
+            manager = build_manager(checkpoint)
             manager.restore_or_initialize()
             assert (weight.numpy() == int(step)).all()
             os.write(report, b"%d " % int(step))

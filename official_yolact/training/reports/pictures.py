@@ -57,14 +57,16 @@ class Pictures:
         self._writer: Any = None
         self._wanted: list[int] = []
         self._is_chosen = False
+        self._is_batch_drawn = False
         self._found: dict[int, dict[str, NDArray[Any]]] = {}
         self._photos: dict[int, tuple[visualization.Picture, comparisons.Instances]] = {}
 
     def draw_training_batch(self, logs: Mapping[str, Any]) -> None:
         """Draw up to 16 examples of the run's first batch as the network sees them, as one sheet."""
         del logs
-        if self._trainer.loop_start > 0:
+        if self._trainer.loop_start > 0 or self._is_batch_drawn:
             return
+        self._is_batch_drawn = True
         names = self._load_names(self._task.train_data)
         strategy = self._trainer.strategy
         drawn: list[visualization.Picture] = []
