@@ -21,7 +21,7 @@ from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.modeling.backbones import yolact_darknet
 from official_yolact.modeling.backbones import yolact_resnet
-from official_yolact.modeling.layers import rectifier
+from official_yolact.modeling.layers import processor_conv
 
 
 def load_helper(name):
@@ -79,7 +79,7 @@ def shallow(monkeypatch):
 @pytest.fixture(autouse=True)
 def on_tpu(monkeypatch):
     """Build the programs that a TPU is given, not what the same step is on a processor."""
-    monkeypatch.setattr(rectifier, "on_processor", lambda: False)
+    monkeypatch.setattr(processor_conv, "on_processor", lambda: False)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_batches_from_the_pipeline_have_static_shapes(tiny_records, build):
 
 def test_the_compiled_step_computes_what_the_other_does(tiny_records, build, monkeypatch):
     """Losses and gradient norm of two steps, float32; the second step's follow from the first's weights."""
-    monkeypatch.setattr(rectifier, "on_processor", lambda: True)
+    monkeypatch.setattr(processor_conv, "on_processor", lambda: True)
     overrides = (
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord,task.model.freeze_bn=true",
         "{trainer: {optimizer_config: {optimizer: {type: torch_sgd}, ema: null, warmup: {type: null},"

@@ -11,7 +11,7 @@ import tf_keras
 from official.modeling import hyperparams
 from official.modeling import tf_utils
 from official_yolact.modeling.layers import bottleneck
-from official_yolact.modeling.layers import normalized_conv
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import grids
 from official_yolact.schema import Tensor
@@ -58,9 +58,9 @@ class YolactResNet(tf_keras.Model):
         self._input_size = tuple(input_specs.shape[1:3]) if input_specs is not None else (None, None)
         self._activation = tf_utils.get_activation(norm_activation.activation)
         self.conv1 = symmetric_conv.SymmetricConv2D(
-            64, 7, strides=2, name="conv1", **bottleneck.conv_options(kernel_regularizer)
+            64, 7, strides=2, name="conv1", **conv_norm.conv_options(kernel_regularizer)
         )
-        self.bn1 = bottleneck.batch_norm(norm_activation, name="bn1")
+        self.bn1 = conv_norm.batch_norm(norm_activation, name="bn1")
         self.stages = [
             [
                 bottleneck.Bottleneck(
@@ -90,7 +90,7 @@ class YolactResNet(tf_keras.Model):
         Returns:
           {"2", "3", "4", "5"}: float [B, H / 2^level, W / 2^level, 64 * 2^level], sizes rounded up.
         """
-        x = normalized_conv.convolve(self.conv1, self.bn1, inputs, training, self._activation)
+        x = conv_norm.convolve(self.conv1, inputs, training, self.bn1, self._activation)
         x = _max_pool(x)
         endpoints = {}
         for level, stage in enumerate(self.stages, start=2):

@@ -9,8 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
-from official_yolact.modeling.layers import pointwise_conv
-from official_yolact.modeling.layers import rectifier
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import interpolations
 from official_yolact.schema import Tensor
@@ -92,9 +91,11 @@ class YolactFPN(tf_keras.layers.Layer):
         outputs = {}
         x = None
         for level in reversed(self._lateral_levels):
-            lateral = pointwise_conv.call(self.lateral[str(level)], inputs[str(level)], training)
+            lateral = conv_norm.convolve(self.lateral[str(level)], inputs[str(level)], training)
             x = lateral if x is None else lateral + resize_like(x, lateral)
-            outputs[str(level)] = rectifier.relu(self.smooth[str(level)](x), training)
+            outputs[str(level)] = conv_norm.convolve(
+                self.smooth[str(level)], x, training, activation=tf.nn.relu
+            )
         for level in self._coarse_levels:
             outputs[str(level)] = self.downsample[str(level)](outputs[str(level - 1)])
         return outputs

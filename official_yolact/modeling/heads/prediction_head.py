@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
-from official_yolact.modeling.layers import rectifier
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.schema import Tensor
 
 
@@ -64,7 +64,7 @@ class PredictionHead(tf_keras.layers.Layer):
         """
         boxes, classes, coefficients = [], [], []
         for level in sorted(inputs, key=int):
-            x = rectifier.relu(self.conv(inputs[level]), training)
+            x = conv_norm.convolve(self.conv, inputs[level], training, activation=tf.nn.relu)
             boxes.append(_flatten_anchors(self.box_conv(x), 4))
             classes.append(_flatten_anchors(self.class_conv(x), self._num_classes))
             coefficients.append(_flatten_anchors(self.coefficient_conv(x), self._num_prototypes))

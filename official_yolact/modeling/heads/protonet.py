@@ -8,8 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
-from official_yolact.modeling.layers import pointwise_conv
-from official_yolact.modeling.layers import rectifier
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.schema import Tensor
 
 
@@ -29,12 +28,14 @@ class Protonet(tf_keras.layers.Layer):
             for index in range(4)
         ]
         self.upsample = tf_keras.layers.UpSampling2D(2, interpolation="bilinear", name="upsample")
-        self.project = tf_keras.layers.Conv2D(config.num_prototypes, 1, activation="relu", name="project")
+        self.project = tf_keras.layers.Conv2D(config.num_prototypes, 1, name="project")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map the lowest pyramid level [B, h3, w3, C] to prototypes [B, 2 h3, 2 w3, K], not below 0."""
         x = inputs
         for conv in self.convs[:-1]:
-            x = rectifier.relu(conv(x), training)
+            x = conv_norm.convolve(conv, x, training, activation=tf.nn.relu)
         x = tf.cast(self.upsample(x), x.dtype)
-        return pointwise_conv.call(self.project, rectifier.relu(self.convs[-1](x), training), training)
+        for conv in (self.convs[-1], self.project):
+            x = conv_norm.convolve(conv, x, training, activation=tf.nn.relu)
+        return x

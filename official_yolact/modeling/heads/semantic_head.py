@@ -6,7 +6,7 @@ from typing import Any
 
 import tf_keras
 
-from official_yolact.modeling.layers import pointwise_conv
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.schema import Tensor
 
 
@@ -24,4 +24,4 @@ class SemanticHead(tf_keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map the lowest pyramid level [B, h3, w3, F] to logits [B, h3, w3, C-1], of class 1 first."""
-        return pointwise_conv.call(self.conv, inputs, training)
+        return conv_norm.convolve(self.conv, inputs, training)

@@ -8,8 +8,8 @@ import tf_keras
 
 from official.modeling import hyperparams
 from official.modeling import tf_utils
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.modeling.layers import deformable_conv
-from official_yolact.modeling.layers import normalized_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -48,37 +48,34 @@ class Bottleneck(tf_keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self._activation = tf_utils.get_activation(norm_activation.activation)
-        self.conv1 = tf_keras.layers.Conv2D(filters, 1, name="conv1", **conv_options(kernel_regularizer))
-        self.bn1 = batch_norm(norm_activation, name="bn1")
-        self.conv2 = _conv3x3(filters, strides, deformable, conv_options(kernel_regularizer))
-        self.bn2 = batch_norm(norm_activation, name="bn2")
-        self.conv3 = tf_keras.layers.Conv2D(
-            EXPANSION * filters, 1, name="conv3", **conv_options(kernel_regularizer)
+        self.conv1 = tf_keras.layers.Conv2D(
+            filters, 1, name="conv1", **conv_norm.conv_options(kernel_regularizer)
         )
+        self.bn1 = conv_norm.batch_norm(norm_activation, name="bn1")
+        self.conv2 = _conv3x3(filters, strides, deformable, conv_norm.conv_options(kernel_regularizer))
+        self.bn2 = conv_norm.batch_norm(norm_activation, name="bn2")
+        self.conv3 = _conv1x1("conv3", EXPANSION * filters, 1, kernel_regularizer)
         gamma = "zeros" if zero_init_residual else "ones"
-        self.bn3 = batch_norm(norm_activation, name="bn3", gamma_initializer=gamma)
+        self.bn3 = conv_norm.batch_norm(norm_activation, name="bn3", gamma_initializer=gamma)
         self.shortcut_conv: Any = None
         self.shortcut_bn: Any = None
         if project:
-            self.shortcut_conv = tf_keras.layers.Conv2D(
-                EXPANSION * filters,
-                1,
-                strides=strides,
-                name="shortcut_conv",
-                **conv_options(kernel_regularizer),
-            )
-            self.shortcut_bn = batch_norm(norm_activation, name="shortcut_bn")
+            self.shortcut_conv = _conv1x1("shortcut_conv", EXPANSION * filters, strides, kernel_regularizer)
+            self.shortcut_bn = conv_norm.batch_norm(norm_activation, name="shortcut_bn")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), 4 * filters]."""
-        convolve = normalized_conv.convolve
-        x, shortcut = normalized_conv.convolve_beside(
-            self.conv1, self.bn1, inputs, training, self._activation
-        )
-        x = convolve(self.conv2, self.bn2, x, training, self._activation)
+        convolve, activation = conv_norm.convolve, self._activation
+        x, shortcut = conv_norm.convolve_and_share(self.conv1, inputs, training, self.bn1, activation)
+        x = convolve(self.conv2, x, training, self.bn2, activation)
         if self.shortcut_conv is not None:
-            shortcut = convolve(self.shortcut_conv, self.shortcut_bn, shortcut, training)
-        return convolve(self.conv3, self.bn3, x, training, self._activation, shortcut)
+            shortcut = convolve(self.shortcut_conv, shortcut, training, self.shortcut_bn)
+        return convolve(self.conv3, x, training, self.bn3, activation, shortcut)
+
+
+def _conv1x1(name: str, filters: int, strides: int, kernel_regularizer: Any) -> Any:
+    options = conv_norm.conv_options(kernel_regularizer)
+    return tf_keras.layers.Conv2D(filters, 1, strides=strides, name=name, **options)
 
 
 def _conv3x3(filters: int, strides: int, deformable: bool, options: dict[str, Any]) -> Any:
@@ -86,25 +83,3 @@ def _conv3x3(filters: int, strides: int, deformable: bool, options: dict[str, An
         return symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **options)
     options = {name: value for name, value in options.items() if name != "use_bias"}
     return deformable_conv.DeformableConv2D(filters, strides, name="conv2", **options)
-
-
-def conv_options(kernel_regularizer: Any) -> dict[str, Any]:
-    """Give the arguments that every convolution of the backbone has: no bias, as batch norm follows.
-
-    Source: initial weights are normal with variance 2 / fan-out, as torchvision's.
-    """
-    return {
-        "use_bias": False,
-        "kernel_initializer": tf_keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
-        "kernel_regularizer": kernel_regularizer,
-    }
-
-
-def batch_norm(norm_activation: hyperparams.Config, **kwargs: Any) -> Any:
-    """Build a batch norm from Model Garden's `NormActivation`."""
-    return tf_keras.layers.BatchNormalization(
-        momentum=norm_activation.norm_momentum,
-        epsilon=norm_activation.norm_epsilon,
-        synchronized=norm_activation.use_sync_bn,
-        **kwargs,
-    )

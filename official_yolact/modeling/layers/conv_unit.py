@@ -8,8 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official.modeling import hyperparams
-from official_yolact.modeling.layers import bottleneck
-from official_yolact.modeling.layers import normalized_conv
+from official_yolact.modeling.layers import conv_norm
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -46,13 +45,13 @@ class ConvUnit(tf_keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self.conv = symmetric_conv.SymmetricConv2D(
-            filters, kernel_size, strides=strides, name="conv", **bottleneck.conv_options(kernel_regularizer)
+            filters, kernel_size, strides=strides, name="conv", **conv_norm.conv_options(kernel_regularizer)
         )
-        self.bn = bottleneck.batch_norm(norm_activation, name="bn")
+        self.bn = conv_norm.batch_norm(norm_activation, name="bn")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Map [B, H, W, C] to [B, ceil(H / strides), ceil(W / strides), filters]."""
-        return normalized_conv.convolve(self.conv, self.bn, inputs, training, _activate)
+        return conv_norm.convolve(self.conv, inputs, training, self.bn, _activate)
 
 
 def _activate(x: Tensor) -> Tensor:
