@@ -263,7 +263,7 @@ class Parser:
             mask = self._exchange_axes(decoder.decode_mask(encoded, record["size"]), transpose)
             content, corner = windows.cut_mask(mask)
             # [1, h, w] to [grid height, grid width]
-            return tuple(windows.sample_planned(content[tf.newaxis], corner, plan)[0] for plan in plans)
+            return tuple(windows.sample_masks(content[tf.newaxis], corner, plan)[0] for plan in plans)
 
         signature = tuple(tf.TensorSpec(grid, tf.bool) for grid in self._grids)
         masks = tf.gather(record["masks"], rows)  # [M]

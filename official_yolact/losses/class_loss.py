@@ -8,8 +8,9 @@ from official_yolact.configs import yolact as configs
 from official_yolact.ops import cases
 from official_yolact.schema import Tensor
 
-_ORDERED = (256, 1024, 4096)
-"""Anchors of an image that are put in order when no image of the batch has more that count."""
+# How many anchors of each image are sorted: the smallest of these sizes that is enough for every image of
+# the batch. Sorting all anchors would take longer than the loss itself.
+_SORTED = (256, 1024, 4096)
 
 
 def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) -> Tensor:
@@ -27,14 +28,14 @@ def sum_class_loss(logits: Tensor, class_ids: Tensor, config: configs.Losses) ->
     used = tf.logical_or(class_ids > 0, mined)
 
     def sum_entropy(size: int) -> Tensor:
-        taken, chosen = tf.math.top_k(tf.cast(used, tf.float32), size)
-        labels = tf.gather(tf.maximum(class_ids, 0), chosen, batch_dims=1)
-        rows = tf.gather(logits, chosen, batch_dims=1)
+        is_used, chosen = tf.math.top_k(tf.cast(used, tf.float32), size)  # [B, size], used anchors first
+        labels = tf.gather(tf.maximum(class_ids, 0), chosen, batch_dims=1)  # [B, size]
+        rows = tf.gather(logits, chosen, batch_dims=1)  # [B, size, C]
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, rows)
-        return tf.reduce_sum(tf.where(taken > 0.0, entropy, 0.0))
+        return tf.reduce_sum(tf.where(is_used > 0.0, entropy, 0.0))
 
     most = tf.reduce_max(tf.reduce_sum(tf.cast(used, tf.int32), axis=1))
-    total: Tensor = cases.run_smallest(most, (*_ORDERED, logits.shape[1]), sum_entropy)
+    total: Tensor = cases.run_smallest(most, (*_SORTED, logits.shape[1]), sum_entropy)
     return total
 
 
@@ -47,13 +48,13 @@ def measure_hardness(logits: Tensor) -> Tensor:
     Returns:
       float32 [B, A], at least 0.
     """
-    # The largest probability is exp(0) / sum(exp(logit - largest)). A fifth faster than a logsumexp.
+    # logsumexp(logits) = largest logit - log(largest probability), and this is a fifth faster.
     largest = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     return tf.reduce_max(logits, axis=-1) - logits[..., 0] - tf.math.log(largest)
 
 
 def count_mined(class_ids: Tensor, config: configs.Losses) -> Tensor:
-    """Count the negatives that are mined in each image, which the logits do not decide.
+    """Count the negatives that `mine_negatives` chooses in each image; it does not depend on the logits.
 
     Args:
       class_ids: int32 [B, A] 0 background, -1 ignored.
@@ -77,14 +78,15 @@ def mine_negatives(hardness: Tensor, class_ids: Tensor, config: configs.Losses) 
     Returns:
       bool [B, A].
     """
-    wanted = _count_wanted(class_ids, config)[:, tf.newaxis]
+    wanted = _count_wanted(class_ids, config)[:, tf.newaxis]  # [B, 1]
     hardness = tf.where(class_ids == 0, hardness, -1.0)
 
     def read_threshold(size: int) -> Tensor:
-        hardest = tf.math.top_k(hardness, size).values
+        hardest = tf.math.top_k(hardness, size).values  # [B, size]
         return tf.gather(hardest, tf.clip_by_value(wanted - 1, 0, size - 1), batch_dims=1)
 
-    threshold = cases.run_smallest(tf.reduce_max(wanted), (*_ORDERED, hardness.shape[1]), read_threshold)
+    threshold = cases.run_smallest(tf.reduce_max(wanted), (*_SORTED, hardness.shape[1]), read_threshold)
+    # The threshold is [B, 1]. Of the anchors that equal it, the first ones fill what is left.
     harder = hardness > threshold
     room = wanted - tf.reduce_sum(tf.cast(harder, tf.int32), axis=1, keepdims=True)
     equal = hardness == threshold

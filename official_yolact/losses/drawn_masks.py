@@ -1,4 +1,4 @@
-"""The masks that the positives of a batch draw, for the losses that compare them."""
+"""The predicted masks of a batch's positive anchors, and the masks that they are compared with."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from official_yolact.ops import boxes
 from official_yolact.ops import masks as masks_ops
 from official_yolact.schema import Tensor
 
-_SEED_SALT = 0x6D61736B  # Other draws for the same example come from the same seed.
+_SEED_SALT = 0x6D61736B  # Augmentation draws from the same seed: this makes the numbers different.
 
 
 class DrawnMasks(NamedTuple):
-    """T masks an image, on the prototype grid; a place that is not taken holds the mask of any anchor.
+    """T masks for each image, on the prototype grid.
+
+    Where an image has fewer than T positives, the last masks are those of other anchors: `taken` is False
+    for these, and they must not count.
 
     Attributes:
       logits: float32 [B, T, h, w] as predicted, not cropped.
-      windows: bool [B, T, h, w] cells that the box of the instance keeps.
+      windows: bool [B, T, h, w] cells inside the instance's box.
       masks: bool [B, T, h, w] of the instances.
       classes: int32 [B, T] of the instances, from 1.
       box_areas: float32 [B, T] of the instances' boxes, in grid cells.
-      taken: bool [B, T].
-      num_positives: float32 [B], of which at most T draw a mask.
+      taken: bool [B, T] whether the mask is that of a positive.
+      num_positives: float32 [B] of the image, also those beyond T.
     """
 
     logits: Tensor
@@ -50,7 +53,7 @@ def draw_masks(
       coefficients: float32 [B, A, K].
       labels: of the batch.
       targets: made from them.
-      limit: positives of an image that draw masks, at most.
+      limit: masks of an image, at most.
 
     Returns:
       DrawnMasks, T = min(limit, A).
@@ -58,7 +61,7 @@ def draw_masks(
     positive = targets["class_ids"] > 0
     chosen, taken = choose_positives(positive, labels["seed"], limit)
     instances = tf.gather(targets["instance_index"], chosen, batch_dims=1)  # [B, T]
-    boxes_norm = tf.gather(tf.cast(labels["boxes"], tf.float32), instances, batch_dims=1)
+    boxes_norm = tf.gather(tf.cast(labels["boxes"], tf.float32), instances, batch_dims=1)  # [B, T, 4]
     height, width = prototypes.shape[1:3]
     return DrawnMasks(
         logits=masks_ops.assemble_masks(prototypes, tf.gather(coefficients, chosen, batch_dims=1)),
@@ -72,7 +75,7 @@ def draw_masks(
 
 
 def choose_positives(positive: Tensor, seeds: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Choose the anchors of each image that draw masks.
+    """Choose the anchors of each image whose masks are drawn.
 
     Args:
       positive: bool [B, A].
@@ -80,19 +83,18 @@ def choose_positives(positive: Tensor, seeds: Tensor, limit: int) -> tuple[Tenso
       limit: anchors of an image, at most.
 
     Returns:
-      int32 [B, T] anchors and bool [B, T] whether the place is taken, T = min(limit, A). Up to the
-      limit these are all positives in their order; beyond, a random subset that is a function of
-      the seed.
+      int32 [B, T] anchors and bool [B, T] whether each is a positive, T = min(limit, A). Up to `limit`
+      positives are all chosen, in their order; of more, a random subset that is a function of the seed.
     """
     num_anchors = positive.shape[1]
     limit = min(limit, num_anchors)
     num_positives = tf.reduce_sum(tf.cast(positive, tf.int32), axis=1, keepdims=True)
 
     draws = _draw(seeds, num_anchors)
-    draws = tf.where(num_positives > limit, draws, 0.0)
-    # Of equal keys top_k takes the first.
+    draws = tf.where(num_positives > limit, draws, 0.0)  # [B, A]
+    # Of equal keys top_k chooses the first.
     _, chosen = tf.math.top_k(tf.where(positive, 1.0 + draws, 0.0), limit)
-    return chosen, tf.range(limit) < num_positives
+    return chosen, tf.range(limit) < num_positives  # [B, T] both
 
 
 def _draw(seeds: Tensor, count: int) -> Tensor:
@@ -102,8 +104,8 @@ def _draw(seeds: Tensor, count: int) -> Tensor:
     """
     state = tf.fill([1], tf.constant(_SEED_SALT, tf.int64))
     for part in tf.unstack(tf.cast(seeds, tf.int64), axis=-1):
-        state = _mix(tf.bitwise.bitwise_xor(state, part))
-    state = _mix(tf.bitwise.bitwise_xor(state[:, tf.newaxis], tf.range(count, dtype=tf.int64)))
+        state = _mix(tf.bitwise.bitwise_xor(state, part))  # [B]
+    state = _mix(tf.bitwise.bitwise_xor(state[:, tf.newaxis], tf.range(count, dtype=tf.int64)))  # [B, count]
     return tf.cast(tf.bitwise.right_shift(state, tf.constant(8, tf.int64)), tf.float32) * 2.0**-24
 
 

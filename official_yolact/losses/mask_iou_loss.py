@@ -17,9 +17,9 @@ MaskIoUHead = Callable[[Tensor], Tensor]
 def sum_mask_iou_loss(drawn: drawn_masks.DrawnMasks, mask_iou_head: MaskIoUHead, min_area: float) -> Tensor:
     """Sum the smooth L1 loss of the predicted IoU over the masks drawn.
 
-    The head sees the soft masks, cropped, and the gradient reaches prototypes and coefficients
-    through it. What it learns for the class of the instance is the IoU of the mask, cropped and
-    binarised, with the instance's.
+    The head's input is the cropped soft masks, and the gradient reaches prototypes and coefficients
+    through it. Its target, for the class of the instance, is the IoU of the mask, cropped and binarised,
+    with the instance's mask.
 
     Args:
       drawn: masks of the positives.
@@ -29,14 +29,14 @@ def sum_mask_iou_loss(drawn: drawn_masks.DrawnMasks, mask_iou_head: MaskIoUHead,
     Returns:
       float32 scalar; 0 where no instance is larger.
 
-    Source: the original. As there, a subset of the positives is not scaled up to stand for all.
+    Source: the original. As there, where only some positives' masks are drawn, their sum is not scaled up.
     """
     soft = tf.where(drawn.windows, tf.sigmoid(drawn.logits), 0.0)
-    num_places, height, width = soft.shape[1:]
-    predicted = mask_iou_head(tf.reshape(soft, [-1, height, width]))
-    predicted = tf.reshape(predicted, [-1, num_places, predicted.shape[-1]])
-    # A place that is not taken may have class 0 or -1.
-    predicted = tf.gather(predicted, tf.maximum(drawn.classes - 1, 0), batch_dims=2)
+    num_masks, height, width = soft.shape[1:]
+    predicted = mask_iou_head(tf.reshape(soft, [-1, height, width]))  # [B T, C-1]
+    predicted = tf.reshape(predicted, [-1, num_masks, predicted.shape[-1]])
+    # The class of a mask that is not taken may be 0 or -1.
+    predicted = tf.gather(predicted, tf.maximum(drawn.classes - 1, 0), batch_dims=2)  # [B, T]
 
     counts = tf.logical_and(drawn.taken, _count_cells(drawn.masks) > min_area)
     error = predicted - _compute_iou(soft > 0.5, drawn.masks)

@@ -12,23 +12,24 @@ from official_yolact.ops import cases
 from official_yolact.schema import Tensor
 
 OUTSIDE_COST = 100.0
-_MASKS_DRAWN = (20, 40, 64)  # When no image of the batch has more positives.
+# How many masks of each image are drawn: the smallest of these that is enough for every image of the batch.
+_MASKS_DRAWN = (20, 40, 64)
 _SMALLEST_AREA = 1e-12  # Of a box, as a part of the grid.
 
 
 def draw_and_sum(
     prototypes: Tensor, coefficients: Tensor, labels: schema.Labels, targets: schema.Targets, limit: int
 ) -> Tensor:
-    """Draw the masks of the positives and sum their loss, in the memory that their number asks for.
+    """Draw the masks of the positives and sum their loss; few positives need little memory.
 
-    The gradient is computed at once, since nothing but a factor comes upon it.
+    The gradient is computed together with the loss: the gradient from above is a scalar factor.
 
     Args:
       prototypes: float32 [B, h, w, K].
       coefficients: float32 [B, A, K].
       labels: of the batch.
       targets: made from them.
-      limit: positives of an image that draw masks, at most.
+      limit: masks of an image, at most.
 
     Returns:
       float32 scalar, see `sum_mask_loss`.
@@ -75,7 +76,7 @@ def sum_mask_loss(drawn: drawn_masks.DrawnMasks) -> Tensor:
     costs = sum_window_entropy(drawn.logits, drawn.masks, drawn.windows)
     height, width = drawn.logits.shape[2:]
     areas = tf.maximum(drawn.box_areas, _SMALLEST_AREA * height * width)
-    per_image = tf.reduce_sum(tf.where(drawn.taken, costs / areas, 0.0), axis=1)
+    per_image = tf.reduce_sum(tf.where(drawn.taken, costs / areas, 0.0), axis=1)  # [B]
     num_drawn = tf.reduce_sum(tf.cast(drawn.taken, tf.float32), axis=1)
     return tf.reduce_sum(per_image * drawn.num_positives / tf.maximum(num_drawn, 1.0))
 
@@ -86,8 +87,8 @@ def sum_window_entropy(
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, None, None]]]:
     """Sum the cost of each mask over its grid.
 
-    The gradient is written out: it keeps two float grids in memory where the operations' own keep
-    six.
+    The gradient is written out: it keeps two float tensors [B, T, h, w] in memory, and the operations'
+    own gradients would keep six.
 
     Args:
       logits: float32 [B, T, h, w].
@@ -102,7 +103,7 @@ def sum_window_entropy(
     costs = tf.reduce_sum(tf.where(windows, inside, wanted * OUTSIDE_COST), axis=[2, 3])
 
     def gradient(upstream: Tensor) -> tuple[Tensor, None, None]:
-        error = tf.sigmoid(logits) - wanted
+        error = tf.sigmoid(logits) - wanted  # [B, T, h, w]
         return tf.where(windows, error, 0.0) * upstream[:, :, tf.newaxis, tf.newaxis], None, None
 
     return costs, gradient

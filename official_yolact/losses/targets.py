@@ -1,4 +1,4 @@
-"""Labels laid onto anchors."""
+"""Labels matched with anchors: what each anchor learns."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from official_yolact.ops import cases
 from official_yolact.ops import matcher
 from official_yolact.schema import Tensor
 
+# How many rows of the labels are matched: the smallest of these that is enough for every image of the batch.
 _ROWS_MATCHED = (8, 24)
-"""Rows of the labels that are matched when a batch has no more instances in any image."""
 
 
 def build_targets(labels: schema.Labels, anchors: Tensor, config: configs.Losses) -> schema.Targets:
@@ -46,8 +46,8 @@ def build_targets(labels: schema.Labels, anchors: Tensor, config: configs.Losses
     matches = cases.run_smallest(most, (*_ROWS_MATCHED, boxes_norm.shape[1]), match_first)
     counts = labels["weight"][:, tf.newaxis] > 0.0
     state = tf.where(counts, matches.state, matcher.IGNORED)
-    classes = tf.gather(tf.cast(labels["classes"], tf.int32), matches.instance_index, batch_dims=1)
-    matched = tf.gather(boxes_norm, matches.instance_index, batch_dims=1)
+    classes = tf.gather(tf.cast(labels["classes"], tf.int32), matches.instance_index, batch_dims=1)  # [B, A]
+    matched = tf.gather(boxes_norm, matches.instance_index, batch_dims=1)  # [B, A, 4]
     return schema.Targets(
         class_ids=tf.where(state == matcher.POSITIVE, classes, state),
         box_codes=box_coder.encode(matched, anchors),

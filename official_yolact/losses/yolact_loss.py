@@ -21,10 +21,10 @@ from official_yolact.schema import Tensor
 
 
 class Assignment(NamedTuple):
-    """What labels and anchors alone decide, for the whole batch of a replica.
+    """The targets of a replica's whole batch; they depend on labels and anchors alone.
 
     Attributes:
-      targets: labels laid onto the anchors.
+      targets: labels matched with the anchors.
       counts: float32 [3], positive anchors, mined negatives and images of weight above 0 of the
         global batch.
     """
@@ -66,12 +66,12 @@ class YolactLoss:
 
         Returns:
           Losses: float32 scalars, already weighted; `mask_iou_loss` only with the branch. The
-          semantic loss is normalised by the images of weight above 0, the others by the positive
-          anchors; each count is at least 1. Images of weight 0 and padding rows enter nothing.
+          semantic loss is divided by the number of images of weight above 0, the others by that of the
+          positive anchors; each count is at least 1. Images of weight 0 and padding rows do not count.
 
-        Source: the original, with its counts over the global batch instead of one GPU's. Mined
-        negatives count as so many thirds of a positive (`negatives_per_positive`) where
-        `min_negatives` makes them more than that: else one batch without objects outweighs many.
+        Source: the original, with its counts over the global batch instead of one GPU's. Where
+        `min_negatives` mines more negatives than `negatives_per_positive` would, the class loss is divided
+        by the negatives over `negatives_per_positive`: else one batch without objects outweighs many.
         """
         config = self._config
         raw = {name: tf.cast(value, tf.float32) for name, value in raw_outputs.items()}
@@ -142,7 +142,10 @@ def _image_semantic_loss(logits: Tensor, masks: Tensor) -> Tensor:
 def _sum_binary_entropy(
     logits: Tensor, masks: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, None]]]:
-    """Sum over the pixels of an image: float32 and bool [B, h, w, C] to [B]. A third of the passes."""
+    """Sum over the pixels of an image: float32 and bool [B, h, w, C] to [B].
+
+    The gradient is written out: it passes over the pixels a third as often as the operations' own.
+    """
     wanted = tf.cast(masks, tf.float32)
 
     def differentiate(upstream: Tensor) -> tuple[Tensor, None]:

@@ -17,7 +17,7 @@ _MODES = 6
 
 
 def whole_window(size: Tensor) -> Tensor:
-    """Give the window that is the image itself, int32 [4], for its int32 (height, width)."""
+    """Return the window that is the image itself, int32 [4], from its int32 (height, width)."""
     return tf.concat([tf.zeros([2], tf.int32), tf.cast(size, tf.int32)], axis=0)
 
 
@@ -33,7 +33,7 @@ def draw_canvas(seed: Tensor, size: Tensor, probability: float, max_ratio: float
     Returns:
       int32 [4] window.
 
-    Source: the original's expansion; both sides take the same ratio.
+    Source: the original's expansion; both sides have the same ratio.
     """
     if probability <= 0.0 or max_ratio <= 1.0:
         return whole_window(size)
@@ -55,11 +55,12 @@ def centers_inside(boxes_px: Tensor, window: Tensor) -> Tensor:
       bool [..., M].
     """
     center = (boxes_px[..., :2] + boxes_px[..., 2:]) / 2.0
-    window = tf.cast(window, boxes_px.dtype)[..., tf.newaxis, :]
+    window = tf.cast(window, boxes_px.dtype)[..., tf.newaxis, :]  # [..., 1, 4] against [..., M, 2]
     return tf.reduce_all((center > window[..., :2]) & (center < window[..., 2:]), axis=-1)
 
 
 def _candidates(seed: Tensor, canvas: Tensor, min_side: float, origin: float) -> tuple[Tensor, Tensor]:
+    """Draw windows, int32 [rounds, tries, 4]; and whether their shape is allowed, bool [rounds, tries]."""
     draws = tf.random.stateless_uniform([_ROUNDS, _TRIES, 4], seed)
     extent = tf.cast(canvas[2:] - canvas[:2], tf.float32)
     side = extent * (min_side + (1.0 - min_side) * draws[..., :2])
@@ -82,9 +83,10 @@ def draw_crop(
 ) -> Tensor:
     """Draw a part of the canvas that shows the centre of at least one object.
 
-    One time in six the whole canvas stays. A window that shows no object is drawn anew, up to 50
-    times, then the mode is drawn anew; after three such rounds the whole canvas stays. An image
-    without boxes takes the first window; one whose boxes are all crowds stays whole.
+    With a probability of one in six the result is the whole canvas. A window that shows no object is
+    drawn anew, up to 50 times, then the mode is drawn anew; after three such rounds the result is the
+    whole canvas. Of an image without boxes it is the first window; of one whose boxes are all crowds, the
+    whole canvas.
 
     Args:
       seed: int32 [2].
@@ -105,6 +107,7 @@ def draw_crop(
     mode_seed = tf.random.experimental.stateless_fold_in(seed, 1)
     whole = tf.random.stateless_uniform([_ROUNDS, 1], mode_seed) < 1.0 / _MODES
     canvas_row = tf.broadcast_to(canvas, [_ROUNDS, 1, 4])
+    # [rounds (1 + tries), 4]: each round begins with the whole canvas.
     choices = tf.reshape(tf.concat([canvas_row, windows], axis=1), [-1, 4])
     return _first_usable(choices, tf.reshape(tf.concat([whole, usable], axis=1), [-1]))
 
@@ -120,8 +123,8 @@ def draw_scaled(
 ) -> Tensor:
     """Draw a window in which objects appear larger or smaller, and are not distorted.
 
-    A window smaller than the image lies in it, a larger one holds it; each axis for itself. One that
-    shows no object is drawn anew, up to 50 times; then the window is the image.
+    Along each axis a window smaller than the image lies in the image, and a larger one contains it. A
+    window that shows no object is drawn anew, up to 50 times; then the window is the image.
 
     Args:
       seed: int32 [2].
@@ -137,7 +140,7 @@ def draw_scaled(
 
     Source: large-scale jitter as in Model Garden's parsers; not of the original.
     """
-    draws = tf.random.stateless_uniform([_TRIES, 3], seed)
+    draws = tf.random.stateless_uniform([_TRIES, 3], seed)  # scale, then two for the corner
     scale = min_scale * (max_scale / min_scale) ** draws[:, :1]
     side = tf.maximum(tf.round(extent / scale), 1.0)
     corner = tf.round(draws[:, 1:] * (tf.cast(size, tf.float32) - side))
@@ -155,12 +158,12 @@ def _show_object(windows: Tensor, boxes_px: Tensor, is_crowd: Tensor) -> Tensor:
 
 
 def _first_usable(windows: Tensor, usable: Tensor) -> Tensor:
-    """Take the first usable row of windows [M, 4]; without any, argmax gives row 0."""
+    """Select the first usable row of windows [M, 4]; without any, argmax is 0."""
     return windows[tf.argmax(tf.cast(usable, tf.int32))]
 
 
 def draw_transpose(seed: Tensor, probability: float) -> Tensor:
-    """Draw whether rows and columns change places: a bool scalar."""
+    """Draw whether to exchange rows and columns: a bool scalar."""
     if probability <= 0.0:
         return tf.constant(False)
     draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 2))

@@ -30,6 +30,7 @@ def intersection(a: Tensor, b: Tensor) -> Tensor:
     Returns:
       float [..., M, N].
     """
+    # [..., M, 1] of `a` against [..., 1, N] of `b`.
     ay1, ax1, ay2, ax2 = (side[..., :, tf.newaxis] for side in tf.unstack(a, axis=-1))
     by1, bx1, by2, bx2 = (side[..., tf.newaxis, :] for side in tf.unstack(b, axis=-1))
     height = tf.maximum(tf.minimum(ay2, by2) - tf.maximum(ay1, by1), 0.0)
@@ -52,19 +53,6 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     shared = intersection(a, b)
     union = area(a)[..., :, tf.newaxis] + area(b)[..., tf.newaxis, :] - shared
     return tf.math.divide_no_nan(shared, union)
-
-
-def intersection_over_first_area(a: Tensor, b: Tensor) -> Tensor:
-    """Compute which part of each box of `a` lies in each box of `b`.
-
-    Args:
-      a: float [..., M, 4] yxyx.
-      b: float [..., N, 4] yxyx in the same frame; leading dimensions broadcast.
-
-    Returns:
-      float [..., M, N] in 0..1; 0 for a box of `a` without area.
-    """
-    return tf.math.divide_no_nan(intersection(a, b), area(a)[..., :, tf.newaxis])
 
 
 def yxyx_to_cyxhw(boxes: Tensor) -> Tensor:

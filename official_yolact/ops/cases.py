@@ -1,4 +1,4 @@
-"""Static shapes of several sizes, chosen by the data."""
+"""Static shapes whose size depends on the data: one of few sizes is chosen."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from official_yolact.schema import Tensor
 def run_smallest(needed: Tensor, sizes: Sequence[int], function: Callable[[int], Any]) -> Any:
     """Run a function for the smallest size that is large enough.
 
-    What is padded for the worst case is mostly padding. Each size is a branch of its own, so that all
-    shapes stay static, as XLA wants them.
+    Tensors padded for the worst case are mostly padding. Each size is traced as a branch of its own, so that
+    all shapes stay static, as XLA needs them.
 
     Args:
       needed: int scalar.
-      sizes: that the function is traced for; none above the last, which counts as large enough.
-      function: from the size to tensors, which have the same shapes for every size.
+      sizes: ascending; the last is large enough for every `needed`, and larger ones are left out.
+      function: maps a size to tensors, whose shapes do not depend on it.
 
     Returns:
-      What the function gives.
+      The function's result.
     """
     smallest, *larger = sorted({size for size in sizes if size <= sizes[-1]})
     if not larger:

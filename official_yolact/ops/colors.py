@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official_yolact.ops import compilers
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 
@@ -20,8 +20,8 @@ _SHORTEST = 3 * 16384
 def scale_saturation(image: Tensor, factor: Tensor) -> Tensor:
     """Multiply the HSV saturation, keeping hue and value.
 
-    With V the largest channel, every channel is V - S times something that depends on the hue
-    alone, so the conversion to HSV and back is V - factor (V - channel).
+    With V the largest channel and S the saturation, every channel is V - S x, where x depends on the hue
+    alone. So the conversion to HSV and back is V - factor (V - channel).
 
     Args:
       image: float [height, width, 3] RGB.
@@ -31,7 +31,7 @@ def scale_saturation(image: Tensor, factor: Tensor) -> Tensor:
       float [height, width, 3], not clipped.
     """
     red, green, blue = tf.unstack(image, axis=-1)
-    value = tf.maximum(tf.maximum(red, green), blue)[..., tf.newaxis]
+    value = tf.maximum(tf.maximum(red, green), blue)[..., tf.newaxis]  # [height, width, 1]
     return value + factor * (image - value)
 
 
@@ -71,7 +71,7 @@ def distort_colors(
     """
     if probability <= 0.0:
         return preprocess.normalize_image(image, mean, std)
-    draws = tf.random.stateless_uniform([4, 2], seed)
+    draws = tf.random.stateless_uniform([4, 2], seed)  # a row each: brightness, contrast, saturation, hue
     chosen, amount = draws[:, 0] < probability, draws[:, 1]
     low, high = _FACTOR
     values = tf.stack(
@@ -82,7 +82,7 @@ def distort_colors(
             _HUE_DEGREES * (2.0 * amount[3] - 1.0),
         ]
     )
-    change = _change_compiled if _compiles() else _change_one_by_one
+    change = _change_compiled if compilers.has_xla() else _change_one_by_one
     return change(image, values, chosen[2:], tf.constant(clip), tf.constant([list(mean), list(std)]))
 
 
@@ -100,9 +100,9 @@ def _change_one_by_one(
 def _change_compiled(
     image: Tensor, values: Tensor, chosen: Tensor, clip: Tensor, statistics: Tensor
 ) -> Tensor:
-    """Do as `_change_one_by_one` in one pass over the pixels, which takes a fifth of the time.
+    """Compute `_change_one_by_one` in one pass over the pixels, in a fifth of the time.
 
-    XLA compiles once for each length, so the flat image is filled up to one of a few.
+    XLA compiles anew for each length. So the flat image is padded to one of few lengths.
     """
     shape = tf.shape(image)
     flat = tf.reshape(image, [-1])
@@ -119,7 +119,7 @@ def _change_compiled(
 
 
 def _round_up(count: Tensor) -> Tensor:
-    """Give the next of four lengths an octave, at least `_SHORTEST`; all are multiples of 3."""
+    """Round a length up, to one of four in each octave, at least `_SHORTEST`; all are multiples of 3."""
     octaves = tf.math.log(tf.cast(tf.maximum(count, _SHORTEST), tf.float32) / _SHORTEST) / math.log(2.0)
     # Rounding in the logarithm may give the step below.
     step = tf.cast(tf.pow(2.0, tf.floor(octaves)) * (_SHORTEST / 12), tf.int32) * 3
@@ -132,11 +132,11 @@ def _change_flat(
 ) -> Tensor:
     """Change the colours of flat RGB pixels: [3 P] to float32 [P, 3].
 
-    The channels are planes, and nothing comes after they are joined: XLA would do that one number
-    at a time, in twice the time of everything before.
+    Each channel is a tensor [P], and joining the channels is the last operation: XLA would compute any later
+    one number by number, in twice the time of everything before.
     """
     brightness, contrast, saturation, hue = tf.unstack(values, num=4)
-    channels = [(tf.cast(flat[place::3], tf.float32) + brightness) * contrast for place in range(3)]
+    channels = [(tf.cast(flat[index::3], tf.float32) + brightness) * contrast for index in range(3)]
     value = tf.maximum(tf.maximum(channels[0], channels[1]), channels[2])
     channels = [tf.where(is_saturated, value + saturation * (c - value), c) for c in channels]
     if turns_hue:
@@ -144,11 +144,11 @@ def _change_flat(
     channels = [tf.where(clip, tf.clip_by_value(c, 0.0, 255.0), c) for c in channels]
     mean, std = tf.unstack(statistics, num=2)
     scale = 1.0 / std
-    return tf.stack([(c - mean[place]) * scale[place] for place, c in enumerate(channels)], axis=-1)
+    return tf.stack([(c - mean[index]) * scale[index] for index, c in enumerate(channels)], axis=-1)
 
 
 def _turn_hue(channels: list[Tensor], value: Tensor, sixths: Tensor) -> list[Tensor]:
-    """Turn the hue of planes of red, green and blue, whose maximum is `value`, by sixths of a circle."""
+    """Turn the hue of red, green and blue [P], whose maximum is `value` [P], by sixths of a circle."""
     red, green, blue = channels
     chroma = value - tf.minimum(tf.minimum(red, green), blue)
     scale = tf.where(chroma > 0.0, 1.0 / tf.where(chroma > 0.0, chroma, 1.0), 0.0)
@@ -156,19 +156,7 @@ def _turn_hue(channels: list[Tensor], value: Tensor, sixths: Tensor) -> list[Ten
     hue = tf.where(tf.equal(value, red), (green - blue) * scale, hue) + sixths
     turned = []
     for offset in (5.0, 3.0, 1.0):
-        place = hue + offset
-        place -= 6.0 * tf.floor(place / 6.0)
-        turned.append(value - chroma * tf.clip_by_value(tf.minimum(place, 4.0 - place), 0.0, 1.0))
+        angle = hue + offset
+        angle -= 6.0 * tf.floor(angle / 6.0)
+        turned.append(value - chroma * tf.clip_by_value(tf.minimum(angle, 4.0 - angle), 0.0, 1.0))
     return turned
-
-
-@functools.cache
-def _compiles() -> bool:
-    """Tell whether this TensorFlow can compile for the processor."""
-    try:
-        with tf.init_scope(), tf.device("CPU:0"):
-            no = tf.constant(False)
-            _change_flat(tf.zeros([3], tf.uint8), tf.zeros([4]), no, no, tf.ones([2, 3]), turns_hue=False)
-    except tf.errors.OpError:
-        return False
-    return True

@@ -14,11 +14,11 @@ TAPS = SIDE * SIDE
 
 
 class _Samples(NamedTuple):
-    """Where every tap samples; P are the output positions of the whole batch, row by row.
+    """The pixels and weights of every tap's samples; P counts the outputs of the whole batch, row by row.
 
     Attributes:
-      indices: int32 [9, 4, P], rows of the flattened padded images: the four pixels around a sample,
-        left before right and top before bottom.
+      indices: int32 [9, 4, P], rows of `_flatten`'s result: the four pixels around a sample, left before
+        right and top before bottom.
       rows: float [9, 4, P], share of each of the four by its distance in y.
       columns: float [9, 4, P], likewise in x.
       gains: float [9, P], the modulation; 0 where the sample does not count.
@@ -40,11 +40,11 @@ def deform_conv2d(
     bias: Tensor | None = None,
     strides: int = 1,
 ) -> Tensor:
-    """Convolve 3x3 samples, each of which is taken off its grid point and weighed.
+    """Convolve 3x3 samples, each of which is moved off its grid point and weighted.
 
-    Padding and dilation are 1. Samples are bilinear with zeros outside. The taps are worked off one by
-    one, so that memory is that of four copies of one tap and not of 36, and the gradient samples anew
-    instead of keeping the samples. Positions are in float32 (float64 for float64 offsets), sums over
+    Padding and dilation are 1. Samples are bilinear with zeros outside. The taps are computed one after
+    another, so that memory holds the four pixels of one tap and not those of nine; the gradient samples
+    anew instead of keeping the samples. Positions are in float32 (float64 for float64 offsets), sums over
     taps and pixels in at least float32.
 
     Args:
@@ -82,7 +82,7 @@ def _convolve(images: Tensor, offsets: Tensor, modulation: Tensor, kernel: Tenso
     flat, taps = _flatten(images), tf.reshape(kernel, [TAPS, *kernel.shape[2:]])
     total: Tensor = 0.0
     for tap in range(TAPS):
-        corners = tf.gather(flat, samples.indices[tap])
+        corners = tf.gather(flat, samples.indices[tap])  # [4, P, I]
         total += tf.cast(_blend(corners, weights[tap]) @ taps[tap], _sum_dtype(images))
     return tf.cast(tf.reshape(total, [-1, *offsets.shape[1:3], kernel.shape[3]]), images.dtype)
 
@@ -98,7 +98,7 @@ def _differentiate(
     to_images: Tensor = 0.0
     to_kernel, to_corners = [], []
     for tap in range(TAPS):
-        corners = tf.gather(flat, samples.indices[tap])
+        corners = tf.gather(flat, samples.indices[tap])  # [4, P, I]
         to_sample = tf.matmul(upstream, taps[tap], transpose_b=True)
         to_kernel.append(tf.matmul(_blend(corners, weights[tap]), upstream, transpose_a=True))
         to_corners.append(tf.reduce_sum(tf.cast(corners * to_sample, _sum_dtype(images)), axis=-1))
@@ -117,7 +117,7 @@ def _differentiate(
 
 def _differentiate_shares(samples: _Samples, to_corners: Tensor) -> tuple[Tensor, Tensor]:
     """Turn gradients of the weights, [9, 4, P], into those of offsets, [P, 18], and modulation, [P, 9]."""
-    to_corners = tf.cast(to_corners, samples.valid.dtype) * samples.valid[:, tf.newaxis]
+    to_corners = tf.cast(to_corners, samples.valid.dtype) * samples.valid[:, tf.newaxis]  # [9, 4, P]
     down = tf.constant([[-1], [-1], [1], [1]], to_corners.dtype)
     right = tf.constant([[-1], [1], [-1], [1]], to_corners.dtype)
     to_y = samples.gains * tf.reduce_sum(down * samples.columns * to_corners, axis=1)
@@ -134,10 +134,11 @@ def _locate(images: Tensor, offsets: Tensor, modulation: Tensor, strides: int) -
     tap_rows, tap_columns = np.divmod(np.arange(TAPS), SIDE)
     y = shifts[..., 0] + (np.arange(size[0])[:, np.newaxis, np.newaxis] * strides - 1 + tap_rows)
     x = shifts[..., 1] + (np.arange(size[1])[:, np.newaxis] * strides - 1 + tap_columns)
-    # Written so that NaN is not valid.
+    # [B, Ho, Wo, 9], like `y` and `x`; comparisons with NaN are false, so that it is not valid.
     valid = (y > -1) & (y < height) & (x > -1) & (x < width)
     y, x = tf.where(valid, y, -1), tf.where(valid, x, -1)
     top, left = tf.floor(y), tf.floor(x)
+    # Of each image, its first row of `_flatten`'s result: [B, 1, 1, 1].
     starts = tf.range(tf.shape(images)[0])[:, tf.newaxis, tf.newaxis, tf.newaxis] * (height + 2) * (width + 2)
     corner = starts + (tf.cast(top, tf.int32) + 1) * (width + 2) + tf.cast(left, tf.int32) + 1
     neighbours = np.array([[0], [1], [width + 2], [width + 3]], np.int32)

@@ -1,8 +1,8 @@
-"""Show the masks of an image eight at a time: they are bits of the bytes of a plane.
+"""Show the masks of an image, eight at a time.
 
-What bilinear interpolation makes of four pixels, compared with a half, is a logical function of four
-bits, and the same for every mask: an operation on bytes does for eight masks what one on pixels does
-for one. The result is, bit for bit, that of `windows.sample_masks`.
+A plane is a uint8 image whose eight bits are eight masks. Bilinear interpolation of four pixels of a mask,
+compared with a half, is a logical function of their four bits, and the same function for every mask. So one
+operation on bytes computes it for eight masks. The result is, bit for bit, that of `windows.sample_masks`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from official_yolact.ops import compilers
 from official_yolact.schema import Tensor
 
-MASKS = 8
-"""Of a plane."""
+MASKS = 8  # In a plane.
 
 _ALL = np.uint8(255)
 
 
 class Layout(NamedTuple):
-    """What is the same for all images.
+    """Sizes that all images share.
 
     Attributes:
       input_size: (height, width) of the network input in pixels.
@@ -45,11 +45,21 @@ class Layout(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Where the cells look: all axes of both grids in a row, of each its low, then its high input pixels."""
+    """The pixels that the cells of both grids are interpolated from.
 
-    taps: Tensor  # int32 [2, L] of the image, inside it: lower and upper neighbour
-    inside: Tensor  # bool [2, L]: whether there is such a neighbour in the image
-    weights: Tensor  # float32 [L]: of the upper neighbour
+    A cell lies between two pixels of the network input, low and high. Each of these lies between two
+    pixels of the image, lower and upper. L counts the network input's pixels: the rows and columns of the
+    first grid, then those of the second; of each axis first the low pixels of all cells, then the high.
+
+    Attributes:
+      taps: int32 [2, L], indices of the lower and the upper pixel, moved into the image.
+      inside: bool [2, L], whether that pixel was in the image before.
+      weights: float32 [L], of the upper pixel.
+    """
+
+    taps: Tensor
+    inside: Tensor
+    weights: Tensor
 
 
 def show_planes(
@@ -59,22 +69,23 @@ def show_planes(
 
     Args:
       planes: uint8 [P, height, width] of the image, P at least 1: mask 8 p + b is bit b of plane p.
-      rows: int32 [M], the masks that are wanted.
-      channels: int32 [M], of each of them among the classes; -1 for none.
-      window: int32 [4] in pixels of the image; may reach beyond it, where nothing is.
-      turned: bool [2], whether the result is upside down, and whether it is mirrored.
+      rows: int32 [M], indices of the masks to show.
+      channels: int32 [M], the class channel of each of these masks; -1 for none.
+      window: int32 [4] in pixels of the image; where it reaches beyond the image, masks are empty.
+      turned: bool [2]: turn the result upside down; mirror it left-right.
       layout: sizes.
 
     Returns:
-      bool [M, h, w], the wanted masks on the first grid, and bool [h2, w2, num_channels], the union of
-      those of each channel on the second.
+      bool [M, h, w], the masks on the first grid; and bool [h2, w2, num_channels], on the second grid the
+      union of each channel's masks.
 
     Source: as `windows.sample_masks`.
     """
     plan = _make_plan(window, tf.shape(planes)[1:], turned, layout)
-    place = tf.bitwise.left_shift(tf.ones_like(rows), rows % MASKS)
-    members = tf.one_hot(channels, layout.num_channels, dtype=tf.int32) * place[:, tf.newaxis]
+    bit = tf.bitwise.left_shift(tf.ones_like(rows), rows % MASKS)  # [M], of each mask in its plane
+    members = tf.one_hot(channels, layout.num_channels, dtype=tf.int32) * bit[:, tf.newaxis]  # [M, channels]
     count = tf.shape(planes)[0]
+    # [P, channels]: in each plane, the bits of a channel's masks.
     members = tf.cast(tf.math.unsorted_segment_sum(members, rows // MASKS, count), tf.uint8)
 
     def show(one: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -92,13 +103,16 @@ def show_planes(
         cells, classes = tf.map_fn(show, (planes, members), fn_output_signature=signature)
         return cells, tf.reduce_any(classes, axis=0)
 
-    cells, classes = tf.cond(tf.equal(count, 1), show_only, show_each)
-    bits = tf.gather(cells, rows // MASKS) & tf.cast(place, tf.uint8)[:, tf.newaxis, tf.newaxis]
+    cells, classes = tf.cond(tf.equal(count, 1), show_only, show_each)  # [P, h, w], [h2, w2, channels]
+    bits = tf.gather(cells, rows // MASKS) & tf.cast(bit, tf.uint8)[:, tf.newaxis, tf.newaxis]  # [M, h, w]
     return tf.cast(bits, tf.bool), classes
 
 
 def _interpolate(pixels: int, cells: int) -> tuple[npt.NDArray[np.float32], ...]:
-    """Neighbours of each cell among pixels, and the weight of the upper, as `tf.image.resize` has them."""
+    """Compute the lower and upper pixel of each cell, and the weight of the upper, float32 [cells] each.
+
+    They are those of `tf.image.resize`, bilinear.
+    """
     scale = np.float32(pixels) / np.float32(cells)
     source = (np.arange(cells, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     floor = np.floor(source)
@@ -107,7 +121,12 @@ def _interpolate(pixels: int, cells: int) -> tuple[npt.NDArray[np.float32], ...]
 
 @functools.cache
 def _look(layout: Layout) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-    """Give the middles of the pixels that cells look at, float32 [2, L] in order and turned; their axes."""
+    """List the network input's pixels of a `_Plan`.
+
+    Returns:
+      float32 [2, L], the coordinate of each one's centre, first in order, then with every axis reversed;
+      int32 [L], its axis.
+    """
     pixels: list[npt.NDArray[np.float32]] = []
     for axis, cells in layout.axes:
         low, high, _ = _interpolate(layout.input_size[axis], cells)
@@ -119,14 +138,14 @@ def _look(layout: Layout) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32
 def _make_plan(window: Tensor, size: Tensor, turned: Tensor, layout: Layout) -> _Plan:
     looks, axes = _look(layout)
     extent = window[2:] - window[:2]
-    # In float64: TensorFlow's optimizer multiplies by the reciprocal, which rounds otherwise in float32.
+    # In float64: TensorFlow's optimizer multiplies by the reciprocal, which rounds differently in float32.
     scale = tf.cast(tf.cast(extent, tf.float64) / np.asarray(layout.input_size, np.float64), tf.float32)
-    # What differs between rows and columns is gathered at once; all of it is exact in float32.
-    sides = tf.stack([tf.cast(extent - 1, tf.float32), tf.cast(window[:2], tf.float32), scale])
-    last, first, scales = tf.unstack(tf.gather(sides, axes, axis=1), num=3)
+    # One gather of three numbers for each axis; all are exact in float32.
+    sides = tf.stack([tf.cast(extent - 1, tf.float32), tf.cast(window[:2], tf.float32), scale])  # [3, 2]
+    last, first, scales = tf.unstack(tf.gather(sides, axes, axis=1), num=3)  # [L] each
     source = tf.where(tf.gather(turned, axes), looks[1], looks[0]) * scales - 0.5
     floor = tf.floor(source)
-    neighbours = tf.stack([tf.maximum(floor, 0.0), tf.minimum(floor + 1.0, last)]) + first
+    neighbours = tf.stack([tf.maximum(floor, 0.0), tf.minimum(floor + 1.0, last)]) + first  # [2, L]
     limits = tf.gather(tf.cast(size - 1, tf.float32), axes)
     taps = tf.clip_by_value(neighbours, 0.0, limits)
     return _Plan(tf.cast(taps, tf.int32), tf.equal(taps, neighbours), source - floor)
@@ -140,11 +159,11 @@ def _show_plane(
         middle, end = at + 2 * height, at + 2 * (height + width)
         columns, rows = (tf.reshape(plan.taps[:, a:b], [-1]) for a, b in ((middle, end), (at, middle)))
         # Columns are gathered as rows of the transpose: whole rows are copied, single bytes are slow.
-        lines = tf.transpose(tf.gather(plane, rows))
+        lines = tf.transpose(tf.gather(plane, rows))  # [image width, 4 height]
         looked.append(tf.ensure_shape(tf.gather(lines, columns), [4 * width, 4 * height]))
         at = end
-    show = _compile(layout) if _compiles() else functools.partial(_show, layout)
-    # A zero that the compiler does not know, see `_threshold`.
+    show = _compile(layout) if compilers.has_xla() else functools.partial(_show, layout)
+    # A zero of which the compiler does not know that it is one, see `_threshold`.
     nil = tf.cast(members[0], tf.float32) * 0.0
     shown: tuple[Tensor, Tensor] = show(looked, members, plan.inside, plan.weights, turned, nil)
     return shown
@@ -164,13 +183,14 @@ def _show(
     turned: Tensor,
     nil: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Do the arithmetic of a plane; every shape is static, and all is transposed."""
+    """Interpolate a plane from its gathered pixels. Every shape is static; columns come before rows."""
     shown, at = [], 0
     for grid, found in zip((layout.mask_grid, layout.class_grid), looked, strict=True):
         height, width = grid
         middle, end = at + 2 * height, at + 2 * (height + width)
-        seen = inside[:, middle:end, tf.newaxis, tf.newaxis] & inside[:, at:middle]
+        seen = inside[:, middle:end, tf.newaxis, tf.newaxis] & inside[:, at:middle]  # as `corners`
         corners = tf.reshape(found, [2, 2 * width, 2, 2 * height]) * tf.cast(seen, tf.uint8)
+        # [2 width, 2 height], of the network input.
         pixels = _blend(corners, weights[at:middle], weights[middle:end], False, nil)
         down, right = (
             tf.where(turned[axis], weight[::-1], weight)
@@ -180,12 +200,12 @@ def _show(
         )
         shown.append(_blend(tf.reshape(pixels, [2, width, 2, height]), down, right, True, nil))
         at = end
-    cells, wide = (tf.transpose(each) for each in shown)
-    return cells, tf.not_equal(wide[..., tf.newaxis] & members, 0)
+    cells, wide = (tf.transpose(each) for each in shown)  # uint8 [h, w], [h2, w2]
+    return cells, tf.not_equal(wide[..., tf.newaxis] & members, 0)  # [h2, w2, channels]
 
 
 def _blend(corners: Tensor, down: Tensor, right: Tensor, strict: bool, nil: Tensor) -> Tensor:
-    """Interpolate the bits of four bytes and compare with a half: [2, V, 2, H] to [V, H]."""
+    """Interpolate the bits of four bytes and compare with a half: uint8 [2, V, 2, H] to [V, H]."""
     (upper_left, lower_left), (upper_right, lower_right) = (
         (corners[side, :, 0], corners[side, :, 1]) for side in (0, 1)
     )
@@ -199,26 +219,16 @@ def _blend(corners: Tensor, down: Tensor, right: Tensor, strict: bool, nil: Tens
 
 
 def _threshold(near: Tensor, far: Tensor, weight: Tensor, strict: bool, nil: Tensor) -> Tensor:
-    """Tell where near + (far - near) weight reaches a half: bytes of all ones or zeros."""
-    # XLA contracts a product and a sum into one operation that rounds once. Given this zero, which it
-    # cannot know, it does so with that and rounds the product as everyone else does.
+    """Compare near + (far - near) weight with a half: a byte of ones where it is reached, else of zeros."""
+    # XLA turns a product and a sum after it into one operation, which rounds once; `tf.image.resize` rounds
+    # twice. So an unknown zero is added to the product first: XLA joins these two, and the rounded product
+    # is what is added to `near`.
     value = near + ((far - near) * weight + nil)
     return tf.where(value > 0.5 if strict else value >= 0.5, _ALL, np.uint8(0))
 
 
 def _choose(first: Tensor, second: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """Take, bit by bit, the value whose number is 2 first + second."""
+    """Select, bit by bit, values[2 first + second]."""
     low = (second & values[1]) | (~second & values[0])
     high = (second & values[3]) | (~second & values[2])
     return (first & high) | (~first & low)
-
-
-@functools.cache
-def _compiles() -> bool:
-    """Tell whether this TensorFlow can compile for the processor."""
-    try:
-        with tf.init_scope(), tf.device("CPU:0"):
-            tf.function(lambda value: value + 1, jit_compile=True, autograph=False)(tf.constant(1))
-    except tf.errors.OpError:
-        return False
-    return True

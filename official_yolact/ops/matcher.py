@@ -15,7 +15,7 @@ IGNORED = -1
 
 
 class Matches(NamedTuple):
-    """What each anchor is, and the row of the instance that it overlaps best."""
+    """The state of each anchor, and the row of the instance that it is matched with."""
 
     state: Tensor  # int32 [B, A] POSITIVE, BACKGROUND or IGNORED
     instance_index: Tensor  # int32 [B, A]; 0 where the image has no instance
@@ -32,8 +32,8 @@ def match(
 ) -> Matches:
     """Match anchors with instances.
 
-    An anchor takes the instance that it overlaps best: positive from `positive_iou`, background
-    below `negative_iou`, ignored between. Before that every instance is given one anchor of its
+    An anchor is matched with the instance that it overlaps best: positive from `positive_iou`, background
+    below `negative_iou`, ignored between. Before that every instance gets one positive anchor of its
     own, however small the overlap: the pair with the highest IoU first, then the highest among
     the instances and anchors left. Of equal pairs the lower row goes first, then the lower anchor.
     Anchors that are not positive and lie in a crowd are ignored.
@@ -56,16 +56,16 @@ def match(
     instances = tf.logical_and(valid, tf.logical_not(is_crowd))
     shared = boxes.intersection(boxes_norm, anchors_norm)  # [B, N, A]
     anchor_area = boxes.area(anchors_norm)
-    union = boxes.area(boxes_norm)[:, :, tf.newaxis] + anchor_area - shared
+    union = boxes.area(boxes_norm)[:, :, tf.newaxis] + anchor_area - shared  # [B, N, A]
     overlaps = tf.where(instances[:, :, tf.newaxis], tf.math.divide_no_nan(shared, union), -1.0)
-    best_overlap = tf.reduce_max(overlaps, axis=1)
+    best_overlap = tf.reduce_max(overlaps, axis=1)  # [B, A]
     best_instance = tf.argmax(overlaps, axis=1, output_type=tf.int32)
     forced = _serve_every_instance(overlaps, best_instance)
     is_forced = forced >= 0
 
     positive = tf.logical_or(is_forced, best_overlap >= positive_iou)
     crowds = tf.logical_and(valid, is_crowd)
-    crowd_area = tf.reduce_max(tf.where(crowds[:, :, tf.newaxis], shared, 0.0), axis=1)
+    crowd_area = tf.reduce_max(tf.where(crowds[:, :, tf.newaxis], shared, 0.0), axis=1)  # [B, A]
     in_crowd = crowd_area / anchor_area > crowd_iou
     ignored = tf.logical_or(best_overlap >= negative_iou, in_crowd)
     state = tf.where(positive, POSITIVE, tf.where(ignored, IGNORED, BACKGROUND))
@@ -73,31 +73,31 @@ def match(
 
 
 def _serve_every_instance(overlaps: Tensor, best_instance: Tensor) -> Tensor:
-    """Give anchors to instances, greedily by the highest IoU of the pairs left.
+    """Match every instance with one anchor, greedily by the highest IoU of the pairs left.
 
-    A pair that is the best of its row and of its column is what the greedy order takes next but
-    for pairs it does not touch, so one round takes all such pairs; a few rounds are usual.
+    A pair that is the best of its row and of its column is matched whatever the greedy order does with
+    other rows and columns. So one round matches all such pairs at once; a few rounds are usual.
 
     Args:
-      overlaps: float [B, N, A] IoU; -1 in rows that want no anchor.
+      overlaps: float [B, N, A] IoU; -1 in rows that get no anchor.
       best_instance: int32 [B, A] row of the highest IoU of each anchor.
 
     Returns:
-      int32 [B, A] row of the instance that was given the anchor; -1 for none.
+      int32 [B, A] row of the instance that the anchor is matched with; -1 for none.
     """
     rows, columns = tf.range(overlaps.shape[1]), tf.range(overlaps.shape[2])
 
     def serve(left: Tensor, best_row: Tensor, waiting: Tensor, forced: Tensor) -> tuple[Tensor, Tensor]:
         best_column = tf.argmax(left, axis=2, output_type=tf.int32)  # [B, N]
-        overlap = tf.gather(left, best_column, batch_dims=2)
+        overlap = tf.gather(left, best_column, batch_dims=2)  # [B, N]
         mutual = tf.gather(best_row, best_column, batch_dims=1) == rows
         served = tf.logical_and(mutual, overlap > 0.0)
-        given = tf.gather(tf.where(served, best_column, -1), best_row, batch_dims=1) == columns
+        given = tf.gather(tf.where(served, best_column, -1), best_row, batch_dims=1) == columns  # [B, A]
         waiting = tf.logical_and(waiting, tf.logical_and(overlap > 0.0, tf.logical_not(served)))
         return waiting, tf.where(given, best_row, forced)
 
     def next_round(waiting: Tensor, forced: Tensor) -> tuple[Tensor, Tensor]:
-        free = tf.logical_and(waiting[:, :, tf.newaxis], forced[:, tf.newaxis] < 0)
+        free = tf.logical_and(waiting[:, :, tf.newaxis], forced[:, tf.newaxis] < 0)  # [B, N, A]
         left = tf.where(free, overlaps, -1.0)
         return serve(left, tf.argmax(left, axis=1, output_type=tf.int32), waiting, forced)
 

@@ -71,7 +71,7 @@ def cross_class_nms(
     top_k: int,
     max_detections: int,
 ) -> Kept:
-    """Give each box its best class, and keep those that no better box of any class overlaps.
+    """Reduce each box to its best class, and keep those that no better box of any class overlaps.
 
     As in `fast_nms`, a box that is itself suppressed still suppresses.
 
@@ -86,7 +86,7 @@ def cross_class_nms(
     Returns:
       Kept, of static shape. Equal scores keep the order of anchors, equal classes of a box the first.
 
-    Source: the original, which gives all that is left of `top_k`, in place of the best
+    Source: the original, which returns all that is left of `top_k` instead of the best
     `max_detections`; boxes without area as in `fast_nms`.
     """
     boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
@@ -108,8 +108,8 @@ def traditional_nms(
 ) -> Kept:
     """Keep, class by class, the boxes that no better *kept* box of the class overlaps.
 
-    The best box of all classes is kept and takes those that overlap it from its own class, and so on
-    until D are kept or none is left: what greedy suppression of every class would put first.
+    The best box of all classes is kept, and the boxes of its class that overlap it are excluded; and so on
+    until D are kept or none is left. These are the best D of what greedy suppression keeps in every class.
 
     Args:
       boxes_norm: float [B, A, 4] yxyx.
@@ -143,10 +143,10 @@ def traditional_nms(
 def _keep_one_more(
     boxes_px: Tensor, by_class: Tensor, best: Tensor, left: Tensor, kept: Kept, iou_threshold: float
 ) -> tuple[Tensor, Tensor, Kept]:
-    """Move the best box of each image to `kept`, and exclude what overlaps it from its class.
+    """Move the best box of each image to `kept`, and exclude from its class the boxes that overlap it.
 
-    Scores and boxes are read for that class only. What changes from step to step is one byte for each
-    box and class, for the loop copies it.
+    Scores are read for that class only. The loop copies its state in each step: so `left`, the largest part,
+    has one byte for each box and class.
 
     Args:
       boxes_px: float32 [B, A, 4].
@@ -159,19 +159,19 @@ def _keep_one_more(
     Returns:
       The next `best`, `left` and `kept`.
     """
-    label = tf.argmax(best, axis=-1, output_type=tf.int32)
+    label = tf.argmax(best, axis=-1, output_type=tf.int32)  # [B]; `row` is [B, A], the class's scores
     row = tf.where(tf.gather(left, label, batch_dims=1), tf.gather(by_class, label, batch_dims=1), _EXCLUDED)
     index = tf.argmax(row, axis=-1, output_type=tf.int32)
     score = tf.gather(row, index, batch_dims=1)
-    overlaps = _iou_of_pixels(tf.gather(boxes_px, index, batch_dims=1), boxes_px)
+    overlaps = _iou_of_pixels(tf.gather(boxes_px, index, batch_dims=1), boxes_px)  # [B, A]
     is_kept = tf.range(row.shape[1]) == index[:, tf.newaxis]
     row = tf.where(is_kept | (overlaps >= iou_threshold), _EXCLUDED, row)
-    is_label = tf.range(best.shape[1]) == label[:, tf.newaxis]
+    is_label = tf.range(best.shape[1]) == label[:, tf.newaxis]  # [B, C-1]
     # A scatter into `left` would be as fast on a CPU, but GPUs have none for bytes.
     left = tf.where(is_label[..., tf.newaxis], (row > _EXCLUDED)[:, tf.newaxis], left)
     best = tf.where(is_label, tf.reduce_max(row, axis=-1, keepdims=True), best)
     real = score > _EXCLUDED
-    is_next = (tf.range(kept.scores.shape[1]) == kept.num[:, tf.newaxis]) & real[:, tf.newaxis]
+    is_next = (tf.range(kept.scores.shape[1]) == kept.num[:, tf.newaxis]) & real[:, tf.newaxis]  # [B, D]
     kept = Kept(
         tf.where(is_next, index[:, tf.newaxis], kept.indices),
         tf.where(is_next, label[:, tf.newaxis] + 1, kept.classes),
@@ -192,7 +192,7 @@ def _exclude_overlapped(
     per_row = min(top_k, by_row.shape[2])
     by_row, indices = tf.math.top_k(by_row, per_row)
     # Excluded anchors come last in their row, so that they suppress no candidate.
-    candidates = tf.gather(boxes_norm, indices, batch_dims=1)
+    candidates = tf.gather(boxes_norm, indices, batch_dims=1)  # [B, R, k, 4]
     overlaps = boxes.iou(candidates, candidates)  # [B, R, k, k]
     better = tf.linalg.band_part(tf.ones([per_row, per_row]), 0, -1) - tf.eye(per_row)
     kept = tf.reduce_max(overlaps * better, axis=-2) <= iou_threshold
@@ -203,14 +203,15 @@ def _keep_best(by_row: Tensor, indices: Tensor, max_detections: int) -> Kept:
     """Keep the best scores of all rows [B, R, k]; row 0 is class 1."""
     num_rows, per_row = by_row.shape[1:]
     total = num_rows * per_row
-    best, place = tf.math.top_k(tf.reshape(by_row, [-1, total]), min(max_detections, total))
-    indices = tf.gather(tf.reshape(indices, [-1, total]), place, batch_dims=1)
+    # [B, min(D, R k)] each, then padded to D.
+    best, position = tf.math.top_k(tf.reshape(by_row, [-1, total]), min(max_detections, total))
+    indices = tf.gather(tf.reshape(indices, [-1, total]), position, batch_dims=1)
     padding = [[0, 0], [0, max_detections - min(max_detections, total)]]
     best = tf.pad(best, padding, constant_values=_EXCLUDED)
     real = best > _EXCLUDED
     return Kept(
         tf.where(real, tf.pad(indices, padding), 0),
-        tf.where(real, tf.pad(place // per_row, padding) + 1, 0),
+        tf.where(real, tf.pad(position // per_row, padding) + 1, 0),
         tf.where(real, best, 0.0),
         tf.reduce_sum(tf.cast(real, tf.int32), axis=-1),
     )

@@ -12,14 +12,10 @@ from official_yolact.schema import Tensor
 _CHROMA_REACH = 2
 
 
-def _little_endian(encoded: Tensor, position: int, count: int) -> Tensor:
+def _read_number(encoded: Tensor, position: int, count: int, step: int = 1) -> Tensor:
+    """Read an unsigned number of some bytes, int64; with `step` -1 the largest digit comes first."""
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, count), tf.uint8), tf.int64)
-    return tf.reduce_sum(digits * tf.constant([256**i for i in range(count)], tf.int64))
-
-
-def _big_endian(encoded: Tensor, position: int, count: int) -> Tensor:
-    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, count), tf.uint8), tf.int64)
-    return tf.reduce_sum(digits * tf.constant([256**i for i in reversed(range(count))], tf.int64))
+    return tf.reduce_sum(digits * tf.constant([256**i for i in range(count)][::step], tf.int64))
 
 
 def read_image_size(encoded: Tensor) -> Tensor:
@@ -42,15 +38,15 @@ def read_image_size(encoded: Tensor) -> Tensor:
         return tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)
 
     def png() -> Tensor:
-        return tf.stack([_big_endian(header, 20, 4), _big_endian(header, 16, 4)])
+        return tf.stack([_read_number(header, 20, 4, -1), _read_number(header, 16, 4, -1)])
 
     def gif() -> Tensor:
-        return tf.stack([_little_endian(header, 8, 2), _little_endian(header, 6, 2)])
+        return tf.stack([_read_number(header, 8, 2), _read_number(header, 6, 2)])
 
     def bmp() -> Tensor:
         # The height of a BMP is signed: negative means that the top row comes first.
-        height = _little_endian(header, 22, 4)
-        return tf.stack([tf.minimum(height, 2**32 - height), _little_endian(header, 18, 4)])
+        height = _read_number(header, 22, 4)
+        return tf.stack([tf.minimum(height, 2**32 - height), _read_number(header, 18, 4)])
 
     size = tf.cond(
         starts(b"\xff\xd8\xff"),
@@ -64,14 +60,14 @@ def read_image_size(encoded: Tensor) -> Tensor:
 
 
 def check(condition: Tensor, message: str, value: Tensor) -> Tensor | None:
-    """Raise an error unless a condition holds; gives the operation that does so, None outside of graphs.
+    """Raise an error unless a condition holds; returns the operation that does so, None outside of graphs.
 
     `tf.debugging.Assert` branches around the error, which costs an input pipeline more than the check.
 
     Args:
       condition: bool scalar.
-      message: what is wrong.
-      value: is shown after it.
+      message: of the error.
+      value: is shown after the message.
 
     Raises:
       tf.errors.InvalidArgumentError: the condition does not hold.
@@ -94,7 +90,7 @@ def check_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> tuple[
     """
     size = read_image_size(encoded)
     pixels = tf.reduce_prod(size)
-    # Of other formats the header is not known, so that nothing would bound their size.
+    # Other formats are refused: their size is not known before they are decoded.
     checks = [
         check(pixels > 0, "not a JPEG, PNG, GIF or BMP file", size),
         check(pixels <= max_pixels, f"image of more than {max_pixels} pixels: scale it down", size),
@@ -106,8 +102,8 @@ def check_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> tuple[
 def decode_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> Tensor:
     """Decode an image file to RGB.
 
-    JPEGs take the accurate inverse transform, as every other decoder does; TensorFlow's default
-    is the fast one. Orientation in EXIF is not looked at: turn files upright before.
+    JPEGs are decoded with the accurate inverse transform, as every other decoder has it; TensorFlow's
+    default is the fast one. Orientation in EXIF is not read: turn files upright before.
 
     Args:
       encoded: string scalar, bytes of a JPEG, PNG, GIF (first frame) or BMP file.
@@ -123,7 +119,7 @@ def decode_image(encoded: Tensor, max_pixels: int = formats.MAX_PIXELS) -> Tenso
 
 
 def decode_checked(encoded: Tensor) -> Tensor:
-    """Decode a file that `check_image` has passed: as `decode_image`."""
+    """Decode a file that `check_image` has passed, as `decode_image` does."""
     image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
@@ -135,9 +131,9 @@ def decode_checked(encoded: Tensor) -> Tensor:
 def decode_part(encoded: Tensor, size: Tensor, first: Tensor, last: Tensor) -> Tensor:
     """Decode some rows and columns of a file that `check_image` has passed.
 
-    The pixels are those of the whole image. Of a JPEG the rows below are not looked at, and of those above
-    and the columns beside no pixels are made; only one that was cut short, which the rows below would show,
-    is decoded as a whole: it does not end as it should.
+    The pixels are those of the whole image. Of a JPEG the rows below the part are not read, and no pixels are
+    made of the rows above it and the columns beside it. A JPEG that does not end with the end-of-image marker
+    was cut short: it is decoded as a whole, so that the damage is found.
 
     Args:
       encoded: string scalar.
@@ -151,7 +147,7 @@ def decode_part(encoded: Tensor, size: Tensor, first: Tensor, last: Tensor) -> T
     Raises:
       tf.errors.InvalidArgumentError: damaged.
     """
-    # Colours of neighbours flow into a pixel where they are stored more coarsely than brightness.
+    # Where colours are stored at a lower resolution than brightness, a pixel depends on its neighbours' ones.
     start = tf.minimum(tf.maximum(first - _CHROMA_REACH, 0), size - 1)
     stop = tf.minimum(tf.maximum(last, start + 1) + _CHROMA_REACH, size)
 
@@ -190,8 +186,8 @@ def combine_channels(
 ) -> Tensor:
     """Combine each channel of an image with a value of its own.
 
-    The same as broadcasting the values, which TensorFlow does four times more slowly over an axis
-    of three than over whole rows.
+    The values are broadcast over whole rows of pixels: over an axis of three numbers TensorFlow is four times
+    slower.
 
     Args:
       combine: an elementwise function of two tensors.
@@ -207,7 +203,7 @@ def combine_channels(
     else:
         row = tf.constant(list(values) * width, tf.float32)
     shape = tf.shape(image)
-    rows = tf.reshape(image, tf.concat([shape[:-2], tf.shape(row)], axis=0))
+    rows = tf.reshape(image, tf.concat([shape[:-2], tf.shape(row)], axis=0))  # [..., width channels]
     return tf.ensure_shape(tf.reshape(combine(rows, row), shape), image.shape)
 
 

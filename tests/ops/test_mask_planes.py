@@ -54,7 +54,7 @@ def test_masks_in_planes_are_shown_bit_for_bit_as_one_by_one(
         for window in _WINDOWS:
             shown = [
                 windows.sample_masks(
-                    contents, tf.constant([-1, -1]), tf.constant(window), input_size, grid
+                    contents, tf.constant([-1, -1]), windows.plan_grid(tf.constant(window), input_size, grid)
                 ).numpy()
                 for grid in grids
             ]

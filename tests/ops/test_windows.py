@@ -51,7 +51,9 @@ def _blobs(kind: str) -> np.ndarray:
 def test_a_window_of_an_image_is_its_canvas_resized(window: list[int], size: tuple[int, int]) -> None:
     image = np.random.default_rng(2).integers(0, 256, (48, 64, 3)).astype(np.uint8)
     fill = [123.68, 116.78, 103.94]
-    part, corner = windows.visible_part(tf.constant(image), tf.constant(window))
+    first, last = windows.visible_bounds(tf.constant(image.shape[:2]), tf.constant(window))
+    visible = image[first[0] : last[0], first[1] : last[1]]
+    part, corner = windows.copy_borders(tf.constant(visible), first, tf.constant(window))
     shown = windows.resize_part(tf.cast(part, tf.float32), corner, tf.constant(window), size, fill)
     expected = tf.image.resize(_canvas(image, window, fill), size)
     np.testing.assert_allclose(shown, expected, atol=5e-3)
@@ -66,12 +68,13 @@ def test_a_sampled_mask_is_the_mask_resized_twice(
     input_size, grid_size = sizes
     mask = _blobs(kind)
     content, corner = windows.cut_mask(tf.constant(mask * 255))
-    cut = windows.sample_masks(content[tf.newaxis], corner, tf.constant(window), input_size, grid_size)
+    plan = windows.plan_grid(tf.constant(window), input_size, grid_size)
+    cut = windows.sample_masks(content[tf.newaxis], corner, plan)
     contents = tf.pad(
         tf.minimum(tf.constant(np.stack([mask * 255, np.zeros_like(mask), mask])), 1),
         [[0, 0], [1, 1], [1, 1]],
     )
-    framed = windows.sample_masks(contents, tf.constant([-1, -1]), tf.constant(window), input_size, grid_size)
+    framed = windows.sample_masks(contents, tf.constant([-1, -1]), plan)
     canvas = _canvas(mask[..., np.newaxis], window, [0.0])
     pixels = np.asarray(tf.image.resize(canvas, input_size)) >= 0.5
     expected = np.asarray(tf.image.resize(pixels.astype(np.float32), grid_size))[..., 0] > 0.5
