@@ -31,7 +31,7 @@ class Parser:
     def __init__(
         self, config: configs.Parser, model: configs.YolactModel, is_training: bool, seed: int = 0
     ) -> None:
-        """Take what the sections say.
+        """Read the settings from the sections.
 
         Args:
           config: the parser's section.
@@ -71,7 +71,7 @@ class Parser:
 
         Returns:
           image, float32 [height, width, 3] normalised, and its labels without the batch dimension.
-          Of more than N instances the largest stay, crowds yielding first. Crowds come last.
+          Of more than N instances crowds are dropped first, then the smallest. Crowds come last.
 
         Raises:
           tf.errors.OpError: the record cannot be used.
@@ -81,14 +81,15 @@ class Parser:
         part_seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
         transpose = augment.draw_transpose(seed, self._settings.transpose)
         size, boxes = self._transpose_geometry(record, transpose)
-        boxes_px = tf.clip_by_value(boxes, 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])
-        real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)
+        # R rows are in the record; M of them become labels, padded to N at the end.
+        boxes_px = tf.clip_by_value(boxes, 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])  # [R, 4]
+        real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)  # [R]
         window = self._draw_window(part_seeds, size, transpose, boxes_px[real], record["is_crowd"][real])
         mirror, flip = augment.draw_flips(part_seeds[2], self._settings.mirror, self._settings.flip)
         turned = tf.stack([flip, mirror])
-        boxes = windows.transform_boxes(boxes_px, window, mirror, flip)
+        boxes = windows.transform_boxes(boxes_px, window, mirror, flip)  # [R, 4] yxyx_norm of the window
         rows = self._choose_rows(boxes, real & augment.centers_inside(boxes_px, window), record["is_crowd"])
-        classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
+        classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)  # [M]
         masks, semantic_masks = self._show_masks(record, rows, transpose, window, turned)
         labels = schema.Labels(
             boxes=self._pad(tf.gather(boxes, rows)),
@@ -155,10 +156,10 @@ class Parser:
         )
 
     def _natural_extent(self, size: Tensor, transpose: Tensor) -> Tensor:
-        """Give the window, float32 [2], in which objects appear as large as in evaluation.
+        """Compute the (height, width) of a window, float32 [2], that shows objects as large as in evaluation.
 
-        That is the image; of a transposed one, a window in the input's aspect ratio: squashing its
-        exchanged sides into the input would stretch objects as evaluation never shows them.
+        It is the image's size. For a transposed image it has the input's aspect ratio: resizing its exchanged
+        sides to the input would stretch objects as evaluation never does.
         """
         extent = tf.cast(size, tf.float32)
         network = tf.constant(self._input_size, tf.float32)
@@ -166,7 +167,7 @@ class Parser:
         return tf.where(transpose, network * scale, extent)
 
     def _transpose_geometry(self, record: decoder.Record, transpose: Tensor) -> tuple[Tensor, Tensor]:
-        """Give size and boxes of the image that is used."""
+        """Return size [2] and boxes [R, 4] of the image, after it is transposed if it is."""
         size, boxes = record["size"], record["boxes"]
         if not self._settings.transpose:
             return size, boxes
@@ -174,7 +175,7 @@ class Parser:
         return tf.where(transpose, size[::-1], size), tf.where(transpose, turned, boxes)
 
     def _exchange_axes(self, image: Tensor, exchange: Tensor, axis: int = 0) -> Tensor:
-        """Make rows columns if `exchange`, a bool scalar, says so; `axis` is that of the rows."""
+        """Exchange rows and columns if `exchange`, a bool scalar; `axis` is that of the rows."""
         if not self._settings.transpose:
             return image
         order = list(range(image.shape.rank))
@@ -182,7 +183,7 @@ class Parser:
         return tf.cond(exchange, lambda: tf.transpose(image, order), lambda: tf.identity(image))
 
     def _turn(self, grid: Tensor, turned: Tensor, axis: int = 0) -> Tensor:
-        """Turn upside down and mirror, as two booleans say; `axis` is that of the rows."""
+        """Turn upside down if turned[0] and mirror if turned[1]; `axis` is that of the rows."""
         if not (self._settings.mirror or self._settings.flip):
             return grid
         return windows.flip_grid(grid, turned[1], turned[0], axis)
@@ -190,7 +191,7 @@ class Parser:
     def _decode_part(
         self, record: decoder.Record, transpose: Tensor, window: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decode what the window shows, uint8 [h, w, 3]; and its corner in the image that is used."""
+        """Decode the visible part, uint8 [h, w, 3]; its corner is in the image after transposition."""
         stored_size = record["size"]
         size = tf.where(transpose, stored_size[::-1], stored_size)
         first, last = windows.visible_bounds(size, window)
@@ -208,8 +209,8 @@ class Parser:
                 tf.cast(part, tf.float32), corner, window, self._input_size, FILL_COLOR
             )
             return self._turn(preprocess.normalize_image(shown, mean, std), turned)
-        # Colours change pixel by pixel: those that the window leaves out need no change. Normalising
-        # before resizing is the same, costs nothing in the same pass, and mostly makes the fill zero.
+        # Colours change pixel by pixel, so that only the visible part needs it. Normalising before resizing
+        # has the same result, costs nothing in the same pass, and mostly makes the fill zero.
         if self._settings.mirror or self._settings.flip:
             part, corner, window = windows.turn_part(part, corner, window, turned[1], turned[0])
         part = colors.distort_colors(
@@ -219,12 +220,13 @@ class Parser:
         return windows.resize_part(part, corner, window, self._input_size, fill)
 
     def _choose_rows(self, boxes: Tensor, candidate: Tensor, is_crowd: Tensor) -> Tensor:
-        """Give the rows that become labels, int32 [M]: objects first, then crowds."""
+        """Choose the rows of boxes [R, 4] that become labels, int32 [M]: objects first, then crowds."""
         sides = boxes[:, 2:] - boxes[:, :2]
         pixels = sides * tf.constant(self._input_size, tf.float32)
         kept = candidate & tf.reduce_all(pixels > self._settings.min_box_side, axis=-1)
         area = tf.reduce_prod(sides, axis=-1)
-        rank = tf.where(kept, tf.cast(is_crowd, tf.float32) * 2.0 - area, 4.0)
+        # An area is at most 1: objects rank before crowds, the largest first, and what is left out last.
+        rank = tf.where(kept, tf.cast(is_crowd, tf.float32) * 2.0 - area, 4.0)  # [R]
         count = tf.minimum(tf.reduce_sum(tf.cast(kept, tf.int32)), self._num_instances)
         rows = tf.sort(tf.argsort(rank, stable=True)[:count])
         return tf.gather(rows, tf.argsort(tf.cast(tf.gather(is_crowd, rows), tf.int32), stable=True))

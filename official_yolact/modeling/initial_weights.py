@@ -14,7 +14,7 @@ def seed_weights(model: Any, seed: int) -> None:
     """Draw every random variable of a built model anew, each from its layer's own initialiser.
 
     `tf.random.set_seed` does not reach the initialisers of tf_keras, and seeding them from outside
-    would change global state. A variable is drawn from (seed, the place of its layer in the model),
+    would change global state. A variable is drawn from (seed, the index of its layer in the model),
     not from its name, which counts the layers that the process has made before.
 
     Args:
@@ -35,8 +35,8 @@ def set_class_prior(model: Any, prior: float) -> None:
     """Start the class and semantic logits as if objects were rare.
 
     Source: the focal loss paper (arXiv 1708.02002) for class logits; the original starts all biases
-    at 0. From random features that makes semantic and class loss so large at first (about 80 and
-    25) that coefficients saturate and prototypes die before masks are learned.
+    at 0. With a backbone of random weights semantic and class loss are then so large at first (about 80
+    and 25) that coefficients saturate and prototypes die before masks are learned.
 
     Args:
       model: built `YolactModel`, with biases of 0.
@@ -62,5 +62,5 @@ def _find_initializer(layer: Any, variable: Any) -> Any:
             initializer = getattr(layer, f"{attribute}_initializer", getattr(layer, named, None))
             if initializer is not None:
                 return tf_keras.initializers.get(initializer)
-    # Keras draws matrices that are added without an initialiser so, and vectors are constants here.
+    # A matrix that is added without an initialiser is drawn by this one; vectors are constants here.
     return tf_keras.initializers.GlorotUniform() if variable.shape.rank > 1 else None

@@ -16,7 +16,7 @@ class YolactModel(tf_keras.Model):
 
     Attributes:
       backbone: images to endpoints by level.
-      decoder: endpoints to the pyramid by level; None where the backbone gives the pyramid itself.
+      decoder: endpoints to the pyramid by level; None where the backbone's endpoints are the pyramid.
       head: `PredictionHead`.
       protonet: `Protonet`.
       semantic_head: `SemanticHead`.
@@ -37,7 +37,7 @@ class YolactModel(tf_keras.Model):
         max_level: int,
         **kwargs: Any,
     ) -> None:
-        """Join the parts; `min_level` and `max_level` are those of the pyramid."""
+        """Keep the parts; `min_level` and `max_level` are those of the pyramid."""
         super().__init__(**kwargs)
         self.backbone = backbone
         self.decoder = decoder

@@ -1,4 +1,4 @@
-"""An update that is made or left out, as a tensor says, under any distribution strategy."""
+"""An update under a condition that is a tensor, with any distribution strategy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from official_yolact.schema import Tensor
 
 
 class _Hidden:
-    """Keeps variables whole on their way into a merge call, which would hand out their replicas."""
+    """Hides variables from a merge call, which would replace each by its replicas' components."""
 
     def __init__(self, variables: list[Any]) -> None:
         self.variables = variables
@@ -36,8 +36,8 @@ def apply_where(
 
     Args:
       accepted: bool scalar, the same on every replica.
-      judges_scale: bool scalar, likewise: the losses were finite, so that a dynamic scale may follow.
-      optimizer: one, in a loss scale, in a `MovingAverage`, either or both left out.
+      judges_scale: bool scalar, likewise: the losses were finite, so that a dynamic loss scale is updated.
+      optimizer: an optimizer, which a `LossScaleOptimizer` and around that a `MovingAverage` may wrap.
       gradients: unscaled, summed over the replicas.
       variables: as many.
     """
@@ -52,7 +52,7 @@ def apply_where(
 def _decide(
     optimizer: Any, strategy: Any, accepted: Any, judges_scale: Any, gradients: Any, hidden: _Hidden
 ) -> None:
-    """Branch on the decision; with a strategy across its replicas, where alone a branch may update."""
+    """Branch on the decision; with a strategy in its cross-replica context, where a branch may update."""
 
     def update() -> Tensor:
         if strategy is None:
@@ -84,7 +84,7 @@ def _update(optimizer: Any, gradients: list[Any], hidden: _Hidden) -> None:
 
 
 def _rescale(strategy: Any, scaler: Any, accepted: Any) -> Tensor:
-    """Let the scale follow a number that is finite where the gradients are."""
+    """Update the loss scale by a number in place of the gradients: NaN if they were not accepted."""
     signal = tf.where(accepted, 0.0, float("nan"))
     if strategy is not None:
         signal = strategy.extended.call_for_each_replica(tf.identity, args=(signal,))
@@ -93,7 +93,7 @@ def _rescale(strategy: Any, scaler: Any, accepted: Any) -> Tensor:
 
 
 def _strip(optimizer: Any) -> Any:
-    """Give the optimizer that moves the weights."""
+    """Return the innermost optimizer, which updates the weights."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer

@@ -1,4 +1,4 @@
-"""A moving average of the weights that also stands loss scaling."""
+"""A moving average of the weights that works with loss scaling."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from official.modeling.optimization import ema_optimizer
 class MovingAverage(ema_optimizer.ExponentialMovingAverage):
     """Model Garden's moving average, around any legacy optimizer or one that scales losses.
 
-    Model Garden puts the scaling around the average. Its trainer then finds no average to make or to
-    evaluate, and the first step fails, since the average's `apply_gradients` does not know gradients
-    that are summed already. Here the average is outside and passes on what it is given.
+    Model Garden wraps the average in the loss scaling. Its trainer then finds no average to create or to
+    evaluate, and the first step fails, since the average's `apply_gradients` has no argument for gradients
+    that are summed already. Here the average is outermost and passes the argument on.
     """
 
     def apply_gradients(
@@ -39,9 +39,9 @@ class MovingAverage(ema_optimizer.ExponentialMovingAverage):
         ema_optimizer.maybe_merge_call(self.update_average, tf.distribute.get_strategy())
 
     def swap_weights(self) -> None:
-        """Exchange the variables and their averages, each replica its own; a second call takes it back.
+        """Exchange the variables and their averages on each replica; a second call restores them.
 
-        Model Garden adds and subtracts the two, which rounds: an evaluation would change what is trained.
+        Model Garden adds and subtracts the two, which rounds: an evaluation would change the weights.
 
         Raises:
           ValueError: called in a replica's context.
@@ -49,7 +49,7 @@ class MovingAverage(ema_optimizer.ExponentialMovingAverage):
         self._update_averages(_exchange)
 
     def begin_at_weights(self) -> None:
-        """Make the variables' present values their averages."""
+        """Set the averages to the variables' present values."""
         self._update_averages(lambda average, variable: average.assign(variable.read_value()))
 
     def _update_averages(self, update: Callable[[tf.Variable, tf.Variable], object]) -> None:

@@ -16,8 +16,8 @@ class TorchSGD(tf_keras.optimizers.legacy.Optimizer):
     With `nesterov` the second is w -= learning_rate * (g + momentum * v).
 
     Keras keeps the learning rate inside the velocity (v = momentum * v - learning_rate * g; w += v).
-    While the rate stands still both are the same; where it changes, Keras goes on with steps of the
-    old rate until they have died away, and here they change at once.
+    With a constant rate both are the same. When the rate changes, the velocity of Keras still holds steps
+    of the old rate, which decay slowly; here all steps have the new rate at once.
 
     It is a legacy optimizer because Model Garden's `create_optimizer` builds those, and its moving
     average of the weights wraps no other.
@@ -36,12 +36,12 @@ class TorchSGD(tf_keras.optimizers.legacy.Optimizer):
         name: str = "TorchSGD",
         **kwargs: Any,
     ) -> None:
-        """Take the settings.
+        """Keep the settings.
 
         Args:
           learning_rate: a number or a schedule.
           momentum: from 0 to below 1.
-          nesterov: look ahead by one velocity.
+          nesterov: update by the gradient and the next velocity.
           name: of the optimizer.
           **kwargs: what every legacy optimizer of Keras takes (`clipnorm`, `gradient_aggregator`, ...).
 
@@ -57,7 +57,7 @@ class TorchSGD(tf_keras.optimizers.legacy.Optimizer):
         self._nesterov = bool(nesterov)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the settings, for `from_config`."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "learning_rate": self._serialize_hyperparameter("learning_rate"),
@@ -70,15 +70,15 @@ class TorchSGD(tf_keras.optimizers.legacy.Optimizer):
             self.add_slot(variable, "momentum")
 
     def _resource_apply_dense(self, grad: Tensor, var: Any, apply_state: Any = None) -> tf.Operation:
-        place = (var.device, var.dtype.base_dtype)
-        coefficients = (apply_state or {}).get(place) or self._fallback_apply_state(*place)
+        key = (var.device, var.dtype.base_dtype)
+        coefficients = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
         # TensorFlow's own momentum has the learning rate outside the velocity, as PyTorch's.
         return tf.raw_ops.ResourceApplyMomentum(
             var=var.handle,
             accum=self.get_slot(var, "momentum").handle,
             lr=coefficients["lr_t"],
             grad=grad,
-            momentum=tf.constant(self._momentum, place[1]),
+            momentum=tf.constant(self._momentum, key[1]),
             use_locking=self._use_locking,
             use_nesterov=self._nesterov,
         )
@@ -86,6 +86,6 @@ class TorchSGD(tf_keras.optimizers.legacy.Optimizer):
     def _resource_apply_sparse(
         self, grad: Tensor, var: Any, indices: Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        # A row without a gradient keeps its velocity, which must move the row and decay.
+        # The velocity of a row without a gradient still moves the row, and decays.
         dense = tf.convert_to_tensor(tf.IndexedSlices(grad, indices, tf.shape(var)))
         return self._resource_apply_dense(dense, var, apply_state)

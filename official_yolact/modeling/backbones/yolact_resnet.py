@@ -51,7 +51,7 @@ class YolactResNet(tf_keras.Model):
           kernel_regularizer: of every kernel, or None.
           deformable_blocks: how many of the last blocks of each stage may have a deformable 3x3
             convolution.
-          deformable_interval: of these only the blocks whose index in the stage it divides have one.
+          deformable_interval: of these blocks only those have one whose index in the stage is a multiple.
           **kwargs: what every Keras model takes.
         """
         super().__init__(**kwargs)
@@ -131,7 +131,7 @@ def is_deformable(block: int, num_blocks: int, deformable_blocks: int, interval:
       block: index of the block in its stage.
       num_blocks: blocks of the stage.
       deformable_blocks: how many of the last blocks may have one.
-      interval: every how many blocks there is one.
+      interval: the index must be a multiple of it.
 
     Returns:
       Whether it has one.

@@ -19,7 +19,7 @@ class YolactFPN(tf_keras.layers.Layer):
     """Top-down pyramid that resizes to the exact size of each level.
 
     Source: the original upsamples bilinearly, applies ReLU to the levels that the backbone has and
-    takes the coarser ones from the last of them by strided convolutions without ReLU. Model Garden's
+    computes the coarser ones from the last of them by strided convolutions without ReLU. Model Garden's
     `fpn` upsamples by exactly 2, normalises every level and puts a ReLU before level 7.
 
     Attributes:
@@ -40,7 +40,7 @@ class YolactFPN(tf_keras.layers.Layer):
         """Set up the layers.
 
         Args:
-          backbone_levels: levels that the backbone gives.
+          backbone_levels: levels of the backbone.
           min_level: lowest level of the pyramid.
           max_level: highest level of the pyramid.
           num_filters: channels of every level.
@@ -48,7 +48,7 @@ class YolactFPN(tf_keras.layers.Layer):
           **kwargs: what every Keras layer takes.
 
         Raises:
-          ValueError: if the backbone misses a level that the pyramid starts from.
+          ValueError: the backbone lacks a level that the pyramid is built from.
         """
         super().__init__(**kwargs)
         top = min(max_level, max(backbone_levels))

@@ -20,8 +20,8 @@ class MaskIoUHead(tf_keras.layers.Layer):
       convs: five 3x3 convolutions of stride 2, unpadded, each with a ReLU.
       project: the 1x1 convolution to one number for each class, with a ReLU.
 
-    Source: the original. It takes no grid whose shorter side is below 63 cells (inputs below about
-    250 px), which five unpadded convolutions use up; here such a grid gets rows and columns of zeros
+    Source: the original. It fails on a grid whose shorter side is below 63 cells (inputs below about
+    250 px), of which five unpadded convolutions leave nothing; here such a grid is padded with zeros
     below and on the right up to 63. No published model has one.
     """
 

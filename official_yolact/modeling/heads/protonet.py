@@ -16,7 +16,7 @@ class Protonet(tf_keras.layers.Layer):
     """Three 3x3 convolutions, bilinear doubling, one more, and a 1x1 to K prototypes, ReLU after each.
 
     Attributes:
-      convs: the four 3x3 convolutions; the doubling is before the last.
+      convs: the four 3x3 convolutions; the resolution is doubled before the last.
       project: the 1x1 convolution.
     """
 

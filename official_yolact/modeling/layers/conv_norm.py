@@ -1,4 +1,4 @@
-"""Convolution, norm, shortcut and activation: what the whole network is made of."""
+"""Convolution, norm, shortcut and activation: the unit of the whole network."""
 
 from __future__ import annotations
 

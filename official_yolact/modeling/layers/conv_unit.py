@@ -1,4 +1,4 @@
-"""Convolution, batch norm and leaky ReLU: what DarkNet is made of."""
+"""Convolution, batch norm and leaky ReLU: the unit of DarkNet."""
 
 from __future__ import annotations
 

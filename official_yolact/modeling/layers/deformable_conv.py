@@ -13,9 +13,9 @@ from official_yolact.schema import Tensor
 
 
 class DeformableConv2D(tf_keras.layers.Layer):
-    """Modulated deformable 3x3 convolution whose offsets an ordinary convolution gives.
+    """Modulated deformable 3x3 convolution whose offsets are the outputs of an ordinary convolution.
 
-    Untrained it is half a plain convolution: all offsets are 0 and every sample weighs sigmoid(0).
+    Untrained it computes half of a plain convolution: all offsets are 0, all modulations sigmoid(0).
 
     Source: DCNv2 as the original YOLACT++ has it: one deformable group, a bias, and no lower learning
     rate for the offsets.

@@ -73,12 +73,13 @@ class DetectionGenerator(tf_keras.layers.Layer):
         config = self._config
         boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
         scores = tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
+        # Of D detections, [B, D] each and [B].
         indices, classes, scores, num_detections = self._suppress(
             boxes, scores, frames.input_size(image_info)
         )
         valid = tf.sequence_mask(num_detections, config.max_detections)
-        boxes = tf.gather(boxes, indices, batch_dims=1)
-        coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)
+        boxes = tf.gather(boxes, indices, batch_dims=1)  # [B, D, 4]
+        coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)  # [B, D, K]
         soft_masks = _keep(self._assemble(raw_outputs["prototypes"], coefficients, boxes), valid)
         mask_scores = tf.identity(scores)
         if mask_scorer is not None:
@@ -93,7 +94,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
         }
 
     def _suppress(self, boxes: Tensor, scores: Tensor, input_size: Tensor) -> nms.Kept:
-        """Choose among boxes [B, A, 4] yxyx_norm by their scores [B, A, C-1] as the config says."""
+        """Choose among boxes [B, A, 4] yxyx_norm by their scores [B, A, C-1], by the form of the config."""
         config = self._config
         limits = {
             "score_threshold": config.score_threshold,
@@ -132,11 +133,11 @@ def _predict_iou(mask_scorer: Callable[[Tensor], Tensor], soft_masks: Tensor, cl
     num_detections, height, width = soft_masks.shape[1:]
     iou = mask_scorer(tf.reshape(soft_masks, [-1, height, width]))
     iou = tf.reshape(iou, [-1, num_detections, iou.shape[-1]])
-    # The rows of padding have class 0.
+    # Padding rows have class 0. [B, D, C-1] to [B, D].
     return tf.gather(iou, tf.maximum(classes - 1, 0), batch_dims=2)
 
 
 def _keep(values: Tensor, mask: Tensor) -> Tensor:
-    """Set to zero what `mask`, of the leading dimensions of `values`, leaves out."""
+    """Set values [*leading, ...] to zero where `mask`, bool [*leading], is False."""
     mask = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - mask.shape.rank)], 0))
     return tf.where(mask, values, 0.0)

@@ -50,10 +50,10 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
 
 
 def is_same_symmetric(images: Tensor, stride: int) -> bool:
-    """Tell whether SAME can pad [B, H, W, C], alike on both sides for an odd kernel: it needs no copy then.
+    """Tell whether SAME pads [B, H, W, C] alike on both sides for an odd kernel, which needs no copy.
 
-    Of images one pixel wide it cannot: TensorFlow's bfloat16 gradient of the kernel, by oneDNN, is then
-    uninitialised memory where the kernel meets padding alone, if the stride is not 1.
+    Images one pixel wide or high are excluded. With a stride above 1, the bfloat16 gradient of the kernel
+    (oneDNN's) is uninitialised memory in the cells of the kernel that only padding reaches.
     """
     if stride == 1:
         return True
