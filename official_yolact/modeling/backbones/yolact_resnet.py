@@ -70,7 +70,7 @@ class YolactResNet(tf_keras.Model):
                     norm_activation=norm_activation,
                     zero_init_residual=zero_init_residual,
                     kernel_regularizer=kernel_regularizer,
-                    deformable=is_deformable(
+                    deformable=_is_deformable(
                         block, num_blocks, deformable_blocks[stage], deformable_interval
                     ),
                     name=f"stage{stage}_block{block}",
@@ -121,20 +121,11 @@ def _max_pool(x: Tensor) -> Tensor:
     return tf.nn.max_pool2d(symmetric_conv.pad_symmetric(x, 1), ksize=3, strides=2, padding="VALID")
 
 
-def is_deformable(block: int, num_blocks: int, deformable_blocks: int, interval: int) -> bool:
-    """Tell whether a block of a stage has a deformable 3x3 convolution.
+def _is_deformable(block: int, num_blocks: int, deformable_blocks: int, interval: int) -> bool:
+    """Tell whether a block, by its index in its stage, has a deformable 3x3 convolution.
 
     Source: the original's rule; YOLACT++ R101 has 11 with [0, 4, 23, 3] and interval 3, R50 has 13 with
     [0, 4, 6, 3] and interval 1.
-
-    Args:
-      block: index of the block in its stage.
-      num_blocks: blocks of the stage.
-      deformable_blocks: how many of the last blocks may have one.
-      interval: the index must be a multiple of it.
-
-    Returns:
-      Whether it has one.
     """
     return block + deformable_blocks >= num_blocks and block % interval == 0
 

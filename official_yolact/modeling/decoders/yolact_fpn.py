@@ -92,7 +92,7 @@ class YolactFPN(tf_keras.layers.Layer):
         x = None
         for level in reversed(self._lateral_levels):
             lateral = conv_norm.convolve(self.lateral[str(level)], inputs[str(level)], training)
-            x = lateral if x is None else lateral + resize_like(x, lateral)
+            x = lateral if x is None else lateral + _resize_like(x, lateral)
             outputs[str(level)] = conv_norm.convolve(
                 self.smooth[str(level)], x, training, activation=tf.nn.relu
             )
@@ -101,11 +101,9 @@ class YolactFPN(tf_keras.layers.Layer):
         return outputs
 
 
-def resize_like(images: Tensor, target: Tensor) -> Tensor:
-    """Resize [B, h, w, C] bilinearly (half-pixel centres) to the height and width of `target`."""
-    return interpolations.resize_bilinear(
-        images, target.shape[1:3] if target.shape[1:3].is_fully_defined() else tf.shape(target)[1:3]
-    )
+def _resize_like(images: Tensor, target: Tensor) -> Tensor:
+    size = target.shape[1:3]
+    return interpolations.resize_bilinear(images, size if size.is_fully_defined() else tf.shape(target)[1:3])
 
 
 def build_yolact_fpn(

@@ -76,18 +76,3 @@ class DeformableConv2D(tf_keras.layers.Layer):
         offsets, logits = tf.split(self.offset_conv(inputs), [2 * deformable.TAPS, deformable.TAPS], axis=-1)
         modulation = tf.sigmoid(logits)
         return deformable.deform_conv2d(inputs, offsets, modulation, self.kernel, self.bias, self.strides)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Compute [B, ceil(H / strides), ceil(W / strides), filters] from [B, H, W, I]."""
-        size = self.offset_conv.compute_output_shape(input_shape)[:-1]
-        return tf.TensorShape([*size, self.filters])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "kernel_initializer": tf_keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": tf_keras.regularizers.serialize(self.kernel_regularizer),
-        }

@@ -41,13 +41,6 @@ class SymmetricConv2D(tf_keras.layers.Conv2D):
         halved = [None if side is None else -(-side // self.strides[0]) for side in size]
         return tf.TensorShape([batch, *halved, self.filters])
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        config = dict(super().get_config())
-        del config["padding"]
-        config["kernel_size"], config["strides"] = self.kernel_size[0], self.strides[0]
-        return config
-
 
 def is_same_symmetric(images: Tensor, stride: int) -> bool:
     """Tell whether SAME pads [B, H, W, C] alike on both sides for an odd kernel, which needs no copy.

@@ -56,10 +56,3 @@ def test_bfloat16_gradients_are_those_of_float32(size, side, stride):
     for _ in range(10):
         np.full(1 << 20, np.nan, np.float32)  # what the next one to ask for memory finds there
         np.testing.assert_allclose(differentiate(tf.cast(image, tf.bfloat16)), expected, atol=0.2)
-
-
-def test_the_config_makes_the_same_layer():
-    layer = symmetric_conv.SymmetricConv2D(2, 3, strides=2, name="down")
-    twin = symmetric_conv.SymmetricConv2D.from_config(layer.get_config())
-    assert twin.get_config() == layer.get_config()
-    assert (twin.name, twin.strides, twin.padding) == ("down", (2, 2), "valid")
