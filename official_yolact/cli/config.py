@@ -21,7 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     show = commands.add_parser(
         "show",
-        help="print what a YAML file comes to",
+        help="print the whole configuration of a YAML file",
         description="Print the whole configuration that training gets, defaults and overrides included.",
     )
     for command, function, printed in (

@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 
 class LenientStream:
-    """A text stream whose failures are kept, not raised; the rest of what it is given is dropped.
+    """A text stream that keeps its first failure instead of raising it, and drops all text after that.
 
     Attributes:
       error: the first failure; None while all was written.
@@ -24,7 +24,7 @@ class LenientStream:
             stream.reconfigure(errors="backslashreplace")
 
     def __getattr__(self, name: str) -> Any:
-        """Be the stream in all else."""
+        """Leave everything else to the stream."""
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
@@ -61,9 +61,9 @@ class LenientStream:
 def lenient() -> Iterator[None]:
     """Let no failure of standard output or standard error end or change what runs inside.
 
-    A closed stream is opened on the null device, so that no file of ours takes its number and gets
-    what others print. At the end a failure of standard output is told on standard error, but for a
-    reader that has gone.
+    A closed stream is opened on the null device: otherwise the next file that is opened would have its
+    number, and what libraries print would end up in that file. At the end a failure of standard output is
+    reported on standard error, unless the reader of a pipe has ended.
     """
     _fill_closed_descriptors()
     before = sys.stdout, sys.stderr

@@ -8,9 +8,9 @@ from typing import Any
 
 FREEZE_BN = "task.model.freeze_bn"
 _MODEL = "task.model."
-# What follows the network, or only its first values.
+# What comes after the network, or sets only its initial values.
 _MAY_CHANGE = ("task.model.detection_generator.", "task.model.class_prior")
-# What only a training asks for.
+# Keys that only training reads.
 _OF_TRAINING = (
     FREEZE_BN,
     "task.model.freeze",
@@ -21,7 +21,7 @@ _OF_TRAINING = (
 
 
 def select(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the keys that may not change while a run goes on, with their values."""
+    """List the keys that must not change while a run goes on, with their values."""
     return {key: value for key, value in flatten(config).items() if is_architecture(key)}
 
 
@@ -31,9 +31,9 @@ def is_architecture(key: str) -> bool:
 
 
 def find_changes(stored: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Find what would make a trained network predict something else than it learned.
+    """Find keys whose change would make a trained network predict something else than it learned.
 
-    A key that only one has came or went with a version of this library.
+    A key that only one of the two has was added or removed by a version of this library, and is no change.
 
     Args:
       stored: key path to JSON value, as `select` gave them when the weights were written.
@@ -47,7 +47,7 @@ def find_changes(stored: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give key paths and JSON values, lists as whole."""
+    """Map key paths to JSON values; a list is one value."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):

@@ -13,18 +13,6 @@ from official_yolact.configs import memory
 from official_yolact.configs import values
 
 
-def check(params: cfg.ExperimentConfig) -> None:
-    """Check types, ranges and contradictions.
-
-    Args:
-      params: an experiment whose task is a `configs.yolact.YolactTask`.
-
-    Raises:
-      ValueError: lists every finding, one a line: key path, value, rule, cure.
-    """
-    finding.raise_errors(find_errors(params))
-
-
 def find_errors(params: cfg.ExperimentConfig) -> list[finding.Finding]:
     """Find wrong types; where there are none, wrong values, contradictions, and what cannot fit."""
     found = list(fields.check_types(params))
@@ -41,9 +29,7 @@ def _reset(params: cfg.ExperimentConfig, wrong: set[str]) -> cfg.ExperimentConfi
     """Copy a configuration with the default of its class in each field that is wrong."""
     copy = params.replace()
     for path in wrong:
-        *sections, name = path.split(".")
-        section = copy
-        for key in sections:
-            section = getattr(section, key)
+        above, _, name = path.rpartition(".")
+        section = finding.read(copy, above) if above else copy
         setattr(section, name, getattr(type(section)(), name))
     return copy

@@ -121,7 +121,7 @@ def yolact_mobilenetv2_coco() -> YolactExperiment:
     )
     model.norm_activation.norm_epsilon = 1e-3
     params = _coco("yolact_mobilenetv2_coco", model)
-    # No published schedule either: what a recipe for few photos writes is taken as it is.
+    # No published schedule either: the numbers of a recipe for few photos are not scaled.
     params.schedule_batch_size = 0
     params.task.train_data.parser.augment.preset = "default"
     params.task.losses.weight_decay = 4e-5

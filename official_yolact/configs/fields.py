@@ -27,19 +27,19 @@ _WORDS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "fa
 def take_known(
     mapping: Mapping[str, Any], config: base_config.Config, prefix: str = "", root: Any = None
 ) -> tuple[dict[str, Any], list[finding.Finding]]:
-    """Separate what a configuration can take from what it cannot.
+    """Separate the keys and values that a configuration can have from those that it cannot.
 
     Args:
-      mapping: what a file or an override says.
-      config: the section that it overrides.
+      mapping: keys and values of a file or an override.
+      config: the section that they override.
       prefix: key path of the section, with a dot at its end.
-      root: the whole configuration, in which a key of the wrong place is looked for.
+      root: the whole configuration: an unknown key may be one of another section.
 
     Returns:
-      What is left of the mapping without unknown keys and wrong types, and a finding for each.
+      The mapping without unknown keys and values of wrong types, and a finding for each of those.
     """
     root = config if root is None else root
-    taken: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     findings: list[finding.Finding] = []
     hints = _type_hints(config)
     for key, value in mapping.items():
@@ -49,13 +49,13 @@ def take_known(
             continue
         section = _section(config, key, hints[key])
         if section is not None and isinstance(value, Mapping):
-            taken[key], below = take_known(value, section, f"{path}.", root)
+            known[key], below = take_known(value, section, f"{path}.", root)
             findings += below
         elif below := list(_check_value(value, hints[key], path, section)):
             findings += below
         else:
-            taken[key] = value
-    return taken, findings
+            known[key] = value
+    return known, findings
 
 
 def check_types(config: base_config.Config, prefix: str = "") -> Iterator[finding.Finding]:
@@ -264,7 +264,7 @@ def _cure_list(value: Sequence[Any], hint: Any) -> str:
 
 
 def _unquote(text: str, accepts: Sequence[type]) -> str | None:
-    """Find what a quoted text means, if it is a number or a truth value that the field takes."""
+    """Find the number or truth value that a quoted text means, if the field may have it."""
     word = text.strip().lower()
     if bool in accepts:
         return _WORDS.get(word)

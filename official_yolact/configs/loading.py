@@ -45,8 +45,8 @@ def load_experiment(
     """Build and check the configuration of an experiment.
 
     Args:
-      experiment: a registered name, or the original's; None takes the key `experiment` of the first
-        file that has one.
+      experiment: a registered name, or the original's; None: the key `experiment` of the first file
+        that has one.
       config_files: YAML files or names of ones that come with the package, later ones override
         earlier ones.
       overrides: `a.b=value` terms, or whole YAML or JSON mappings; they override the files.
@@ -102,7 +102,7 @@ def examine_experiment(
         findings += _override(params, layer)
     params.experiment = name
     wrong = {one.path for one in findings}
-    # What a rule would say about the default of a field that could not be taken is beside the point.
+    # Where a value was refused, its field has the default, about which nobody asked.
     errors = [one for one in check.find_errors(params) if not wrong & {one.path, *one.others}]
     findings += [_locate(one, layers, name) for one in errors]
     if any(one.severity == finding.ERROR for one in findings):
@@ -161,18 +161,6 @@ def find_config_file(config: str) -> str | None:
     raise FileNotFoundError(
         f"{config}: no such file, and none of the package's: {sorted(os.listdir(YAML_DIR))}"
     )
-
-
-def load_params(path: str) -> experiments.YolactExperiment:
-    """Read the `params.yaml` of a model directory.
-
-    Args:
-      path: the file.
-
-    Returns:
-      The configuration as it was trained, checked.
-    """
-    return load_experiment(None, [path])
 
 
 def to_yaml(params: hyperparams.Config) -> str:
@@ -270,27 +258,28 @@ def _find_name(
 ) -> tuple[str | None, list[finding.Finding]]:
     """Find the experiment that is asked for, or why there is none."""
     found = names.resolve_name(experiment) if experiment else None
-    stated = [(layer, layer.data["experiment"]) for layer in layers if layer.data.get("experiment")]
     findings: list[finding.Finding] = []
-    for layer, name in stated:
-        line, shown = layer.lines.get("experiment") or None, finding.show(name)
-        try:
-            named = names.resolve_name(str(name))
-        except ValueError as error:
-            _, _, cure = str(error).partition(f"unknown experiment {str(name)!r}")
-            rule, cure = "is an unknown experiment", cure.lstrip(":; ")
-            findings.append(finding.Finding("experiment", shown, rule, cure, origin=layer.origin, line=line))
+    for layer in layers:
+        stated = layer.data.get("experiment")
+        if not stated:
             continue
-        if found and named != found:
-            rule = f"but {found!r} was asked for"
-            cure = "name one of them"
-            findings.append(finding.Finding("experiment", shown, rule, cure, origin=layer.origin, line=line))
-        found = found or named
+        problem = None
+        try:
+            named = names.resolve_name(str(stated))
+        except ValueError as error:
+            cure = str(error).removeprefix(f"unknown experiment {str(stated)!r}").lstrip(":; ")
+            problem = "is an unknown experiment", cure
+        else:
+            if found and named != found:
+                problem = f"but {found!r} was asked for", "name one of them"
+            found = found or named
+        if problem:
+            one = finding.Finding("experiment", finding.show(stated), *problem)
+            findings.append(_locate(one, [layer], layer.origin))
     if not found and not findings:
-        known = ", ".join(sorted(experiments.EXPERIMENTS))
+        cure = f"give the key `experiment`, one of {', '.join(sorted(experiments.EXPERIMENTS))}"
         origin = layers[0].origin if layers else ""
-        rule, cure = "no experiment is named", f"give the key `experiment`, one of {known}"
-        findings.append(finding.Finding("experiment", "", rule, cure, origin=origin))
+        findings.append(finding.Finding("experiment", "", "no experiment is named", cure, origin=origin))
     return found, findings
 
 
@@ -303,10 +292,8 @@ def _override(
     try:
         params.override(known, is_strict=True)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        text = " ".join(str(error).split())
-        findings.append(
-            finding.Finding("", "", f"cannot be used: {text}", "correct the values", origin=layer.origin)
-        )
+        rule = f"cannot be used: {' '.join(str(error).split())}"
+        findings.append(finding.Finding("", "", rule, "correct the values"))
     return [_locate(one, [layer], layer.origin) for one in findings]
 
 
@@ -314,16 +301,12 @@ def _locate(
     found: finding.Finding, layers: Sequence[yaml_document.YamlDocument], name: str
 ) -> finding.Finding:
     """Find where the value of a finding was written, last of all; otherwise the nearest key above it."""
-    for path in (found.path, *found.others):
+    keys = found.path.split(".")
+    above = [".".join(keys[:length]) for length in range(len(keys) - 1, 0, -1)]
+    for path in (found.path, *found.others, *above):
         for layer in reversed(layers):
             if path in layer.lines:
                 return dataclasses.replace(found, origin=layer.origin, line=layer.lines[path] or None)
-    parent = found.path.rpartition(".")[0]
-    while parent:
-        for layer in reversed(layers):
-            if parent in layer.lines:
-                return dataclasses.replace(found, origin=layer.origin, line=layer.lines[parent] or None)
-        parent = parent.rpartition(".")[0]
     return dataclasses.replace(found, origin=name)
 
 
@@ -340,7 +323,7 @@ def _name_default(found: finding.Finding, default: experiments.YolactExperiment)
 def _sort(
     findings: Sequence[finding.Finding], layers: Sequence[yaml_document.YamlDocument]
 ) -> list[finding.Finding]:
-    """Bring findings into the order of files and lines; each is told once."""
+    """Sort findings by file and line, and drop those that occur twice."""
     order = {layer.origin: index for index, layer in reversed(list(enumerate(layers)))}
     unique = list(dict.fromkeys(findings))
     return sorted(unique, key=lambda one: (order.get(one.origin, len(order)), one.line or 0))

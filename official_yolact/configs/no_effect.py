@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from official.modeling.hyperparams import base_config
 from official.modeling.hyperparams import oneof
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
 from official_yolact.configs import settings
+from official_yolact.configs import training
 from official_yolact.configs import values
 
 
@@ -27,15 +27,10 @@ def find_ignored(
     Yields:
       Warnings.
     """
-    ignored = {}
-    if params.runtime.distribution_strategy not in ("mirrored", "multi_worker_mirrored"):
-        ignored["runtime.all_reduce_alg"] = "one device reduces nothing"
-    ignored.update(_list_unused_by_devices(params.runtime))
-    if not params.runtime.worker_hosts:
-        ignored["runtime.task_index"] = "runtime.worker_hosts names no workers"
+    ignored = _list_unread_devices(params.runtime)
     if not params.task.model.mask_rescoring:
-        ignored["task.losses.mask_iou_weight"] = "task.model.mask_rescoring is false"
-        ignored["task.losses.min_mask_iou_area"] = "task.model.mask_rescoring is false"
+        for name in ("mask_iou_weight", "min_mask_iou_area"):
+            ignored[f"task.losses.{name}"] = "task.model.mask_rescoring is false"
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"
     for path, why in ignored.items():
@@ -45,9 +40,13 @@ def find_ignored(
     yield from _find_unread(params, default)
 
 
-def _list_unused_by_devices(runtime: Any) -> dict[str, str]:
-    """Give the settings of GPUs that a run does not come to, and why."""
+def _list_unread_devices(runtime: training.RuntimeConfig) -> dict[str, str]:
+    """List the keys of `runtime` that this strategy and these GPUs do not read, each with the reason."""
     ignored = {}
+    if runtime.distribution_strategy not in ("mirrored", "multi_worker_mirrored"):
+        ignored["runtime.all_reduce_alg"] = "one device reduces nothing"
+    if not runtime.worker_hosts:
+        ignored["runtime.task_index"] = "runtime.worker_hosts names no workers"
     if runtime.distribution_strategy == "tpu" or runtime.num_gpus == 0:
         ignored["runtime.gpu_thread_mode"] = ignored["runtime.per_gpu_thread_count"] = "the run uses no GPU"
     elif not runtime.gpu_thread_mode:
@@ -68,39 +67,46 @@ def find_unlikely(params: experiments.YolactExperiment) -> Iterator[finding.Find
     Yields:
       Warnings.
     """
-    trainer, runtime, task = params.trainer, params.runtime, params.task
-    config, prefix = trainer.optimizer_config, "trainer.optimizer_config."
-    warmup, optimizer, losses = config.warmup, config.optimizer, task.losses
-    found: list[tuple[str, ...]] = []  # key path, rule, cure and the other key that the rule reads
-    if warmup.type and 0 < trainer.train_steps <= warmup.get().warmup_steps:
-        rule = f"is not below trainer.train_steps ({trainer.train_steps}): the whole training is warm-up"
-        path = f"{prefix}warmup.{warmup.type}.warmup_steps"
-        found.append((path, rule, "lower it, or write warmup: {type: null}", "trainer.train_steps"))
-    if runtime.distribution_strategy == "mirrored" and (gpus := runtime.num_gpus):
-        rule, cure = f"does not divide by runtime.num_gpus ({gpus})", f"write a multiple of {gpus}"
-        found += [
-            (f"task.{name}.global_batch_size", rule, cure, "runtime.num_gpus")
-            for name in ("train_data", "validation_data")
-            if getattr(task, name).global_batch_size % gpus
-        ]
-    if runtime.enable_xla and runtime.num_gpus == 0:
+    for path, rule, cure, other in (*_list_unlikely_of_runs(params), *_list_unlikely_of_models(params)):
+        yield finding.about(params, path, rule, cure, [other], finding.WARNING)
+
+
+_Unlikely = tuple[str, str, str, str]
+"""Key path, rule, cure, and the path of the other key that the rule reads."""
+
+
+def _list_unlikely_of_runs(params: experiments.YolactExperiment) -> Iterator[_Unlikely]:
+    steps, runtime, gpus = params.trainer.train_steps, params.runtime, params.runtime.num_gpus
+    warmup = params.trainer.optimizer_config.warmup
+    if warmup.type and 0 < steps <= warmup.get().warmup_steps:
+        path = f"trainer.optimizer_config.warmup.{warmup.type}.warmup_steps"
+        rule = f"is not below trainer.train_steps ({steps}): the whole training is warm-up"
+        yield path, rule, "lower it, or write warmup: {type: null}", "trainer.train_steps"
+    for name in ("train_data", "validation_data"):
+        batch = getattr(params.task, name).global_batch_size
+        if runtime.distribution_strategy == "mirrored" and gpus and batch % gpus:
+            rule, cure = f"does not divide by runtime.num_gpus ({gpus})", f"write a multiple of {gpus}"
+            yield f"task.{name}.global_batch_size", rule, cure, "runtime.num_gpus"
+    if runtime.enable_xla and gpus == 0:
         rule = "has no effect: it acts on GPUs only, and runtime.num_gpus is 0"
-        found.append(("runtime.enable_xla", rule, "delete the line", "runtime.num_gpus"))
-    side = max(task.model.input_size)
-    if max(task.model.anchor.scales) > 4 * side:
+        yield "runtime.enable_xla", rule, "delete the line", "runtime.num_gpus"
+
+
+def _list_unlikely_of_models(params: experiments.YolactExperiment) -> Iterator[_Unlikely]:
+    model, decay = params.task.model, params.task.losses.weight_decay
+    optimizer, side = params.trainer.optimizer_config.optimizer, max(model.input_size)
+    if max(model.anchor.scales) > 4 * side:
         rule = f"has an anchor of more than four times the longer side of task.model.input_size ({side})"
         cure = "write scales in pixels of the input"
-        found.append(("task.model.anchor.scales", rule, cure, "task.model.input_size"))
-    if getattr(optimizer.get(), "weight_decay_rate", 0.0) and losses.weight_decay:
-        rule = f"decays the weights a second time: task.losses.weight_decay is {losses.weight_decay}"
-        path = f"{prefix}optimizer.{optimizer.type}.weight_decay_rate"
-        found.append((path, rule, "set one of the two to 0", "task.losses.weight_decay"))
-    if task.model.freeze_bn and task.model.norm_activation.use_sync_bn:
+        yield "task.model.anchor.scales", rule, cure, "task.model.input_size"
+    if getattr(optimizer.get(), "weight_decay_rate", 0.0) and decay:
+        path = f"trainer.optimizer_config.optimizer.{optimizer.type}.weight_decay_rate"
+        rule = f"decays the weights a second time: task.losses.weight_decay is {decay}"
+        yield path, rule, "set one of the two to 0", "task.losses.weight_decay"
+    if model.freeze_bn and model.norm_activation.use_sync_bn:
         rule = "has no effect: task.model.freeze_bn is true, so that no statistics are taken"
         path = "task.model.norm_activation.use_sync_bn"
-        found.append((path, rule, "set one of the two to false", "task.model.freeze_bn"))
-    for path, rule, cure, other in found:
-        yield finding.about(params, path, rule, cure, [other], finding.WARNING)
+        yield path, rule, "set one of the two to false", "task.model.freeze_bn"
 
 
 def _find_unread(

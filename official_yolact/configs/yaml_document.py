@@ -1,8 +1,8 @@
 """YAML text read into values, each with its line, and everything that is wrong with the text.
 
-PyYAML stops at the first fault, lets a key stand twice, follows aliases without end, and reads some
-numbers as no one means them. Source: YAML 1.1 as PyYAML reads it; differences: 1e-3 is a number, and
-numbers with a leading zero (octal) or a colon (base 60) are refused.
+PyYAML stops at the first fault, accepts a key that occurs twice, follows aliases without end, and reads
+some numbers otherwise than they are meant. Source: YAML 1.1 as PyYAML reads it; differences: 1e-3 is a
+number, and numbers with a leading zero (octal) or a colon (base 60) are refused.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class YamlDocument:
             loader.dispose()
 
     def _is_bounded(self, root: yaml.Node) -> bool:
-        """Count what the aliases come to; a few lines of them can stand for millions of values."""
+        """Count the values with each alias written out: a few lines of aliases can mean millions."""
         sizes: dict[int, int] = {}
         size = _expanded_size(root, sizes, set())
         if size is None:

@@ -85,7 +85,7 @@ class YolactFPN(hyperparams.Config):
 
 @dataclasses.dataclass
 class Identity(hyperparams.Config):
-    """No decoder: the backbone gives every level itself (SpineNet)."""
+    """No decoder: the backbone has every level of the pyramid itself (SpineNet)."""
 
 
 @dataclasses.dataclass

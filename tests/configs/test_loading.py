@@ -24,7 +24,7 @@ def write(folder, text, name="config.yaml"):
 def test_every_shipped_file_loads_checks_and_serialises_to_itself(path, tmp_path):
     params = loading.load_config(path)
     again = write(tmp_path, yaml.safe_dump(params.as_dict()))
-    assert loading.load_params(again).as_dict() == params.as_dict()
+    assert loading.load_config(again).as_dict() == params.as_dict()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=os.path.basename)

@@ -46,7 +46,7 @@ def test_a_written_configuration_reads_back_to_itself(tmp_path):
     params = load(24)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(params.as_dict()))
-    assert loading.load_params(str(path)).as_dict() == params.as_dict()
+    assert loading.load_config(str(path)).as_dict() == params.as_dict()
 
 
 def test_numbers_of_a_file_and_of_the_command_line_are_scaled_alike():

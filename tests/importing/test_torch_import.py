@@ -56,7 +56,7 @@ def test_a_model_with_classes_of_its_own_imports_with_their_names(write, tensors
     done = torch_import.import_torch(write(), output, build_small, "yolact_resnet50", NAMES)
     assert (done.num_classes, done.modules, done.form) == (4, "all", "zip")
     assert categories_lib.Categories.load(f"{output}/categories.json") == NAMES
-    params = loading.load_params(f"{output}/params.yaml")
+    params = loading.load_config(f"{output}/params.yaml")
     assert (params.experiment, params.task.model.num_classes) == ("yolact_resnet50_coco", 4)
     model = build_small(params.task.model)
     restore.restore_model(model, output)

@@ -87,9 +87,9 @@ def values(model_dir, slots=False):
 def test_a_small_batch_on_imported_statistics_trains_no_batch_norm_and_records_it(tiny_records, tmp_path):
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     run.run(small(tiny_records), "train", first)
-    assert loading.load_params(os.path.join(first, "params.yaml")).task.model.freeze_bn is False
+    assert loading.load_config(os.path.join(first, "params.yaml")).task.model.freeze_bn is False
     run.run(small(tiny_records, f"task.init_checkpoint={first}"), "train", second)
-    assert loading.load_params(os.path.join(second, "params.yaml")).task.model.freeze_bn is True
+    assert loading.load_config(os.path.join(second, "params.yaml")).task.model.freeze_bn is True
     before, after = values(first), values(second)
     norms = [name for name in before if any(kind in name for kind in ("gamma", "beta", "moving_"))]
     assert norms

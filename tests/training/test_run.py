@@ -56,7 +56,7 @@ def test_train_and_eval_writes_checkpoints_scalars_categories_and_the_best(tiny_
     assert {"box_AP", "mask_AP", "mask_AP50"} <= set(validation)
     assert json.loads((tmp_path / "best_ckpt" / "info.json").read_text())
     assert categories.Categories.load(str(tmp_path / "categories.json")).num_classes == 7
-    assert loading.load_params(str(tmp_path / "params.yaml")).as_dict() == params.as_dict()
+    assert loading.load_config(str(tmp_path / "params.yaml")).as_dict() == params.as_dict()
 
 
 def variables(prefix):

@@ -41,7 +41,7 @@ def test_a_new_run_writes_its_configuration_and_classes(tiny_records, tmp_path):
     params = build(tiny_records)
     run_directory.open_run(params, "train", str(tmp_path / "run"))
     assert sorted(os.listdir(tmp_path / "run")) == ["categories.json", "params.yaml"]
-    assert loading.load_params(str(tmp_path / "run" / "params.yaml")).as_dict() == params.as_dict()
+    assert loading.load_config(str(tmp_path / "run" / "params.yaml")).as_dict() == params.as_dict()
     assert categories.Categories.load(str(tmp_path / "run" / "categories.json")).num_classes == 7
     assert params.task.model.freeze_bn is False
 
@@ -110,7 +110,7 @@ def test_changes_are_told_with_what_they_mean_and_kept_beside_the_start(tiny_rec
     )
     assert "task.seed: 0 -> 3 (the order of the examples is another" in caplog.text
     assert (tmp_path / "params.yaml").read_bytes() == start
-    later = loading.load_params(str(tmp_path / "params-40.yaml"))
+    later = loading.load_config(str(tmp_path / "params-40.yaml"))
     assert (later.trainer.train_steps, later.task.seed) == (3000, 3)
     before = content(tmp_path)
     reopen(tiny_records, tmp_path, *changes)
@@ -122,7 +122,7 @@ def test_set_back_again_is_a_change_too(tiny_records, tmp_path):
     reopen(tiny_records, tmp_path, "task.seed=3")
     tf.train.Checkpoint(step=tf.Variable(80)).write(str(tmp_path / "ckpt-80"))
     reopen(tiny_records, tmp_path)
-    assert loading.load_params(str(tmp_path / "params-80.yaml")).task.seed == 0
+    assert loading.load_config(str(tmp_path / "params-80.yaml")).task.seed == 0
 
 
 @pytest.mark.parametrize(

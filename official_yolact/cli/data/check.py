@@ -112,7 +112,7 @@ def _repair(args: argparse.Namespace, checked: Any, target: Any) -> Any:
 
 
 def _write_repaired(args: argparse.Namespace, repaired: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Write the repaired annotations; give what is left, and what was done."""
+    """Write the repaired annotations; return the findings that are left, and what was repaired."""
     from official_yolact.data.checking import repair
     from official_yolact.data.checking import report
 

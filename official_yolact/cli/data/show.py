@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
-    """Draw annotated photos; give the pictures, and the names of all photos of the annotations."""
+    """Draw annotated photos; return the pictures, and the names of all photos of the annotations."""
     from official_yolact.coco import annotations as coco_annotations
     from official_yolact.serving import stored
 
@@ -137,7 +137,7 @@ def _list_inputs(args: argparse.Namespace, names: list[str], pictures: list[str]
 
 
 def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> int:
-    """Write the pictures and their sheet; the inputs are looked for only where a file is in the place."""
+    """Write the pictures and their sheet; the inputs are listed only where a file would be replaced."""
     from official_yolact.drawing import visualization
     from official_yolact.files import outputs
 
