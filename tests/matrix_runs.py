@@ -1,4 +1,6 @@
-"""Train each row of the matrix with the command that people type: kill it, let it go on, look at it.
+"""Train each row of the matrix as the command does that people type: kill it, let it go on, look at it.
+
+What is used most is typed; the other rows do the same in forks, which need not import TensorFlow again.
 
 Program: `matrix_runs.py RECORDS OUT values|pairs full|shallow [JOBS]` runs the rows and writes one JSON
 object a line into OUT; rows that are there already are not run again. Prints the table.
@@ -16,7 +18,6 @@ import pathlib
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -24,9 +25,9 @@ from collections.abc import Callable
 from typing import Any
 
 import matrix_plan
+import on_cpus
 import yaml
 
-HERE = pathlib.Path(__file__).parent
 STEPS, INTERVAL = 6, 3
 SECONDS = 900.0  # within which a process ends or gets on
 LOSSES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "mask_iou_loss", "total_loss")
@@ -153,51 +154,55 @@ class Processes:
             mine = pathlib.Path(f"{self.model_dir}.{mode}.{index}.yaml")
             mine.write_text(yaml.safe_dump(config), encoding="utf-8")
             recipe = [f"--config_file={row['recipe']}.yaml"] if row["named"] == "recipe" else []
-            cpus = "2" if row["strategy"] == "mirrored-2" else "1"
-            with open(self.log if index == 0 else f"{self.log}.{index}", "ab") as log:
-                self._processes.append(
-                    subprocess.Popen(
-                        [
-                            *(sys.executable, str(HERE / "on_cpus.py"), cpus, bench.depth),
-                            *("official_yolact.train", f"--experiment={EXPERIMENTS[row['recipe']]}", *recipe),
-                            *(f"--config_file={mine}", f"--mode={mode}", f"--model_dir={self.model_dir}"),
-                        ],
-                        stdout=log,
-                        stderr=log,
-                        env=bench.environment,
-                    )
+            more = [f"--config_file={mine}", f"--mode={mode}", f"--model_dir={self.model_dir}"]
+            self._processes.append(
+                on_cpus.start_training(
+                    2 if row["strategy"] == "mirrored-2" else 1,
+                    bench.depth,
+                    [f"--experiment={EXPERIMENTS[row['recipe']]}", *recipe, *more],
+                    bench.environment,
+                    str(self.log if index == 0 else f"{self.log}.{index}"),
+                    is_typed=row in matrix_plan.USED_MOST,
                 )
+            )
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         """Wait for a condition; tell whether it came while all processes were alive, and else kill them."""
         limit = time.monotonic() + SECONDS
         while not condition():
-            if any(process.poll() is not None for process in self._processes):
+            if not self._are_alive():
                 self.kill()
                 return False
             if time.monotonic() > limit:
                 self.kill()
                 raise AssertionError(f"it goes on and on\n{self._read_log()}")
             time.sleep(0.003)
-        if all(process.poll() is None for process in self._processes):
+        if self._are_alive():
             return True
         self.kill()
         return False
 
+    def _are_alive(self) -> bool:
+        return all(process.is_alive() for process in self._processes)
+
     def kill(self) -> bool:
         """Kill all; tell whether they were alive."""
         for process in self._processes:
-            process.send_signal(signal.SIGKILL)
-        return [process.wait() for process in self._processes] == [-signal.SIGKILL] * len(self._processes)
+            process.kill()
+        return self._join() == [-signal.SIGKILL] * len(self._processes)
 
     def end(self) -> None:
         """Wait for the end, which must be a good one."""
-        try:
-            codes = [process.wait(SECONDS) for process in self._processes]
-        except subprocess.TimeoutExpired:
+        codes = self._join(SECONDS)
+        if None in codes:
             self.kill()
-            raise AssertionError(f"it goes on and on\n{self._read_log()}") from None
+            raise AssertionError(f"it goes on and on\n{self._read_log()}")
         assert codes == [0] * len(codes), f"exit codes {codes}\n{self._read_log()}"
+
+    def _join(self, seconds: float | None = None) -> list[int | None]:
+        for process in self._processes:
+            process.join(seconds)
+        return [process.exitcode for process in self._processes]
 
     def _read_log(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
@@ -213,8 +218,13 @@ def find_ports(count: int) -> list[int]:
     return ports
 
 
-def run_row(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) -> dict[str, Any]:
+def run_row(bench: Bench, row: matrix_plan.Row, is_killed: bool = True) -> dict[str, Any]:
     """Run a row and tell what became of it.
+
+    Args:
+      bench: where and how.
+      row: what is run.
+      is_killed: whether each process is killed once and started again.
 
     Returns:
       The row with `trained`, `resumed`, `equal`, `seconds`, and `fault` where one of them is false.
@@ -222,9 +232,12 @@ def run_row(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) -> 
     begin, done = time.monotonic(), {"trained": False, "resumed": False, "equal": False}
     fault = ""
     try:
-        _train_and_kill(bench, row, done)
-        _go_on(bench, row, done)
-        _compare(bench, row, reference)
+        if is_killed:
+            _train_and_kill(bench, row)
+            done["trained"] = True
+        _finish(bench, row, is_killed)
+        done |= {"trained": True, "resumed": is_killed}
+        _compare(bench, row, compute_reference(bench, row))
         done["equal"] = True
     except AssertionError as error:
         fault = str(error)
@@ -234,44 +247,43 @@ def run_row(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) -> 
     return {**row, **done, "seconds": round(time.monotonic() - begin, 1), "fault": fault}
 
 
-def _train_and_kill(bench: Bench, row: matrix_plan.Row, done: dict[str, bool]) -> None:
+def _train_and_kill(bench: Bench, row: matrix_plan.Row) -> None:
     mode = row["mode"] if "train" in row["mode"] else "train"
     first = Processes(bench, row, mode)
     saved = first.model_dir / f"ckpt-{INTERVAL}.json"
     was_alive = first.wait_until(saved.exists) and first.kill()
     assert was_alive, f"it ended before it was killed\n{first._read_log()}"
-    done["trained"] = True
-
-
-def _go_on(bench: Bench, row: matrix_plan.Row, done: dict[str, bool]) -> None:
-    mode = row["mode"]
-    if mode == "continuous_eval":
+    if row["mode"] == "continuous_eval":
         # Of the checkpoint that the kill has left; then killed itself.
-        watcher = Processes(bench, row, mode)
+        watcher = Processes(bench, row, row["mode"])
         watched = watcher.wait_until(
             lambda: [e["step"] for e in read_rows(watcher, "eval")] == [str(INTERVAL)]
         )
         was_alive = watched and watcher.kill()
         assert was_alive, f"the evaluation ended by itself\n{watcher._read_log()}"
-    second = Processes(bench, row, mode if "train" in mode else "train")
-    second.end()
-    assert (second.model_dir / f"ckpt-{STEPS}.json").exists()
-    if mode == "eval":
+
+
+def _finish(bench: Bench, row: matrix_plan.Row, is_killed: bool) -> None:
+    """Train to the end, from the last checkpoint or from the start, and evaluate where the mode does."""
+    mode = row["mode"]
+    training = Processes(bench, row, mode if "train" in mode else "train")
+    training.end()
+    assert (training.model_dir / f"ckpt-{STEPS}.json").exists()
+    if mode == "eval" and is_killed:
         evaluation = Processes(bench, row, mode)
         started = evaluation.wait_until(lambda: b"this run:" in evaluation.log.read_bytes())
         was_alive = started and evaluation.kill()
         assert was_alive, f"the evaluation ended by itself\n{evaluation._read_log()}"
     if "train" not in mode:
         Processes(bench, row, mode).end()
-    steps = [int(each["step"]) for each in read_rows(second, "train")]
+    steps = [int(each["step"]) for each in read_rows(training, "train")]
     assert steps == list(range(1, STEPS + 1)), f"trained steps: {steps}"
     if mode != "train":
-        evaluated = read_rows(second, "eval")
+        evaluated = read_rows(training, "eval")
         last = evaluated[-1]["step"] if evaluated else None
         assert last == str(STEPS), f"evaluations: {evaluated}"
         scores = [float(evaluated[-1][f"{kind}_AP"]) for kind in ("box", "mask")]
         assert all(0.0 <= score <= 1.0 for score in scores), f"AP: {scores}"
-    done["resumed"] = True
 
 
 def _compare(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) -> None:
@@ -312,28 +324,38 @@ def read_rows(processes: Processes, kind: str) -> list[dict[str, str]]:
         ]
 
 
-def compute_references(bench: Bench, rows: list[matrix_plan.Row]) -> dict[str, dict[str, float]]:
-    """Compute the first step's losses of each model in float32, eagerly, in one process on one device."""
-    plain = {"precision": "float32", "average": "none", "optimizer": "torch_sgd"}
-    wanted = {reference_key(row): {**row, **plain} for row in rows}
-    program = [sys.executable, str(HERE / "matrix_reference.py"), bench.records, bench.depth]
-    done = subprocess.run(
-        program,
-        input=json.dumps(list(wanted.values())),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env=bench.environment,
-    )
-    return dict(zip(wanted, json.loads(done.stdout.splitlines()[-1]), strict=True))
+def compute_reference(bench: Bench, row: matrix_plan.Row) -> dict[str, float]:
+    """Compute the losses of the first step in float32, eagerly, without a strategy, in a fork."""
+    plain = {"strategy": "one_device", "precision": "float32", "average": "none", "optimizer": "torch_sgd"}
+    config = configure({**row, **plain}, bench.records)
+    with concurrent.futures.ProcessPoolExecutor(1, on_cpus.FORKS) as pool:
+        return pool.submit(_compute_losses, row, config, bench.depth).result()
 
 
-def reference_key(row: matrix_plan.Row) -> str:
-    """Name what decides the losses of the first step."""
-    norm = row["batch_norm"]
-    if norm == "synchronised":
-        norm = f"{norm}-{row['parts']}-{count_replicas(row)}"
-    return f"{row['recipe']}-{row['named']}-{norm}"
+def _compute_losses(row: matrix_plan.Row, config: dict[str, Any], depth: str) -> dict[str, float]:
+    import tensorflow as tf
+
+    from official.core import task_factory
+    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.configs import loading
+    from official_yolact.tasks import train_step
+
+    on_cpus.prepare(1, depth)
+    recipe = [f"{row['recipe']}.yaml"] if row["named"] == "recipe" else []
+    params = loading.load_experiment(EXPERIMENTS[row["recipe"]], recipe, [json.dumps(config)])
+    task = task_factory.get_task(params.task)
+    model = task.build_model()
+    inputs = next(iter(task.build_inputs(params.task.train_data)))
+    parts = int(row["parts"]) if row["batch_norm"] == "synchronised" else 1
+    replicas = count_replicas(row)
+    if parts > 1 and replicas > 1:
+        # The statistics are those of one part of every replica: images 0 and 2, then 1 and 3.
+        order = tf.reshape(tf.transpose(tf.reshape(tf.range(4), [replicas, parts, -1]), [1, 0, 2]), [-1])
+        inputs = tf.nest.map_structure(lambda tensor: tf.gather(tensor, order), inputs)
+    task.step.options = train_step.StepOptions(parts)
+    optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+    logs = task.train_step(inputs, model, optimizer)
+    return {name: float(logs[name]) for name in LOSSES if name in logs}
 
 
 def count_replicas(row: matrix_plan.Row) -> int:
@@ -347,11 +369,10 @@ def run_all(
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     known = {matrix_plan.name_row({name: each[name] for name in matrix_plan.FACTORS}) for each in done}
     rest = [row for row in rows if matrix_plan.name_row(row) not in known]
-    references = compute_references(bench, rest) if rest else {}
     lock = threading.Lock()
 
     def run_and_note(row: matrix_plan.Row) -> dict[str, Any]:
-        found = run_row(bench, row, references[reference_key(row)])
+        found = run_row(bench, row)
         with lock, open(out, "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
         return found
