@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo matrix test testruns fuzz coverage lint bench pages constraints clean wheel
+.PHONY: help demo matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,18 +53,20 @@ NETWORK_TESTS := $(addprefix tests/,checkpoints configs importing conformance lo
 RUN_TESTS := tests/tasks tests/training
 DATA_TESTS := $(filter-out %/__pycache__ $(NETWORK_TESTS) $(RUN_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
 
+all: PARTS := "$(DATA_TESTS)" "$(NETWORK_TESTS)" "$(RUN_TESTS)"
+all: lint  ## What `make test` and `make testruns` do
 test: PARTS := "$(DATA_TESTS)" "$(NETWORK_TESTS)"
 test: lint  ## Lint, build the wheel, install it, and run all tests on it but those of whole trainings
 testruns: PARTS := "$(RUN_TESTS)"
 testruns:  ## Run the tests of training steps and whole trainings on the installed wheel
-test testruns: $(TEST_VENV)
+all test testruns: $(TEST_VENV)
 	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && status=0 && \
 	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$(CURDIR)/.coverage" && \
-	$(if $(filter test,$@),rm -f "$$COVERAGE_FILE" &&) \
+	$(if $(filter all test,$@),rm -f "$$COVERAGE_FILE" &&) \
 	for part in $(PARTS); do \
 	  "$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest $$(printf ' $(CURDIR)/%s' $$part) \
 	    --config-file="$(CURDIR)/pyproject.toml" --rootdir="$(CURDIR)" --import-mode=importlib \
-	    -p no:cacheprovider --numprocesses=$(JOBS) --durations=15 --cov --cov-append \
+	    -p no:cacheprovider --numprocesses=$(JOBS) --dist=worksteal --durations=15 --cov --cov-append \
 	    --cov-config="$(CURDIR)/pyproject.toml" --cov-report= --cov-fail-under=0 \
 	    $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
 	done; \
@@ -78,9 +80,12 @@ MUTATIONS ?= 20000
 fuzz: $(VENV)/.installed  ## Try MUTATIONS=20000 mutated inputs of each kind; prints a table of counts and bounds
 	@report=$$(mktemp) && status=0 && \
 	OFFICIAL_YOLACT_MUTATIONS=$(MUTATIONS) OFFICIAL_YOLACT_FUZZ_REPORT="$$report" $(BIN)/python -m pytest \
-	  $(addprefix tests/,$(FUZZ_TESTS)) -k 'mutated or damaged or command_line or three_faults' \
+	  $(addprefix tests/,$(FUZZ_TESTS)) -k 'mutated or damaged or command_line or faults' \
 	  --numprocesses=$(JOBS) -q $(PYTEST_ARGS) || status=1; \
 	$(BIN)/python tests/fuzzing.py "$$report"; rm -f "$$report"; exit $$status
+
+rare: $(VENV)/.installed  ## Run the tests that the others leave out: the rarest faults, further variants
+	$(BIN)/python -m pytest -m rare -p no:cacheprovider --numprocesses=$(JOBS) $(PYTEST_ARGS)
 
 matrix: $(VENV)/.installed  ## Train in a cover of all pairs of what can be combined, on whole backbones (hours)
 	OFFICIAL_YOLACT_MATRIX=pairs $(BIN)/python -m pytest tests/training/test_matrix.py -p no:cacheprovider \

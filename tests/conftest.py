@@ -48,6 +48,16 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return re.sub(r"[^ -\[\]-~]+", "_", val)[:80]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no process waits for the one that has them at the end.
+
+    Of these, first the two workers: what they train is not to be divided among processes.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    items[:] = [*sorted(slow, key=lambda item: item.path, reverse=True), *quick]
+
+
 def _has_gpu() -> bool:
     import tensorflow as tf
 

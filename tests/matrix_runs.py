@@ -13,7 +13,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import shutil
 import signal
@@ -24,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import forks
 import matrix_plan
 import on_cpus
 import yaml
@@ -126,7 +126,7 @@ class Bench:
       records: folder of training and validation records.
       folder: of the runs.
       depth: `full` or `shallow` backbones.
-      environment: of the processes.
+      environment: of the processes, beside the one here.
     """
 
     records: str
@@ -154,17 +154,13 @@ class Processes:
             mine = pathlib.Path(f"{self.model_dir}.{mode}.{index}.yaml")
             mine.write_text(yaml.safe_dump(config), encoding="utf-8")
             recipe = [f"--config_file={row['recipe']}.yaml"] if row["named"] == "recipe" else []
-            more = [f"--config_file={mine}", f"--mode={mode}", f"--model_dir={self.model_dir}"]
-            self._processes.append(
-                on_cpus.start_training(
-                    2 if row["strategy"] == "mirrored-2" else 1,
-                    bench.depth,
-                    [f"--experiment={EXPERIMENTS[row['recipe']]}", *recipe, *more],
-                    bench.environment,
-                    str(self.log if index == 0 else f"{self.log}.{index}"),
-                    is_typed=row in matrix_plan.USED_MOST,
-                )
-            )
+            arguments = [f"--experiment={EXPERIMENTS[row['recipe']]}", *recipe, f"--config_file={mine}"]
+            arguments += [f"--mode={mode}", f"--model_dir={self.model_dir}"]
+            cpus = 2 if row["strategy"] == "mirrored-2" else 1
+            log = str(self.log if index == 0 else f"{self.log}.{index}")
+            pathlib.Path(log).touch()
+            started = (cpus, bench.depth, arguments, row in matrix_plan.USED_MOST)
+            self._processes.append(forks.start(log, log, on_cpus.train, *started, **bench.environment))
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         """Wait for a condition; tell whether it came while all processes were alive, and else kill them."""
@@ -328,7 +324,7 @@ def compute_reference(bench: Bench, row: matrix_plan.Row) -> dict[str, float]:
     """Compute the losses of the first step in float32, eagerly, without a strategy, in a fork."""
     plain = {"strategy": "one_device", "precision": "float32", "average": "none", "optimizer": "torch_sgd"}
     config = configure({**row, **plain}, bench.records)
-    with concurrent.futures.ProcessPoolExecutor(1, on_cpus.FORKS) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, forks.CONTEXT) as pool:
         return pool.submit(_compute_losses, row, config, bench.depth).result()
 
 
@@ -403,7 +399,7 @@ def main() -> None:
     rows = matrix_plan.cover_values() if which == "values" else matrix_plan.cover_pairs()
     folder = pathlib.Path(f"{out}.runs")
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(folder)}
+    environment = {"TMPDIR": str(folder)}
     begin = time.monotonic()
     found = run_all(Bench(records, folder, depth, environment), rows, pathlib.Path(out), jobs)
     print(format_table(found))

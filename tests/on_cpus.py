@@ -3,21 +3,14 @@
 On a machine with GPUs each of them is a replica; here it is each of `COUNT` logical CPUs. `shallow` gives
 every stage of our backbones one block, or two where deformable ones alternate.
 
-`start_training` does so without a new interpreter: in a fork of a server that has imported TensorFlow and
-not used it.
+`train` does so in a fork, with `official_yolact.train`.
 """
 
 from __future__ import annotations
 
-import multiprocessing.context
 import os
 import runpy
 import sys
-import tempfile
-
-# Its server imports this once; TensorFlow is not used there, so that forks may use it.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["official_yolact.train"])
 
 
 def main() -> None:
@@ -43,32 +36,8 @@ def make_shallow() -> None:
     yolact_darknet.BLOCKS = {53: (1, 1, 1, 1, 1)}
 
 
-def start_training(
-    count: int, depth: str, arguments: list[str], environment: dict[str, str], log: str, is_typed: bool
-) -> multiprocessing.context.ForkServerProcess:
-    """Start `python -m official_yolact.train ARGUMENTS` in a fork, or as a program of its own.
-
-    Args:
-      count: of logical CPUs.
-      depth: `full` or `shallow` backbones.
-      arguments: of the command.
-      environment: of the process, beside what the server has.
-      log: file to append to what is printed.
-      is_typed: make the process that program.
-    """
-    process = FORKS.Process(target=_train, args=(count, depth, arguments, environment, log, is_typed))
-    process.start()
-    return process
-
-
-def _train(
-    count: int, depth: str, arguments: list[str], environment: dict[str, str], log: str, is_typed: bool
-) -> None:
-    os.environ.update(environment)
-    tempfile.tempdir = None  # The server has looked it up in its own environment.
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+def train(count: int, depth: str, arguments: list[str], is_typed: bool) -> None:
+    """Do what `python -m official_yolact.train ARGUMENTS` does, or become that program."""
     if is_typed:
         command = [sys.executable, __file__, str(count), depth, "official_yolact.train", *arguments]
         os.execv(sys.executable, command)

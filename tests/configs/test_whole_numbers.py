@@ -32,8 +32,10 @@ def list_floats(config, path=""):
             yield from ((name, item) for item in (value if isinstance(value, list | tuple) else [value]))
 
 
-@pytest.mark.parametrize("kind", RATES)
-@pytest.mark.parametrize("optimizer", ["torch_sgd", "adam", "adamw", "lars"])
+# Every schedule, and every optimizer.
+@pytest.mark.parametrize(
+    ("kind", "optimizer"), zip(RATES, ["torch_sgd", "adam", "adamw", "lars", "torch_sgd"], strict=True)
+)
 def test_rates_of_whole_numbers_can_be_computed_at_each_step(kind, optimizer):
     text = (
         f"{{trainer: {{optimizer_config: {{optimizer: {{type: {optimizer}}}, ema: {{average_decay: 1}},"

@@ -28,7 +28,8 @@ PUBLISHED = {
     "yolact_plus_resnet50": (("resnet50", 9, 81, True), 405, 33_766_460, 57_744, 550),
 }
 # The others are imported whole in test_recorded_outputs.
-IMPORTED = ["yolact_base", "yolact_im700", "yolact_im400", "yolact_resnet50_pascal", "yolact_plus_base"]
+IMPORTED = ["yolact_base", "yolact_resnet50_pascal", "yolact_plus_base"]
+RESIZED = [pytest.param(name, marks=pytest.mark.rare) for name in ("yolact_im700", "yolact_im400")]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -63,7 +64,7 @@ def files(original_keys: Any, torch_writer: Any, tmp_path_factory: Any) -> Any:
     return write
 
 
-@pytest.mark.parametrize("name", IMPORTED)
+@pytest.mark.parametrize("name", [*IMPORTED, *RESIZED])
 def test_generated_weights_import_by_the_published_file_name(
     name: str, files: Any, tmp_path: pathlib.Path
 ) -> None:

@@ -247,6 +247,9 @@ def test_the_predictor_finds_what_the_original_shows(recorded: Any, images: Any,
         np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=0, atol=RELATIVE)
 
 
+@pytest.mark.parametrize(
+    "name", [MODELS[0], *(pytest.param(name, marks=pytest.mark.rare) for name in MODELS[1:])], indirect=True
+)
 def test_a_saved_model_of_the_raw_outputs_comes_back(
     predictor: Any, inputs: np.ndarray, outputs: Any, tmp_path: pathlib.Path
 ) -> None:

@@ -23,6 +23,7 @@ from official_yolact.data.checking import view as view_lib
 
 HEIGHT, WIDTH = 96, 128
 TRIPLES = max(fuzzing.COUNT, 300)
+PAIRS = 400 if fuzzing.COUNT < TRIPLES else None  # `make fuzz` tries all
 REMOVING = {"D02", "D03", "D05", "D32", "D60", "D61", "D62", "D64", "D65", "D67", "D68", "D69", "D77"}
 WITH_THE_IMAGE = {"D20", "D24", "D40", "D42", "D43", "D44", "D52"}
 Data = dict[str, Any]
@@ -309,10 +310,12 @@ def same_split() -> view_lib.View:
 def test_no_pair_of_faults_makes_a_repair_lose_anything(
     other_split: view_lib.View, same_split: view_lib.View
 ) -> None:
+    pairs = list(itertools.combinations(SPOILINGS, 2))
+    random.Random(0).shuffle(pairs)
     tried = 0
-    for at, names in enumerate(itertools.combinations(SPOILINGS, 2)):
+    for at, names in enumerate(pairs[:PAIRS]):
         tried += hold_laws(names, (None, other_split, same_split)[at % 3], at % 2 == 0)
-    assert tried > 1000
+    assert tried > len(pairs[:PAIRS]) / 2
 
 
 def test_no_three_faults_make_a_repair_lose_anything(

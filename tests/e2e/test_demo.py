@@ -10,6 +10,7 @@ import pytest
 import official_yolact
 from official_yolact.cli import main
 
+pytestmark = pytest.mark.slow
 SMALL = [
     "task.model.input_size=[64,64]",
     "task.model.decoder.yolact_fpn.num_filters=16",

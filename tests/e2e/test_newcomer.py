@@ -15,7 +15,7 @@ from pycocotools import mask as mask_utils
 
 from official_yolact.cli import main
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 _TURN_RIGHT = 6  # EXIF: the stored photo is shown upright when it is turned right by a quarter.
 _ORIENTATION = 0x0112

@@ -23,7 +23,7 @@ import pytest
 from official_yolact.importing import torch_file
 from official_yolact.importing import torch_source
 
-NUM_CASES = max(fuzzing.COUNT, 10_000)
+NUM_CASES = max(fuzzing.COUNT, 1000)
 SECONDS_PER_CASE = 5
 EXTREMES = [
     0,
@@ -277,7 +277,7 @@ def test_the_reference_reads_the_files_as_they_were_written(torch_writer, tmp_pa
         assert {k: (v.shape, v.tobytes()) for k, v in read.items()} == expected
 
 
-def test_10000_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path, alarm, record_property):
+def test_damaged_files_are_refused_or_read_rightly(torch_writer, tmp_path, alarm, record_property):
     rng = random.Random(20190404)
     bases = make_bases(torch_writer)
     path = str(tmp_path / "a.pth")

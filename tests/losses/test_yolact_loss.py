@@ -1,10 +1,6 @@
 """The losses against the recorded original; laws; legal inputs at the edge."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -154,9 +150,4 @@ def test_half_precision_outputs_give_float32_losses(make_case, small_anchors):
 
 
 def test_two_replicas_agree_with_one():
-    script = pathlib.Path(__file__).with_name("two_replicas.py")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    forks.run_beside(__file__, "two_replicas.py")

@@ -52,16 +52,12 @@ def main():
     assert one[0]["positives_per_image"] > 1
     norm = np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in one[1]))
     np.testing.assert_allclose(one[0]["gradient_norm"], norm, rtol=1e-5)
-    if kind == "bfloat16":
-        rounded = small_step.load(records, "runtime.mixed_precision_dtype=bfloat16")
-        for replicas, parts in ((1, 1), (2, 2)):
-            found = run_one(rounded, batch, replicas, parts)
-            np.testing.assert_allclose(found[0]["total_loss"], one[0]["total_loss"], rtol=0.01)
-            gradient, expected = join(found[1]), join(one[1])
-            assert np.linalg.norm(gradient - expected) < 0.1 * np.linalg.norm(expected)
-        return
-    for replicas, parts in ((1, 4), (2, 1), (2, 2)):
+    for replicas, parts in ((1, 4), (2, 2)):
         compare(run_one(params, batch, replicas, parts), one, 1e-6, 1e-5)
+    found = run_one(small_step.load(records, "runtime.mixed_precision_dtype=bfloat16"), batch, 2, 2)
+    np.testing.assert_allclose(found[0]["total_loss"], one[0]["total_loss"], rtol=0.01)
+    gradient, expected = join(found[1]), join(one[1])
+    assert np.linalg.norm(gradient - expected) < 0.1 * np.linalg.norm(expected)
     logs, clipped = run_one(small_step.load(records, CLIP), batch, 2, 2)
     np.testing.assert_allclose(logs["gradient_norm"], norm, rtol=1e-5)
     compare((one[0], clipped), (one[0], [g * (2.0 / norm) for g in one[1]]), 1e-6, 1e-5)

@@ -2,28 +2,16 @@
 
 import ast
 import pathlib
-import subprocess
-import sys
 
+import forks
 import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "official_yolact"
 READ_BY_OPERATOR = "class Mean(tf_keras.metrics.Mean):\n    def result(self):\n        return {}"
 
 
-def test_everything_that_a_run_reads_can_be_read_under_every_strategy_and_precision(
-    tmp_path, helper_environment
-):
-    script = pathlib.Path(__file__).with_name("strategy_reads.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**helper_environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = done.stdout.splitlines()
+def test_everything_that_a_run_reads_can_be_read_under_every_strategy_and_precision(tmp_path):
+    lines = forks.run_beside(__file__, "strategy_reads.py", str(tmp_path))[0].splitlines()
     assert [sum(line.startswith(kind) for line in lines) for kind in ("metrics ", "run ")] == [7 * 3, 6 * 3]
 
 

@@ -60,13 +60,24 @@ def optimizer_kinds(name):
 RECIPES = sorted(os.path.basename(path) for path in glob.glob(os.path.join(loading.YAML_DIR, "*.yaml")))
 
 
+# One of each architecture in the precision of TPUs; the others have more blocks, other sizes or classes.
+USUAL = (
+    "yolact_tiny_shapes", "yolact_resnet50_coco", "yolact_darknet53_coco", "yolact_plus_resnet50_coco",
+    "yolact_mobilenetv2_coco", "yolact_resnet50_coco_tpu.yaml",
+)  # fmt: skip
+
+
+def mark_rare(name, *precision):
+    is_usual = name in USUAL and (precision != ("float32",) or name == USUAL[0])
+    return pytest.param(name, *precision, marks=[] if is_usual else pytest.mark.rare)
+
+
 def list_programs():
     """List (experiment, precision), and each recipe whose network is another than any experiment's."""
     known = {network(loading.load_config(name)) for name in experiments.EXPERIMENTS}
     others = [name for name in RECIPES if network(loading.load_config(name)) not in known]
-    precisions = ("float32", "bfloat16")
-    ours = [(name, precision) for name in experiments.EXPERIMENTS for precision in precisions]
-    return ours + [(name, "bfloat16") for name in others]
+    ours = [(name, precision) for name in experiments.EXPERIMENTS for precision in ("float32", "bfloat16")]
+    return [mark_rare(*program) for program in ours + [(name, "bfloat16") for name in others]]
 
 
 @pytest.fixture
@@ -120,7 +131,7 @@ def test_the_whole_training_step_is_static_and_made_of_what_a_tpu_compiles(name,
     check_training(build(name, precision, *([PLAIN] if name in RECIPES else [])))
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", map(mark_rare, experiments.EXPERIMENTS))
 def test_detection_is_static_and_made_of_what_a_tpu_compiles(name, shallow, build):
     step = build(name, "bfloat16")
     image, names, labels = step.list_specs(is_training=False)
@@ -134,6 +145,7 @@ def test_no_recipe_has_an_optimizer_that_no_experiment_has():
     assert set().union(*map(optimizer_kinds, RECIPES)) <= known
 
 
+@pytest.mark.rare
 def test_so_it_is_with_all_the_blocks_of_the_largest_network(build):
     check_training(build("yolact_plus_resnet101_coco", "bfloat16"))
 

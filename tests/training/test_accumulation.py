@@ -1,30 +1,18 @@
 """Gradient accumulation: what it costs and what it refuses. That it equals one part: tests/tasks."""
 
-import pathlib
-import subprocess
-import sys
-
+import forks
 import pytest
 import tensorflow as tf
 
 from official_yolact.tasks import accumulation
 
 
-def measure(parts, records, environment):
-    script = pathlib.Path(__file__).with_name("part_memory.py")
-    done = subprocess.run(
-        [sys.executable, str(script), records, str(parts)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return int(done.stdout.split()[-1])
+def measure(parts, records):
+    return int(forks.run_beside(__file__, "part_memory.py", records, str(parts))[0])
 
 
-def test_memory_is_needed_for_one_part(tiny_records, helper_environment):
-    whole, quarter = (measure(parts, tiny_records, helper_environment) for parts in (1, 4))
+def test_memory_is_needed_for_one_part(tiny_records):
+    whole, quarter = (measure(parts, tiny_records) for parts in (1, 4))
     assert quarter < 0.6 * whole
 
 

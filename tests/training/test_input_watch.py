@@ -200,7 +200,10 @@ run.run(loading.load_experiment("yolact_tiny_shapes", [], sys.argv[3:]), sys.arg
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "kind"), [("train", "training"), ("train_and_eval", "validation")])
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("train", "training"), pytest.param("train_and_eval", "validation", marks=pytest.mark.rare)],
+)
 def test_a_run_without_batches_ends_with_the_stage_and_exit_code_2(mode, kind, tiny_records, tmp_path):
     overrides = [
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord",

@@ -1,7 +1,6 @@
 """Trainings that are killed at random times end bit for bit as one that is left alone.
 
-OFFICIAL_YOLACT_KILLS=30 kills each of them so often, and one more: one replica of MirroredStrategy, which
-the matrix of whole runs kills too.
+OFFICIAL_YOLACT_KILLS=30 kills each of them so often. The matrix of whole runs kills under every strategy.
 """
 
 from __future__ import annotations
@@ -14,9 +13,11 @@ import sys
 
 import pytest
 
-RUNS = [("off", 1, 2), ("mirrored", 2, 1)]
-if "OFFICIAL_YOLACT_KILLS" in os.environ:
-    RUNS.append(("mirrored", 1, 1))
+RUNS = [
+    ("off", 1, 2),
+    pytest.param("mirrored", 2, 1, marks=pytest.mark.rare),
+    pytest.param("mirrored", 1, 1, marks=pytest.mark.rare),
+]
 
 
 @pytest.mark.slow

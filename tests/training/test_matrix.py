@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory, helper_environment):
+def bench(tmp_path_factory):
     from official_yolact.data.conversion import convert
     from official_yolact.data.sets import shapes
 
@@ -34,9 +34,8 @@ def bench(tmp_path_factory, helper_environment):
     for split in ("train", "val"):
         source = str(folder / "shapes" / f"instances_{split}.json")
         convert.convert_coco(source, str(folder / "shapes" / split), str(folder / "records"), split)
-    environment = {**helper_environment, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(folder)}
     depth = "full" if WHICH == "pairs" else "shallow"
-    return matrix_runs.Bench(str(folder / "records"), folder, depth, environment)
+    return matrix_runs.Bench(str(folder / "records"), folder, depth, {"TMPDIR": str(folder)})
 
 
 @pytest.mark.parametrize("row", ROWS, ids=matrix_plan.name_row)

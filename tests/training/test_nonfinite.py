@@ -1,9 +1,6 @@
 """Policies for steps that are not finite."""
 
-import pathlib
-import subprocess
-import sys
-
+import forks
 import pytest
 
 from official_yolact.configs import training as configs
@@ -75,16 +72,9 @@ def test_stop_ends_at_the_updates_before_the_first_fault():
     assert "step 12: mask_loss not finite" in verdict.message
 
 
-@pytest.mark.parametrize("replicas", ["1", "2"])
-def test_whole_runs_end_as_if_the_step_had_not_been(replicas, tiny_records, tmp_path, helper_environment):
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", ["1", pytest.param("2", marks=pytest.mark.rare)])
+def test_whole_runs_end_as_if_the_step_had_not_been(replicas, tiny_records, tmp_path):
     """Skipped, mended by going back, left out after going back twice, stopped and gone on with."""
-    script = pathlib.Path(__file__).with_name("faulty_runs.py")
-    done = subprocess.run(
-        [sys.executable, str(script), tiny_records, str(tmp_path), replicas],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**helper_environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "step 6: mask_loss not finite; nothing was changed by it" in done.stderr
+    _, messages = forks.run_beside(__file__, "faulty_runs.py", tiny_records, str(tmp_path), replicas)
+    assert "step 6: mask_loss not finite; nothing was changed by it" in messages

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 SCRIPT = """
 import json, sys
@@ -56,6 +57,7 @@ def train(records, replicas, environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.rare
 def test_two_replicas_end_at_the_weights_and_losses_of_one(tiny_records, helper_environment):
     one, two = (train(tiny_records, replicas, helper_environment) for replicas in (1, 2))
     assert (one["replicas"], two["replicas"]) == (1, 2)

@@ -87,13 +87,13 @@ def test_numbers_have_three_digits(value, text):
     assert console.format_number(value) == text
 
 
-@pytest.mark.parametrize("exponent", range(-12, 7))
 @pytest.mark.parametrize("digits", [1.0, 1.2345, 9.994, 9.996])
-def test_no_number_reads_as_zero_or_is_off_by_more_than_half_a_percent(exponent, digits):
-    value = digits * 10.0**exponent
-    text = console.format_number(value)
-    assert float(text.replace(",", "")) == pytest.approx(value, rel=5.1e-3)
-    assert len(re.sub(r"e.*|[,.]|^0\.?0*", "", text)) >= 3
+def test_no_number_reads_as_zero_or_is_off_by_more_than_half_a_percent(digits):
+    for exponent in range(-12, 7):
+        value = digits * 10.0**exponent
+        text = console.format_number(value)
+        assert float(text.replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+        assert len(re.sub(r"e.*|[,.]|^0\.?0*", "", text)) >= 3
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,6 @@ def test_an_evaluation_of_averaged_weights_leaves_no_trace_in_the_training(tiny_
     assert not (tmp_path / "train_and_eval" / "ema_checkpoints").exists()
 
 
-def test_training_needs_no_validation_data(tiny_records, tmp_path):
-    params = small(tiny_records, "task.validation_data.input_path=''", "trainer.train_steps=2")
-    run.run(params, "train", str(tmp_path))
-    assert tf.train.latest_checkpoint(str(tmp_path))
-
-
 def test_a_run_that_is_done_says_so_and_how_to_go_on(tiny_records, tmp_path, caplog):
     for mode, steps in (("train", 2), ("train", 1), ("train_and_eval", 1)):
         params = small(tiny_records, f"trainer.train_steps={steps}")
@@ -97,14 +91,6 @@ def test_a_run_that_is_done_says_so_and_how_to_go_on(tiny_records, tmp_path, cap
         said = [text for text in caplog.messages if text.startswith("nothing left to do")]
         expected = f"nothing left to do: step 2 of {steps} is reached. Raise trainer.train_steps to go on, or"
         assert [text.startswith(expected) for text in said] == ([True] if steps == 1 else [])
-
-
-def test_eval_and_continuous_eval_measure_what_training_left(tiny_records, tmp_path):
-    run.run(small(tiny_records, "trainer.train_steps=4"), "train", str(tmp_path))
-    for mode in ("eval", "continuous_eval"):
-        run.run(small(tiny_records, "trainer.train_steps=4"), mode, str(tmp_path))
-    steps = [step for step, _ in scalars(tmp_path / "validation")["mask_AP"]]
-    assert set(steps) == {4}
 
 
 def test_an_evaluation_of_other_weights_takes_them_for_their_averages(tiny_records, tmp_path):
@@ -124,7 +110,9 @@ def test_a_wrong_number_of_classes_is_named_before_training(tiny_records, tmp_pa
         run.run(small(tiny_records, "task.model.num_classes=5"), "train", str(tmp_path))
 
 
-def test_what_the_watch_on_the_masks_says_is_logged_as_a_warning(tiny_records, tmp_path, caplog, monkeypatch):
+def test_what_the_watch_on_the_masks_says_is_logged_where_there_are_no_validation_data(
+    tiny_records, tmp_path, caplog, monkeypatch
+):
     seen = []
 
     def speak(self, step, mask_loss):
@@ -133,7 +121,8 @@ def test_what_the_watch_on_the_masks_says_is_logged_as_a_warning(tiny_records, t
 
     monkeypatch.setattr(plateau.MaskPlateau, "update", speak)
     with caplog.at_level(logging.WARNING):
-        run.run(small(tiny_records, "trainer.train_steps=4"), "train", str(tmp_path))
+        params = small(tiny_records, "trainer.train_steps=4", "task.validation_data.input_path=''")
+        run.run(params, "train", str(tmp_path))
     assert "masks stand still" in caplog.text
     np.testing.assert_allclose(seen, scalars(tmp_path / "train")["mask_loss"], rtol=1e-6)
 

@@ -131,21 +131,22 @@ raise stopping.StopRequested(stop.signal_number)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_is_a_request_and_the_second_the_end(number):
-    for mode, times in (("leave", 1), ("hold", 2)):
-        process = start(HOLD, mode)
-        assert "ready" in process.stderr.readline()
+@pytest.mark.parametrize(
+    ("number", "mode", "times"), [(signal.SIGTERM, "leave", 1), (signal.SIGINT, "hold", 2)]
+)
+def test_the_first_signal_is_a_request_and_the_second_the_end(number, mode, times):
+    process = start(HOLD, mode)
+    assert "ready" in process.stderr.readline()
+    process.send_signal(number)
+    for line in process.stderr:
+        if "stopping after this step" in line:
+            break
+    if times == 2:
+        time.sleep(0.5)
         process.send_signal(number)
-        for line in process.stderr:
-            if "stopping after this step" in line:
-                break
-        if times == 2:
-            time.sleep(0.5)
-            process.send_signal(number)
-        rest = process.stderr.read()
-        assert process.wait() == 128 + number
-        assert ("saving" in rest) == (times == 1)
+    rest = process.stderr.read()
+    assert process.wait() == 128 + number
+    assert ("saving" in rest) == (times == 1)
 
 
 def test_two_signals_at_once_are_one_request():
