@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Iterator
 from typing import IO
+
+from official_yolact.files import storage
 
 ATTRIBUTE = "user.official_yolact"
 """Extended attribute of a file: the sha256 with which it was written."""
@@ -22,7 +23,6 @@ ATTRIBUTE = "user.official_yolact"
 LEDGER = ".yolact-written"
 """Name of the list of what was written into a folder, where files have no extended attributes."""
 
-_BLOCK = 1 << 20
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
 _known: dict[str, tuple[int, set[bytes]]] = {}
 """Per list: how far it was read, and its lines."""
@@ -58,11 +58,7 @@ def is_own(path: str) -> bool:
 
 
 def _is_ours(path: str) -> bool:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    found = digest.hexdigest()
+    found = storage.measure(path)[1]
     return is_marked(path, found) or _line(path, found) in _read_ledger(_ledger(path))
 
 
