@@ -7,6 +7,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from absl import logging
+
 ERROR = "error"
 WARNING = "warning"
 KEEP_DEFAULT = "delete the line to keep the default"
@@ -73,8 +75,10 @@ def show(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}..."
 
 
-def raise_errors(findings: list[Finding]) -> None:
-    """Raise one ValueError that lists every error among the findings, if there is one."""
+def report(findings: list[Finding]) -> None:
+    """Raise one ValueError that lists every error among the findings, or log the warnings."""
     errors = [str(finding) for finding in findings if finding.severity == ERROR]
     if errors:
         raise ValueError("the configuration cannot be used:\n  " + "\n  ".join(errors))
+    for warning in findings:
+        logging.warning("%s", warning)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-from absl import logging
 
 from official.core import exp_factory
 from official.modeling import hyperparams
@@ -59,12 +58,7 @@ def load_experiment(
       ValueError: lists everything that is wrong, one a line, each with file and line, key path, value,
         rule and cure.
     """
-    params, findings = examine_experiment(experiment, config_files, overrides)
-    finding.raise_errors(findings)
-    for warning in findings:
-        logging.warning("%s", warning)
-    assert params is not None  # there were no errors
-    return params
+    return _require(*examine_experiment(experiment, config_files, overrides))
 
 
 def examine_experiment(
@@ -141,8 +135,15 @@ def load_config(config: str, overrides: Sequence[str] = ()) -> experiments.Yolac
     Returns:
       The configuration, checked.
     """
-    path = find_config_file(config)
-    return load_experiment(None, [path], overrides) if path else load_experiment(config, [], overrides)
+    return _require(*examine_config(config, overrides))
+
+
+def _require(
+    params: experiments.YolactExperiment | None, findings: list[finding.Finding]
+) -> experiments.YolactExperiment:
+    finding.report(findings)
+    assert params is not None  # there were no errors
+    return params
 
 
 def find_config_file(config: str) -> str | None:
@@ -180,7 +181,7 @@ def read_yaml(path: str) -> Mapping[str, Any]:
       ValueError: it is no YAML, no mapping, or has a key twice; the message names file and line.
     """
     document = _read_file(path)
-    finding.raise_errors(document.findings)
+    finding.report(document.findings)
     data: Mapping[str, Any] = document.data
     return data
 

@@ -72,7 +72,7 @@ class TrainerConfig(cfg.TrainerConfig):
     )
     input_timeout: float = setting(
         600.0,
-        "seconds without a batch after which the run names the stage of the input that stopped; 0: never",
+        "seconds without a batch until the run names the stage of the input that stopped; 0: never",
         NOT_NEGATIVE,
     )
     num_pictures: int = setting(

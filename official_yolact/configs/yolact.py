@@ -33,6 +33,7 @@ DEFAULT_MIN_NEGATIVES = 8
 MODEL_PARTS = ("backbone", "decoder", "head", "protonet", "semantic_head", "mask_iou_head")
 
 _CLASSES = Rule(lambda value: value >= 2, "2 or more: the background and one class")
+_RATIOS = Rule(lambda value: len(value) > 0 and min(value) > 0, "numbers above 0")
 _LEVEL = Rule(lambda value: 2 <= value <= 8, "from 2 to 8")
 _IN_ORDER = Setting(unread="validation reads its records in order")
 
@@ -54,9 +55,7 @@ class YolactResNet(hyperparams.Config):
         Rule(lambda value: len(value) == 4 and min(value) >= 0, "four numbers, one for each stage"),
     )
     deformable_interval: int = setting(
-        1,
-        "N: of these blocks every N-th of a stage, the first one included, has such a convolution",
-        POSITIVE,
+        1, "N: every N-th of these blocks of a stage, from the first on, has such a convolution", POSITIVE
     )
 
 
@@ -109,11 +108,7 @@ class Anchor(hyperparams.Config):
     scales_per_octave: int = setting(
         1, "1, or 3 for scales times 2^(0, 1/3, 2/3) as YOLACT++ has them", POSITIVE
     )
-    aspect_ratios: List[float] = setting(
-        [1.0, 0.5, 2.0],
-        "width / height",
-        Rule(lambda value: len(value) > 0 and min(value) > 0, "numbers above 0"),
-    )
+    aspect_ratios: List[float] = setting([1.0, 0.5, 2.0], "width / height", _RATIOS)
     square: bool = setting(
         True, "give the height the value of the width, as the published COCO models of YOLACT do"
     )
@@ -248,14 +243,10 @@ class Augment(hyperparams.Config):
         one_of(*AUGMENT_PRESETS),
     )
     photometric: Optional[float] = setting(
-        None,
-        "probability of each photometric part: brightness, contrast, saturation, hue",
-        optional(FRACTION),
+        None, "probability of changing each of brightness, contrast, saturation and hue", optional(FRACTION)
     )
     expand: Optional[float] = setting(
-        None,
-        "probability of placing the image on a larger canvas of ImageNet's mean colour",
-        optional(FRACTION),
+        None, "probability of placing the image on a canvas of ImageNet's mean colour", optional(FRACTION)
     )
     max_expand_ratio: Optional[float] = setting(
         None, "largest side of that canvas over the image's", optional(AT_LEAST_ONE)
@@ -337,9 +328,7 @@ class Losses(hyperparams.Config):
         0.5, "anchors that overlap an instance at least so much are positive", FRACTION
     )
     negative_iou: float = setting(
-        0.4,
-        "anchors that overlap every instance less are background; those between the two are ignored",
-        FRACTION,
+        0.4, "anchors that overlap every instance less are background; those in between are ignored", FRACTION
     )
     crowd_iou: float = setting(
         0.7, "other anchors that lie in a crowd by more than this part are ignored", FRACTION

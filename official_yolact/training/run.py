@@ -177,10 +177,7 @@ def _check_annotations(launch: Launch) -> None:
         return
     # A training has the classes of its records; those of an older one may be in the directory.
     classes = None if "train" in launch.mode else stored_categories.find(launch.model_dir)
-    found = list(annotation_file.find_faults(launch.params.task, classes))
-    finding.raise_errors(found)
-    for warning in found:
-        logging.warning("%s", warning)
+    finding.report(list(annotation_file.find_faults(launch.params.task, classes)))
 
 
 def _wait_for_training(launch: Launch) -> None:
