@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from official_yolact.cli import options
 from official_yolact.files import json_text
 
 
@@ -28,10 +29,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         (check, run, "the findings"),
         (show, run_show, "the whole configuration"),
     ):
-        command.add_argument("config", help="YAML file, or the name of a registered experiment")
-        command.add_argument("overrides", nargs="*", metavar="key=value", help="override one key of the file")
-        command.add_argument("--json", action="store_true", help=f"print {printed} as one line of JSON")
-        command.set_defaults(run=function)
+        options.add_config(command)
+        options.set_run(command, function, printed)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
         return 0 if params is not None else 2
     for one in findings:
         print(f"{one.severity}: {one}")
-    count = sum(one.severity == "error" for one in findings)
-    verdict = f"{_count(count, 'error')}: it cannot be used" if count else "it can be used"
-    warnings = len(findings) - count
-    beside = f" ({_count(warnings, 'warning')})" if warnings else ""
-    print(f"{args.config}: {verdict}{beside}")
+    errors = sum(one.severity == "error" for one in findings)
+    verdict = f"{_count(errors, 'error')}: it cannot be used" if errors else "it can be used"
+    warnings = len(findings) - errors
+    noted = f" ({_count(warnings, 'warning')})" if warnings else ""
+    print(f"{args.config}: {verdict}{noted}")
     return 0 if params is not None else 2
 
 

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import sys
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
+from official_yolact.cli import progress
 from official_yolact.files import json_text
 
 
@@ -17,13 +18,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="run the main job on synthetic shapes, on a CPU, in minutes",
         description="Make a data set of shapes, convert it, train on it, measure COCO AP, draw predictions.",
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="directory for everything it makes")
-    output_options.add_force(parser)
-    parser.add_argument("--train", type=int, default=2000, metavar="N", help="training images (%(default)s)")
-    parser.add_argument("--val", type=int, default=250, metavar="N", help="held-out images (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override the configuration")
-    parser.set_defaults(run=run)
+    options.add_output(parser, help_text="directory for everything it makes")
+    options.add_count(parser, "--train", 2000, "training images")
+    options.add_count(parser, "--val", 250, "held-out images")
+    options.add_overrides(parser, "override the configuration")
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         metrics = demo.run_demo(
             args.output,
-            _say,
+            progress.say,
             num_train=args.train,
             num_val=args.val,
             overrides=tuple(args.overrides),
@@ -48,7 +47,3 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json_text.dump(metrics))
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -49,11 +49,8 @@ def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argpa
         metavar="IOU",
         help="suppress what overlaps a better detection by more (traditional: by at least this)",
     )
-    group.add_argument(
-        "--top-k",
-        type=positive,
-        metavar="N",
-        help="candidates of each class (cross_class: of the image; traditional takes all)",
+    add_positive(
+        group, "--top-k", None, "candidates of each class (cross_class: of the image; traditional takes all)"
     )
     group.add_argument(
         "--crop", action=argparse.BooleanOptionalAction, help="cut each mask to its box, or leave it whole"
@@ -67,8 +64,13 @@ def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argpa
     return group
 
 
+def add_positive(parser: argparse._ActionsContainer, name: str, default: int | None, help_text: str) -> None:
+    """Add an option that is a whole number of 1 or more."""
+    parser.add_argument(name, type=positive, default=default, metavar="N", help=help_text)
+
+
 def read_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Give the fields of `configs.yolact.DetectionGenerator` that the options set.
+    """Return the fields of `configs.yolact.DetectionGenerator` that the options set.
 
     Raises:
       ValueError: one option leaves another without effect.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from official_yolact.cli import options
 from official_yolact.files import json_text
 
 
@@ -16,8 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Report versions, overlapping packages, devices, precision, memory, disk and limits."
         " Exit code 0: all is well; 1: warnings; 2: not usable.",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "the report")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from official_yolact.cli import detection_options
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 
@@ -44,28 +44,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
     )
-    output_options.add_force(parser)
-    parser.add_argument(
-        "--batch-size",
-        type=detection_options.positive,
-        default=1,
-        metavar="N",
-        help="images at once (default: 1)",
-    )
+    options.add_force(parser)
+    detection_options.add_positive(parser, "--batch-size", 1, "images at once (default: 1)")
     group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
-    group.add_argument(
-        "--max-detections",
-        type=detection_options.positive,
-        metavar="N",
-        help="keep at most so many in an image; COCO AP counts the best 100",
+    detection_options.add_positive(
+        group, "--max-detections", None, "keep at most so many in an image; COCO AP counts the best 100"
     )
     parser.add_argument(
         "--integer-boxes",
         action="store_true",
         help="cut boxes to whole pixels as the original's results have them: box AP as it was published",
     )
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run)
 
 
 class _Measured(NamedTuple):

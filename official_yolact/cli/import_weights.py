@@ -6,11 +6,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.files import json_text
 
 if TYPE_CHECKING:
-    from official_yolact import categories as categories_lib
     from official_yolact.importing import import_account
 
 _DESCRIPTION = """Turn published weights into something that this library reads.
@@ -30,8 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", help="the weights, .pth (or .pt) or .npz")
-    parser.add_argument("--output", required=True, metavar="DIR", help="directory to write")
-    output_options.add_force(parser)
+    options.add_output(parser, help_text="directory to write")
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -51,8 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=[],
         help="leave out tensors whose key begins so; may be repeated",
     )
-    parser.add_argument("--json", action="store_true", help="print the account as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "the account")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,11 +82,12 @@ def _import_mobilenet(args: argparse.Namespace) -> import_account.ImportAccount:
 
 
 def _import_torch(args: argparse.Namespace) -> import_account.ImportAccount:
+    from official_yolact import categories as categories_lib
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.importing import torch_import
     from official_yolact.modeling import factory
 
-    categories = _read_classes(args.classes) if args.classes else None
+    categories = categories_lib.read_classes(args.classes) if args.classes else None
     return torch_import.import_torch(
         args.file,
         args.output,
@@ -100,9 +98,3 @@ def _import_torch(args: argparse.Namespace) -> import_account.ImportAccount:
         inputs=[args.file, args.classes],
         force=args.force,
     )
-
-
-def _read_classes(path: str) -> categories_lib.Categories:
-    from official_yolact import categories as categories_lib
-
-    return categories_lib.read_classes(path)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from official_yolact.cli import detection_options
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.files import json_text
 
 
@@ -26,8 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="picture, folder of pictures, or 'pattern*'"
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write to")
-    output_options.add_force(parser)
+    options.add_output(parser, help_text="folder to write to")
     parser.add_argument(
         "--score-threshold",
         type=detection_options.fraction,
@@ -35,22 +33,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="S",
         help="show no detections below this score (default: %(default)s)",
     )
-    parser.add_argument(
-        "--max-detections",
-        type=detection_options.positive,
-        metavar="N",
-        help="show at most so many in a picture (default: 100)",
+    detection_options.add_positive(
+        parser, "--max-detections", None, "show at most so many in a picture (default: 100)"
     )
-    parser.add_argument(
-        "--batch-size",
-        type=detection_options.positive,
-        default=4,
-        metavar="N",
-        help="pictures at once, at most (default: %(default)s)",
+    detection_options.add_positive(
+        parser, "--batch-size", 4, "pictures at once, at most (default: %(default)s)"
     )
     detection_options.add_options(parser, "--candidate-threshold")
-    parser.add_argument("--json", action="store_true", help="print an account as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "an account")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,10 +51,13 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.serving import predictor
     from official_yolact.serving import sources
 
-    options = _detection_options(args, predictor.MAX_DETECTIONS)
+    fields = detection_options.read_options(args)
+    if args.max_detections is not None:
+        # More than usual have to be made where more are to be shown.
+        fields["max_detections"] = max(args.max_detections, predictor.MAX_DETECTIONS)
     paths = sources.find_pictures(args.sources)
     done = batch.predict_files(
-        loading.load(args.model, args.batch_size, options),
+        loading.load(args.model, args.batch_size, fields),
         paths,
         args.output,
         args.score_threshold,
@@ -83,11 +76,3 @@ def run(args: argparse.Namespace) -> int:
         account = {"pictures": done.num_pictures, "detections": done.num_detections, "skipped": done.skipped}
         print(json_text.dump({**account, "output": args.output}))
     return 0
-
-
-def _detection_options(args: argparse.Namespace, shown: int) -> dict[str, Any]:
-    """Give what the options set; more detections than usual are made where more are to be shown."""
-    fields = detection_options.read_options(args)
-    if args.max_detections is not None:
-        fields["max_detections"] = max(args.max_detections, shown)
-    return fields

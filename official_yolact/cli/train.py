@@ -7,6 +7,8 @@ import contextlib
 import shlex
 import sys
 
+from official_yolact.cli import options
+
 _MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
 
 
@@ -17,8 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="train a model from a YAML file",
         description="Train (and evaluate) a model. Runs python -m official_yolact.train, and prints how.",
     )
-    parser.add_argument("config", help="YAML file, or the name of a registered experiment")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override one key of the file")
+    options.add_config(parser)
     parser.add_argument(
         "--model_dir", "--model-dir", required=True, help="where the run is kept, and resumed"
     )

@@ -27,7 +27,7 @@ def check_processors(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[obs
     if quota is not None and quota < allowed:
         usable = quota
         message += f", {quota:g} at a time by the container's limit"
-    flags = _read_flags(proc)
+    flags = read_instructions(proc)
     found = [name for name in _INSTRUCTIONS if name in flags]
     message += f"; {', '.join(found) or 'no AVX2'}"
     if usable < 2:
@@ -40,9 +40,10 @@ def check_processors(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[obs
         yield observation.Observation("cpu", observation.OK, message)
 
 
-def has_amx_bfloat16(proc: pathlib.Path = pathlib.Path("/proc")) -> bool:
-    """Tell whether the processor multiplies bfloat16 matrices in hardware."""
-    return "amx_bf16" in _read_flags(proc)
+def read_instructions(proc: pathlib.Path = pathlib.Path("/proc")) -> set[str]:
+    """Read the names of the processor's instructions, such as `amx_bf16`; empty where they are not known."""
+    match = re.search(r"^(?:flags|Features)\s*:(.*)$", _read_text(proc / "cpuinfo"), re.MULTILINE)
+    return set(match.group(1).split()) if match else set()
 
 
 def check_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observation.Observation]:
@@ -242,11 +243,6 @@ def _cgroup_folders(proc: pathlib.Path, root: pathlib.Path, controller: str) -> 
 def _read_total(proc: pathlib.Path) -> int:
     match = re.search(r"MemTotal:\s+(\d+) kB", _read_text(proc / "meminfo"))
     return int(match.group(1)) * 1024 if match else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _read_flags(proc: pathlib.Path) -> set[str]:
-    match = re.search(r"^(?:flags|Features)\s*:(.*)$", _read_text(proc / "cpuinfo"), re.MULTILINE)
-    return set(match.group(1).split()) if match else set()
 
 
 def _read_words(path: pathlib.Path) -> list[str]:

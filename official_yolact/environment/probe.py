@@ -185,7 +185,7 @@ def _judge_precision(found: dict[str, Any]) -> Iterator[observation.Observation]
         return
     measured = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
     capabilities = [tuple(gpu["capability"] or (0, 0)) for gpu in found.get("gpus") or []]
-    advice = advise_precision(capabilities, machine.has_amx_bfloat16(), rates)
+    advice = advise_precision(capabilities, "amx_bf16" in machine.read_instructions(), rates)
     message = f"GFLOP/s of a 1024 x 1024 product: {measured}; {advice}"
     yield observation.Observation("precision", observation.OK, message)
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 from official_yolact.files import outputs
@@ -21,16 +21,14 @@ def add_parser(commands: Any) -> None:
         " training, and what repairs it. Exit code: 0 no errors or warnings, 1 findings, 2 unusable; with"
         " --fix, of the repaired file. Nothing is changed but the file of --output.",
     )
-    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+    options.add_annotations(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--images", metavar="DIR", help="folder of the images")
     where.add_argument("--no-images", action="store_true", help="do not look at image files")
     parser.add_argument(
         "--headers", action="store_true", help="read headers of images only: faster, finds less"
     )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="N", help="threads for images (%(default)s)"
-    )
+    options.add_count(parser, "--workers", 2, "threads for images")
     parser.add_argument("--against", metavar="OTHER.json", help="another split: names, ids, the same photos")
     parser.add_argument("--against-images", metavar="DIR", help="folder of its images (that of --images)")
     parser.add_argument(
@@ -41,21 +39,18 @@ def add_parser(commands: Any) -> None:
         metavar=("H", "W"),
         help="of the network (550 550)",
     )
-    parser.add_argument(
-        "--max-instances", type=int, default=100, metavar="N", help="padding of the labels (%(default)s)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the findings as one line of JSON")
+    options.add_count(parser, "--max-instances", 100, "padding of the labels")
     parser.add_argument("--html", metavar="FILE", help="write a page with pictures of examples")
     parser.add_argument("--fix", action="store_true", help="write repaired annotations to --output")
     parser.add_argument("-o", "--output", metavar="FILE.json", help="where --fix writes")
-    output_options.add_force(parser)
+    options.add_force(parser)
     parser.add_argument(
         "--leave", default="", metavar="CODES", help="codes that --fix leaves as they are: D03,D07"
     )
     parser.add_argument(
         "--yes", action="store_true", help="let --fix remove more than a tenth of the images or objects"
     )
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "the findings")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--fix and --output belong together: name the file to write")
     repair.parse_codes(args.leave)
     _check_outputs(args)
-    options = check.Options(
+    chosen = check.Options(
         images_dir=args.images,
         against=args.against,
         against_images_dir=args.against_images,
@@ -77,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         decode=not args.headers,
         workers=args.workers,
     )
-    checked = check.check_file(args.annotations, options, progress.Progress("images"))
+    checked = check.check_file(args.annotations, chosen, progress.Progress("images"))
     rows = report.to_rows(checked.found, checked.view)
     _show(report.format_table(rows, args.annotations), args.json)
     result = {
@@ -89,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "severities": report.count_severities(rows),
         "findings": rows,
     }
-    repaired = _repair(args, checked, options.target) if args.fix else None
+    repaired = _repair(args, checked, chosen.target) if args.fix else None
     if args.html:
         from official_yolact.data.checking import page
 

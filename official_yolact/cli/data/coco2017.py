@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data import worker_count
 from official_yolact.files import json_text
@@ -22,8 +22,7 @@ def add_parser(commands: Any) -> None:
         description="Download COCO 2017 into DIR (20 GB; the same command goes on after an interruption),"
         " unpack it and write the records that the COCO recipes expect in data/coco.",
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into: data/coco")
-    output_options.add_force(parser)
+    options.add_output(parser, help_text="folder to write into: data/coco")
     parser.add_argument(
         "--from",
         dest="source",
@@ -32,7 +31,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--splits", default="train,val", metavar="NAMES", help="(%(default)s)")
     parser.add_argument("--no-convert", action="store_true", help="write no records")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="of the conversion (%(default)s)")
+    options.add_count(parser, "--workers", 1, "of the conversion")
     parser.add_argument("--base-url", default=BASE_URL, metavar="URL", help="a mirror (%(default)s)")
     parser.add_argument(
         "--sha256",
@@ -42,8 +41,7 @@ def add_parser(commands: Any) -> None:
         help="sum that an archive must have (the published one, save from a mirror); may be repeated",
     )
     parser.add_argument("--keep-archives", action="store_true", help="keep the zip files")
-    parser.add_argument("--json", action="store_true", help="print what there is as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "what there is")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,9 +6,11 @@ import argparse
 import time
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
+from official_yolact.data.conversion import convert_options
 from official_yolact.files import json_text
+from official_yolact.images import formats
 
 
 def add_parser(commands: Any) -> None:
@@ -19,43 +21,41 @@ def add_parser(commands: Any) -> None:
         description="Write DIR/SPLIT-00000-of-000NN.tfrecord, DIR/instances-SPLIT.json and, last,"
         " DIR/manifest-SPLIT.json. After an interruption of any kind the same command continues.",
     )
-    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+    options.add_annotations(parser)
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
-    output_options.add_force(parser)
+    options.add_output(parser)
     parser.add_argument("--split", required=True, metavar="NAME", help="name of the shards: train, val, ...")
     parser.add_argument(
         "--shards", type=int, metavar="N", help="number of files (one for each 500 images, up to 4 for fewer)"
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    options.add_count(parser, "--workers", 1, "processes")
     _add_policies(parser)
-    parser.add_argument("--json", action="store_true", help="print the manifest as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "the manifest")
 
 
 def _add_policies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crowd",
         type=lambda value: value.replace("_", "-"),
-        choices=("keep", "as-instance", "drop"),
+        choices=convert_options.CROWD,
         default="keep",
         help="annotations with iscrowd 1 (%(default)s)",
     )
     parser.add_argument(
         "--missing-masks",
-        choices=("error", "skip", "box"),
+        choices=convert_options.MISSING_MASKS,
         default="error",
         help="annotations without segmentation; box takes the box as the mask (%(default)s)",
     )
     parser.add_argument(
         "--bad-images",
-        choices=("error", "skip"),
+        choices=convert_options.BAD,
         default="error",
         help="images that are missing, unreadable, damaged, too large or of another size (%(default)s)",
     )
     parser.add_argument(
         "--bad-annotations",
-        choices=("error", "skip"),
+        choices=convert_options.BAD,
         default="error",
         help="annotations that contradict themselves or cannot be drawn (%(default)s)",
     )
@@ -70,7 +70,7 @@ def _add_policies(parser: argparse.ArgumentParser) -> None:
         help="another name for a class; classes given one name become one; can be repeated",
     )
     parser.add_argument("--recompute-area", action="store_true", help="take every area from the mask")
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="of an image (50000000)")
+    options.add_count(parser, "--max-pixels", formats.MAX_PIXELS, "of an image")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             num_shards=args.shards,
             workers=args.workers,
             progress=progress.Progress("images"),
-            options=_options(args),
+            options=_read_policies(args),
             force=args.force,
         )
     except KeyboardInterrupt:
@@ -111,16 +111,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _options(args: argparse.Namespace) -> Any:
-    from official_yolact.data.conversion import convert_options
-
+def _read_policies(args: argparse.Namespace) -> convert_options.ConvertOptions:
     pairs = []
     for term in args.rename:
         old, sign, new = term.partition("=")
         if not (old and sign and new):
             raise ValueError(f"rename is {term!r}: give it as OLD=NEW")
         pairs.append((old, new))
-    chosen = {"max_pixels": args.max_pixels} if args.max_pixels is not None else {}
     return convert_options.ConvertOptions(
         crowd=args.crowd,
         missing_masks=args.missing_masks,
@@ -129,5 +126,5 @@ def _options(args: argparse.Namespace) -> Any:
         classes=tuple(name.strip() for name in (args.classes or "").split(",") if name.strip()),
         rename=tuple(pairs),
         recompute_area=args.recompute_area,
-        **chosen,
+        max_pixels=args.max_pixels,
     )

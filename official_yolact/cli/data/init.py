@@ -6,13 +6,12 @@ import argparse
 import os
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 _GPUS = "/proc/driver/nvidia/gpus"
-_CPU = "/proc/cpuinfo"
 
 
 def add_parser(commands: Any) -> None:
@@ -42,9 +41,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--init-checkpoint", default="", metavar="DIR", help="weights to start from: a model or a backbone"
     )
-    output_options.add_force(parser)
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.add_force(parser)
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.coco import annotations as coco_annotations
     from official_yolact.data.recipes import recipe as recipe_lib
     from official_yolact.data.recipes import recipe_text
+    from official_yolact.environment import machine
 
     _check_paths(args)
     train, val = coco_annotations.read(args.train), coco_annotations.read(args.val)
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         epochs=args.epochs,
         batch=args.batch,
         gpus=gpus,
-        bfloat16=gpus > 0 or _has_bfloat16(),
+        bfloat16=gpus > 0 or bool(machine.read_instructions() & {"amx_bf16", "avx512_bf16"}),
         init_checkpoint=args.init_checkpoint,
     )
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
@@ -116,12 +115,3 @@ def _find_experiment(name: str | None) -> tuple[str | None, Any]:
 
 def _count_gpus() -> int:
     return len(os.listdir(_GPUS)) if os.path.isdir(_GPUS) else 0
-
-
-def _has_bfloat16() -> bool:
-    """Tell whether this CPU multiplies bfloat16 in hardware."""
-    if not os.path.isfile(_CPU):
-        return False
-    with open(_CPU, encoding="utf-8", errors="replace") as file:
-        flags = file.read().split()
-    return "amx_bf16" in flags or "avx512_bf16" in flags

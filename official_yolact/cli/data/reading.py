@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 
@@ -21,12 +21,11 @@ def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
       parser: of the command.
       classes: what the class list is for, and what happens without it.
     """
-    parser.add_argument("--output", required=True, metavar="FILE.json", help="COCO file to write")
-    output_options.add_force(parser)
+    options.add_output(parser, "FILE.json", "COCO file to write")
     parser.add_argument(
         "--classes", metavar="FILE", help=f"names, text with one on each line or YAML: {classes}"
     )
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
+    options.add_json(parser)
     parser.add_argument(
         "--yes", action="store_true", help="go on where most labels have no image, or most images no label"
     )

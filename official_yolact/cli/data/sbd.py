@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 
@@ -29,10 +29,8 @@ def add_parser(commands: Any) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--split", metavar="NAME", help="the list FOLDER/NAME.txt: train or val")
     which.add_argument("--list", metavar="FILE", help="another list: an id such as 2008_000002 on each line")
-    parser.add_argument("--output", required=True, metavar="FILE.json", help="file to write")
-    output_options.add_force(parser)
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.add_output(parser, "FILE.json", "file to write")
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:

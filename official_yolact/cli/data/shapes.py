@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 
@@ -19,17 +19,13 @@ def add_parser(commands: Any) -> None:
         description="Draw a COCO-format data set of shapes: instances_train.json, instances_val.json,"
         " train/*.jpg and val/*.jpg. Equal options give equal files.",
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
-    output_options.add_force(parser)
-    parser.add_argument("--train", type=int, default=2000, metavar="N", help="training images (%(default)s)")
-    parser.add_argument("--val", type=int, default=250, metavar="N", help="validation images (%(default)s)")
-    parser.add_argument(
-        "--size", type=int, default=128, metavar="PX", help="side of the images (%(default)s)"
-    )
+    options.add_output(parser)
+    options.add_count(parser, "--train", 2000, "training images")
+    options.add_count(parser, "--val", 250, "validation images")
+    options.add_count(parser, "--size", 128, "side of the images", "PX")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="(%(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 
@@ -29,10 +29,9 @@ def add_parser(commands: Any) -> None:
         metavar="ANNOTATIONS.json|CONFIG",
         help="COCO instances file; or YAML file or name of an experiment",
     )
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides of the config")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
-    output_options.add_force(parser)
-    parser.add_argument("--count", type=int, default=16, metavar="N", help="images (%(default)s)")
+    options.add_overrides(parser, "overrides of the config")
+    options.add_output(parser)
+    options.add_count(parser, "--count", 16, "images")
     parser.add_argument("--images", metavar="DIR", help="folder of the images that annotations name")
     parser.add_argument(
         "--ids", metavar="ID,...", help="images of the annotations to draw (default: spread over the file)"
@@ -43,8 +42,7 @@ def add_parser(commands: Any) -> None:
         default="train",
         help="which data of a config (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the list of files as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run, "the list of files")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from official_yolact.cli import output_options
+from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import json_text
 
@@ -19,9 +19,8 @@ def add_parser(commands: Any) -> None:
         description="Write DIR/instances_NAME.json for each part. Images of one group never come to two"
         " parts; equal options give equal files, whatever the order of the entries.",
     )
-    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
-    output_options.add_force(parser)
+    options.add_annotations(parser)
+    options.add_output(parser)
     parser.add_argument(
         "--fractions",
         default="train=0.8,val=0.2",
@@ -44,8 +43,7 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="give each part its share of every class (default: yes)",
     )
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from official_yolact.cli import options
 from official_yolact.files import json_text
 
 
@@ -16,7 +17,7 @@ def add_parser(commands: Any) -> None:
         description="Counts, sizes, shapes, a proposed padding, and the share of objects that anchors cover,"
         " with scales and ratios that cover more.",
     )
-    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+    options.add_annotations(parser)
     judge = parser.add_mutually_exclusive_group()
     judge.add_argument("--config", metavar="CONFIG", help="judge by its input size and anchors")
     judge.add_argument(
@@ -29,8 +30,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--images", metavar="DIR", help="folder of the images, where the file states no sizes"
     )
-    parser.add_argument("--json", action="store_true", help="print the numbers as one line of JSON")
-    parser.set_defaults(run=run)
+    options.set_run(parser, run)
 
 
 def run(args: argparse.Namespace) -> int:

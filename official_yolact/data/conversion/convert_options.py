@@ -9,7 +9,7 @@ from typing import Any
 from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.files import json_text
-from official_yolact.images import image_files
+from official_yolact.images import formats
 
 CROWD = ("keep", "as-instance", "drop")
 MISSING_MASKS = ("error", "skip", "box")
@@ -40,7 +40,7 @@ class ConvertOptions:
     classes: tuple[str, ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
     recompute_area: bool = False
-    max_pixels: int = image_files.MAX_PIXELS
+    max_pixels: int = formats.MAX_PIXELS
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -48,9 +48,9 @@ class ConvertOptions:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: choose from {', '.join(allowed)}")
-        if not 1 <= self.max_pixels <= image_files.MAX_PIXELS:
+        if not 1 <= self.max_pixels <= formats.MAX_PIXELS:
             raise ValueError(
-                f"max_pixels is {self.max_pixels}: 1 to {image_files.MAX_PIXELS}, which training decodes"
+                f"max_pixels is {self.max_pixels}: 1 to {formats.MAX_PIXELS}, which training decodes"
             )
         for name in self.classes:
             json_text.refuse_control(name, "classes: a name")

@@ -1,0 +1,61 @@
+"""Arguments that several commands have, each declared once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def add_annotations(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument `annotations`."""
+    parser.add_argument("annotations", metavar="ANNOTATIONS.json", help="COCO instances file")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the positional arguments `config` and `overrides`."""
+    parser.add_argument("config", help="YAML file, or the name of a registered experiment")
+    add_overrides(parser, "override one key of the file")
+
+
+def add_overrides(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add the positional argument `overrides`: any number of key=value."""
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=help_text)
+
+
+def add_output(
+    parser: argparse.ArgumentParser, metavar: str = "DIR", help_text: str = "folder to write into"
+) -> None:
+    """Add `--output`, which is required, and `--force`."""
+    parser.add_argument("--output", required=True, metavar=metavar, help=help_text)
+    add_force(parser)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add `--force`."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files that another program wrote or changed; never those that are read",
+    )
+
+
+def add_count(
+    parser: argparse._ActionsContainer, name: str, default: int, help_text: str, metavar: str = "N"
+) -> None:
+    """Add an option that is a whole number with a default, which the help shows."""
+    parser.add_argument(name, type=int, default=default, metavar=metavar, help=f"{help_text} (%(default)s)")
+
+
+def add_json(parser: argparse.ArgumentParser, printed: str = "the numbers") -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help=f"print {printed} as one line of JSON")
+
+
+def set_run(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    printed: str = "the numbers",
+) -> None:
+    """Add `--json`, and set the function that runs the command."""
+    add_json(parser, printed)
+    parser.set_defaults(run=run)
