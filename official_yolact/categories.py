@@ -101,6 +101,10 @@ class Categories:
         """Map category id to class (from 1)."""
         return {category_id: index for index, category_id in enumerate(self.ids, start=1)}
 
+    def name_of(self) -> dict[int, str]:
+        """Map category id to name."""
+        return dict(zip(self.ids, self.names, strict=True))
+
 
 def read_entries(listed: Any, where: str = "categories") -> list[dict[str, Any]]:
     """Check the entries of a list of categories, by the one rule for their ids and names.

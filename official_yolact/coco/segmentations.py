@@ -33,7 +33,7 @@ _MIN_POLYGON_NUMBERS = 6
 
 
 def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -> tuple[Polygons | Rle, int]:
-    """Check a segmentation and bring it into a form that pycocotools takes.
+    """Check a segmentation and write it in a form that pycocotools draws.
 
     Args:
       segmentation: list of polygons [[x1, y1, x2, y2, ...], ...], or a run-length code
@@ -71,7 +71,7 @@ def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -
 
 
 def has_mask(segmentation: Any) -> bool:
-    """Tell whether an annotation has a segmentation at all; some tools write an empty one."""
+    """Check whether an annotation has a segmentation at all; some tools write an empty one."""
     return segmentation not in (None, [], {}, [[]], "")
 
 
@@ -103,16 +103,18 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[Rle,
     return {"size": size, "counts": counts}, dropped
 
 
-def encode_masks(masks: npt.NDArray[np.bool_]) -> list[Rle]:
-    """Encode masks.
-
-    Args:
-      masks: bool [D, H, W].
-
-    Returns:
-      D encodings.
-    """
+def encode_masks(masks: npt.NDArray[Any]) -> list[Rle]:
+    """Encode masks [D, H, W] of bool, or of 0 and 1, to D encodings."""
     return [_to_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))) for mask in masks]
+
+
+def describe_mask(mask: npt.NDArray[Any]) -> dict[str, Any]:
+    """Return the fields `segmentation`, `area` and `bbox` of an annotation for a mask [H, W] of 0 and 1."""
+    return {
+        "segmentation": encode_masks(mask[np.newaxis])[0],
+        "area": int(mask.sum()),
+        "bbox": list(tight_box(mask)),
+    }
 
 
 def decode_mask(rle: Rle) -> npt.NDArray[np.bool_]:
@@ -159,12 +161,13 @@ def counts_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, w
     Returns:
       uint8 [height, width].
     """
-    inside = (np.arange(len(counts)) % 2).astype(np.uint8)
+    inside = (np.arange(len(counts)) % 2).astype(np.uint8)  # [runs]: 0, 1, 0, 1, ...
+    # [width * height], a column after the other, then [height, width].
     return np.ascontiguousarray(np.repeat(inside, counts).reshape(width, height).T)
 
 
-def tight_box(mask: Mask) -> coco_annotations.Box:
-    """Give the box (x, y, width, height) in pixels of a mask; an empty mask has (0, 0, 0, 0)."""
+def tight_box(mask: npt.NDArray[Any]) -> coco_annotations.Box:
+    """Find the box (x, y, width, height) in pixels of a mask [H, W]; an empty mask has (0, 0, 0, 0)."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return 0.0, 0.0, 0.0, 0.0

@@ -13,14 +13,14 @@ from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 MAX_NAME = 200
-"""Characters; names of files have 255, with what stands before and behind the name of a part."""
+"""Characters; a file name of 255 has the name of a part within it."""
 
 
 def refuse_long(name: str, where: str) -> None:
     """Refuse the name of a part that no name of a file has room for.
 
     Raises:
-      ValueError: names the place and the length.
+      ValueError: names what is too long, and its length.
     """
     if len(name) > MAX_NAME:
         raise ValueError(
@@ -46,7 +46,7 @@ def write_json(
 
     Raises:
       OSError: one cannot be written; names the file.
-      ValueError: a place is taken, or a number is not finite; names the file.
+      ValueError: a file would be lost, or a number is not finite; names the file.
     """
     inputs = list(inputs)
     for path in contents:
@@ -61,18 +61,14 @@ def write_json(
             for (held, digest), path in zip(stored, contents, strict=True):
                 outputs.move(held, path, digest)
         except BaseException:
-            _remove(new)
+            for path in new:
+                with contextlib.suppress(OSError):
+                    os.remove(path)
             raise
 
 
 def _store(held: str, path: str, content: Any) -> tuple[str, str]:
-    """Write the file under another name; give that and the sha256."""
+    """Write the content of a path under another name; return that name and the sha256."""
     text = json_text.dump_finite(content, path)
     with outputs.named(path):
         return held, outputs.store(held, text, staged=True)[1]
-
-
-def _remove(paths: Iterable[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            os.remove(path)

@@ -65,7 +65,7 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Images that stay together: their places in the file and what they hold."""
+    """Images that stay together: their positions in the file, and their annotations by category id."""
 
     key: str
     images: list[int]
@@ -115,8 +115,8 @@ def split_coco(
 ) -> Summary:
     """Write `instances_NAME.json` for each part.
 
-    Which part an image comes to is decided by file names, groups, contents and the seed, not by the
-    order of the file. Entries are written as they are, with fields that are unknown here.
+    File names, groups, contents and the seed decide the part of an image; the order of the file does not.
+    Entries are written as they are, with fields that are unknown here.
 
     Args:
       annotations: COCO instances JSON.
@@ -126,7 +126,7 @@ def split_coco(
         searched in file names: what its groups match, or all of the match. None: each image alone.
       images_dir: where byte-identical images are found, which then stay together.
       seed: of the order in which equals are dealt.
-      stratify: give each part its share of every class, too, rarest class first.
+      stratify: also divide the annotations of every class by the fractions, rarest class first.
       force: replace files that this program did not write.
 
     Returns:
@@ -152,9 +152,9 @@ def split_coco(
             " ask for fewer parts or smaller groups"
         )
     dealt = _deal(groups, fractions, seed, stratify)
-    contents = {paths[name]: _choose_entries(source, content, places) for name, places in dealt.items()}
+    contents = {paths[name]: _choose_entries(source, content, chosen) for name, chosen in dealt.items()}
     parts_lib.write_json(contents, output_dir, inputs=[annotations], force=force)
-    parts = [_describe_part(name, paths[name], source, places) for name, places in dealt.items()]
+    parts = [_describe_part(name, paths[name], source, chosen) for name, chosen in dealt.items()]
     written = sum(part.annotations for part in parts) + source.orphans
     assert sum(part.images for part in parts) == len(source.images)
     assert written == len(content["annotations"])
@@ -228,15 +228,20 @@ def _unite(source: coco_annotations.CocoJson, columns: Sequence[Sequence[str]]) 
     members: dict[int, list[int]] = {}
     for at in range(len(parent)):
         members.setdefault(root(at), []).append(at)
-    return [_describe_group(source, places) for places in members.values()]
+    return [_describe_group(source, positions) for positions in members.values()]
 
 
-def _describe_group(source: coco_annotations.CocoJson, places: list[int]) -> _Group:
-    images = [source.images[at] for at in places]
-    counts = collections.Counter(
-        annotation.category_id for image in images for annotation in source.annotations[image.id]
+def _describe_group(source: coco_annotations.CocoJson, positions: list[int]) -> _Group:
+    images = [source.images[at] for at in positions]
+    key = min(f"{image.file_name}\0{image.id}" for image in images)
+    return _Group(key, positions, _count_classes(source, [image.id for image in images]))
+
+
+def _count_classes(source: coco_annotations.CocoJson, image_ids: list[int]) -> collections.Counter[int]:
+    """Count the annotations of some images by category id."""
+    return collections.Counter(
+        annotation.category_id for image_id in image_ids for annotation in source.annotations[image_id]
     )
-    return _Group(min(f"{image.file_name}\0{image.id}" for image in images), places, counts)
 
 
 def _deal(
@@ -256,10 +261,10 @@ def _deal(
         holders = collections.Counter(category for group in groups for category in group.counts)
         for category in sorted(holders, key=lambda category: (holders[category], category)):
             for group in [group for group in order if category in group.counts]:
-                dealer.give(group, category)
+                dealer.add(group, category)
             order = [group for group in order if category not in group.counts]
     for group in order:
-        dealer.give(group, None)
+        dealer.add(group, None)
     dealer.fill_empty_parts()
     return {
         name: sorted(at for group in given for at in group.images) for name, given in dealer.given.items()
@@ -267,7 +272,7 @@ def _deal(
 
 
 class _Dealer:
-    """Gives groups to the part that lacks most, in turn."""
+    """Adds each group to the part that lacks most, in turn."""
 
     def __init__(self, groups: Sequence[_Group], fractions: Mapping[str, float]) -> None:
         images = sum(len(group.images) for group in groups)
@@ -281,14 +286,14 @@ class _Dealer:
             for name, share in fractions.items()
         }
 
-    def give(self, group: _Group, category: int | None) -> None:
-        """Give a group to the part that lacks most of a category, or of images."""
+    def add(self, group: _Group, category: int | None) -> None:
+        """Add a group to the part that lacks most of a category, or most images."""
 
         def lack(name: str) -> tuple[float, float]:
             of_class = 0.0 if category is None else self._lack_of[name][category]
             return round(of_class, 6), round(self._lack[name], 6)
 
-        # `max` takes the first of equals: the order of the parts decides.
+        # Of equals `max` returns the first: the order of the parts decides.
         name = max(self.given, key=lack)
         self.given[name].append(group)
         self._lack[name] -= len(group.images)
@@ -296,7 +301,7 @@ class _Dealer:
             self._lack_of[name][held] -= number
 
     def fill_empty_parts(self) -> None:
-        """Move the smallest group of the fullest part to each part that got nothing."""
+        """Move the smallest group of the fullest part to each empty part."""
         for given in self.given.values():
             if not given:
                 donor = max(self.given.values(), key=len)
@@ -306,28 +311,24 @@ class _Dealer:
 
 
 def _choose_entries(
-    source: coco_annotations.CocoJson, content: Mapping[str, Any], places: Sequence[int]
+    source: coco_annotations.CocoJson, content: Mapping[str, Any], positions: Sequence[int]
 ) -> dict[str, Any]:
-    """Give the file's content with the images at some places and their annotations."""
-    ids = {source.images[at].id for at in places}
+    """Return the file's content with the images at some positions, and their annotations."""
+    ids = {source.images[at].id for at in positions}
     chosen = [
         entry
         for entry in content["annotations"]
         if values.parse_int(source.path, "image_id", entry["image_id"]) in ids
     ]
     rest = {key: value for key, value in content.items() if key not in ("images", "annotations")}
-    return {**rest, "images": [content["images"][at] for at in places], "annotations": chosen}
+    return {**rest, "images": [content["images"][at] for at in positions], "annotations": chosen}
 
 
-def _describe_part(name: str, path: str, source: coco_annotations.CocoJson, places: Sequence[int]) -> Part:
-    ids = {source.images[at].id for at in places}
+def _describe_part(name: str, path: str, source: coco_annotations.CocoJson, positions: Sequence[int]) -> Part:
+    ids = [source.images[at].id for at in positions]
     held = {annotation.category_id for listed in source.annotations.values() for annotation in listed}
-    counts = collections.Counter(
-        annotation.category_id for image_id in ids for annotation in source.annotations[image_id]
-    )
-    names = dict(zip(source.categories.ids, source.categories.names, strict=True))
-    per_class = {label: counts[category_id] for category_id, label in names.items()}
-    absent = [
-        label for category_id, label in names.items() if category_id in held and not counts[category_id]
-    ]
-    return Part(name, path, len(places), counts.total(), per_class, absent)
+    counts = _count_classes(source, ids)
+    names = source.categories.name_of()
+    per_class = {name: counts[category_id] for category_id, name in names.items()}
+    absent = [names[category_id] for category_id in names if category_id in held and not counts[category_id]]
+    return Part(name, path, len(positions), counts.total(), per_class, absent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -105,10 +106,6 @@ class Statistics:
     padding: Padding
     anchors: dict[str, dict[str, Any]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give what `--json` prints."""
-        return dataclasses.asdict(self)
-
 
 def describe(
     source: coco_annotations.CocoJson, grid: anchor_grid.AnchorGrid, images_dir: str | None = None
@@ -160,7 +157,7 @@ def describe(
 def read_image_sizes(
     source: coco_annotations.CocoJson, images_dir: str | None = None
 ) -> dict[int, tuple[int, int]]:
-    """Give the (height, width) of each image by id: as stated, or from the file's header.
+    """Map image id to (height, width): as stated, or from the file's header.
 
     Raises:
       ValueError: the annotations state no size, and there is no folder or no such image in it.
@@ -202,8 +199,8 @@ def collect_objects(source: coco_annotations.CocoJson, sizes: Mapping[int, tuple
             x, y, w, h = annotation.box or _box_of_mask(annotation, height, width, source.path)
             area = -1.0 if annotation.area is None else annotation.area
             rows.append((y, x, y + h, x + w, height, width, area, class_of[annotation.category_id]))
-    table = np.asarray(rows, np.float64).reshape(-1, 8)
-    limits = np.tile(table[:, 4:6], 2)
+    table = np.asarray(rows, np.float64).reshape(-1, 8)  # [N, 8], boxes yxyx_px in the first four
+    limits = np.tile(table[:, 4:6], 2)  # [N, 4]: height, width, height, width
     pixels = table[:, :4].clip(0, limits)
     sides = pixels[:, 2:] - pixels[:, :2]
     kept = (sides > 0).all(axis=1)
@@ -213,10 +210,10 @@ def collect_objects(source: coco_annotations.CocoJson, sizes: Mapping[int, tuple
 
 
 def propose_padding(per_image: NDArray[np.int64]) -> Padding:
-    """Propose the rows of padded labels for a number of instances (crowds included) of each image.
+    """Propose `max_num_instances` from the number of instances (crowds included) of each image.
 
-    All are kept, unless the fullest of a thousand images hold more than twice as many as the others: rows
-    cost memory and time in every image.
+    All are kept, unless the fullest of a thousand images hold more than twice as many as the others: padding
+    costs memory and time in every image.
     """
     largest = int(per_image.max(initial=0))
     usual = int(np.quantile(per_image, 0.999, method="higher")) if len(per_image) else 0
@@ -247,7 +244,7 @@ def compare_anchors(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) ->
 
 
 def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
-    """Give the quantiles by percent; no values give none."""
+    """Compute the quantiles by percent; none of no values."""
     if not len(values):
         return {}
     return {
@@ -265,36 +262,32 @@ def _box_of_mask(
 
 
 def _count_sizes(sizes: Mapping[int, tuple[int, int]]) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for height, width in sizes.values():
-        name = f"{height}x{width}"
-        counted[name] = counted.get(name, 0) + 1
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return dict(ordered[:20])
+    counted = collections.Counter(f"{height}x{width}" for height, width in sizes.values())
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:20])
 
 
 def _count_areas(areas: NDArray[np.float64]) -> dict[str, int]:
     small, large = areas < SMALL_AREA, areas >= LARGE_AREA
-    return {
-        "small": int(small.sum()),
-        "medium": int((~small & ~large).sum()),
-        "large": int(large.sum()),
-    }
+    counts = {"small": small, "medium": ~small & ~large, "large": large}
+    return {name: int(chosen.sum()) for name, chosen in counts.items()}
 
 
 def _describe_classes(
     source: coco_annotations.CocoJson, objects: Objects, iou: NDArray[np.float64]
 ) -> list[ClassRow]:
-    counts = {category_id: [0, 0, 0] for category_id in source.categories.ids}
+    annotations, crowds, images = (collections.Counter[int]() for _ in range(3))
     for listed in source.annotations.values():
-        for annotation in listed:
-            counts[annotation.category_id][2 if annotation.is_crowd else 0] += 1
-        for category_id in {annotation.category_id for annotation in listed}:
-            counts[category_id][1] += 1
-    rows = []
-    for number, category_id in enumerate(source.categories.ids, start=1):
-        instances, images, crowds = counts[category_id]
-        coverage = anchor_clusters.Coverage.of(iou[objects.classes == number])
-        name = source.categories.names[number - 1]
-        rows.append(ClassRow(category_id, name, instances, images, crowds, coverage))
-    return rows
+        annotations.update(annotation.category_id for annotation in listed)
+        crowds.update(annotation.category_id for annotation in listed if annotation.is_crowd)
+        images.update({annotation.category_id for annotation in listed})
+    return [
+        ClassRow(
+            id=category_id,
+            name=name,
+            instances=annotations[category_id] - crowds[category_id],
+            images=images[category_id],
+            crowds=crowds[category_id],
+            coverage=anchor_clusters.Coverage.of(iou[objects.classes == number]),
+        )
+        for number, (category_id, name) in enumerate(source.categories.name_of().items(), start=1)
+    ]

@@ -19,17 +19,21 @@ _TPU_VARIABLES = ("TPU_NAME", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
+def count_processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def check_processors(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observation.Observation]:
     """Count the processors that may be used, and name the instructions that make a difference."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = count_processors()
     quota, usable = read_cpu_quota(proc), float(allowed)
     message = f"{allowed} of {os.cpu_count()} processors may be used"
     if quota is not None and quota < allowed:
         usable = quota
         message += f", {quota:g} at a time by the container's limit"
     flags = read_instructions(proc)
-    found = [name for name in _INSTRUCTIONS if name in flags]
-    message += f"; {', '.join(found) or 'no AVX2'}"
+    message += f"; {', '.join(name for name in _INSTRUCTIONS if name in flags) or 'no AVX2'}"
     if usable < 2:
         cure = "training and its input share them; allow two or more"
         yield observation.Observation("cpu", observation.WARN, message, cure)

@@ -77,7 +77,7 @@ def measure(
         )
         evaluation.evaluate()
         evaluation.accumulate()
-    names = dict(zip(categories.ids, categories.names, strict=True))
+    names = categories.name_of()
     return measurement.Measurement(
         category_ids=evaluation.params.catIds,
         class_names=[names[category_id] for category_id in evaluation.params.catIds],

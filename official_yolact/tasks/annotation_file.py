@@ -91,7 +91,7 @@ def _compare_classes(
 ) -> Iterator[finding.Finding]:
     known = set(coco_evaluator.map_classes(classes, groundtruth).values())
     used = {annotation["category_id"] for annotation in groundtruth.annotations}
-    names = dict(zip(groundtruth.categories.ids, groundtruth.categories.names, strict=True))
+    names = groundtruth.categories.name_of()
     if unknown := sorted(used - known):
         few = ", ".join(repr(names[one]) for one in unknown[:3])
         rule = f"has objects of {len(unknown)} categories that are no classes of the model: {few}"

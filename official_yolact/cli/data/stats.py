@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 from official_yolact.cli import options
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
 
     grid = _choose_anchors(args)
     found = statistics.describe(coco_annotations.read(args.annotations), grid, args.images)
-    print(json_text.dump(found.to_dict()) if args.json else statistics_table.format_statistics(found))
+    print(
+        json_text.dump(dataclasses.asdict(found)) if args.json else statistics_table.format_statistics(found)
+    )
     return 0
 
 

@@ -35,7 +35,7 @@ IMAGES_PER_SHARD = 500
 _SMALL_SHARDS, _IMAGES_PER_SMALL_SHARD = 4, 100
 
 FORMAT = 2
-"""Is to be raised whenever equal input gives other bytes: shards of an earlier program are then not kept."""
+"""To be raised whenever equal input results in other bytes: earlier shards are then not kept."""
 
 Progress = Callable[[int, int], None]
 """Is called with the images done and their total."""
@@ -66,7 +66,7 @@ def convert_coco(
       annotations: COCO instances JSON.
       images_dir: folder that the file names are relative to.
       output_dir: is made; shards of an earlier conversion of this split are replaced.
-      split: name of the shards, `train` gives `train-00000-of-00004.tfrecord`.
+      split: name of the shards: `train` for `train-00000-of-00004.tfrecord`.
       num_shards: None: one for each 500 images; up to four for smaller sets, one for each 100 images.
       workers: shards that are written at a time, each in a process; 1 works in this process.
       progress: is called as images are done.
@@ -112,13 +112,8 @@ class _Conversion:
         options: convert_options.ConvertOptions,
         force: bool,
     ) -> None:
-        self._images_dir, self._output_dir, self._split, self._options = (
-            images_dir,
-            output_dir,
-            split,
-            options,
-        )
-        self._force = force
+        self._images_dir, self._output_dir, self._split = images_dir, output_dir, split
+        self._options, self._force = options, force
         self._index = coco_index.read_index(annotations, skip_bad=options.bad_annotations == "skip")
         count = len(self._index.images)
         total = num_shards or _count_shards(count)
@@ -226,9 +221,8 @@ class _Conversion:
     ) -> manifest_lib.Manifest:
         index, noted = self._index, tally.to_dict()
         skipped, skipped_images = tally_lib.count(tally.annotations), tally_lib.count(tally.images)
-        num_records, num_instances = (
-            sum(getattr(s, field) for s in shards) for field in ("records", "instances")
-        )
+        num_records = sum(shard.records for shard in shards)
+        num_instances = sum(shard.instances for shard in shards)
         assert len(index.images) == num_records + sum(skipped_images.values())
         assert index.num_annotations == num_instances + sum(skipped.values())
         class_of = self._categories.class_of()
@@ -259,7 +253,7 @@ def _count_shards(images: int) -> int:
 
 
 class _Counter:
-    """Counts images."""
+    """Counts images that are done."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -284,7 +278,7 @@ def _check(annotations: str, images_dir: str, split: str, num_shards: int | None
 
 
 def _to_coco(folder: str, names: list[str], categories: categories_lib.Categories) -> Iterator[bytes]:
-    """Give the JSON of what was written, in parts; the entries come shard after shard."""
+    """Yield the JSON of what was written in pieces, the entries shard after shard."""
     yield b'{"info": {}, "images": ['
     separator = b""
     for image, _ in work_folder.read_entries(folder, names):

@@ -30,10 +30,10 @@ def write_all(
 
     Args:
       writer: writes one.
-      jobs: what each is made of; taken as they are needed.
+      jobs: what each is made of; an iterator is advanced as workers become free.
       workers: processes; 1 writes in this one.
       folder: work folder, which the processes lock.
-      count: hears of the progress.
+      count: is called as images are done.
 
     Raises:
       OSError: a file cannot be read or written, or a process ended.
@@ -49,12 +49,12 @@ def write_all(
         for job in waiting:
             ours, process = _start(writer, folder)
             pool[ours] = process
-            _tell(ours, process, job)
+            _send(ours, process, job)
             if len(pool) == workers:
                 break
         while pool:
             for ready in connection.wait(list(pool)):
-                _hear(ready, pool, waiting, count)
+                _receive(ready, pool, waiting, count)
     finally:
         for process in pool.values():
             process.kill()
@@ -74,7 +74,7 @@ def _start(writer: shard_writer.ShardWriter, folder: str) -> tuple[Any, Any]:
     return ours, process
 
 
-def _hear(ready: Any, pool: dict[Any, Any], waiting: Iterator[Any], count: shard_writer.Count) -> None:
+def _receive(ready: Any, pool: dict[Any, Any], waiting: Iterator[Any], count: shard_writer.Count) -> None:
     try:
         kind, value = ready.recv()
     except (EOFError, ConnectionError):
@@ -85,13 +85,13 @@ def _hear(ready: Any, pool: dict[Any, Any], waiting: Iterator[Any], count: shard
         count(value)
         return
     job = next(waiting, None)
-    _tell(ready, pool[ready], job)
+    _send(ready, pool[ready], job)
     if job is None:
         pool.pop(ready).join()
         ready.close()
 
 
-def _tell(pipe: Any, process: Any, job: shard_writer.ShardJob | None) -> None:
+def _send(pipe: Any, process: Any, job: shard_writer.ShardJob | None) -> None:
     try:
         pipe.send(job)
     except ConnectionError:
@@ -118,13 +118,11 @@ def _serve(pipe: Any, writer: shard_writer.ShardWriter, folder: str) -> None:
                 report.flush()
                 message = ("done", job.name)
             except Exception as error:
-                message = ("error", error if isinstance(error, OSError | ValueError) else _describe(error))
+                if not isinstance(error, OSError | ValueError):
+                    # The traceback does not pass between processes.
+                    error = RuntimeError(f"{type(error).__name__}: {error}")
+                message = ("error", error)
             pipe.send(message)
-
-
-def _describe(error: Exception) -> Exception:
-    # The traceback does not pass between processes.
-    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _end_with_parent() -> None:
@@ -139,7 +137,7 @@ def _end_with_parent() -> None:
 
 
 class _Report:
-    """Tells the parent of images done, not after each one."""
+    """Sends the parent the number of images done, not after each one."""
 
     def __init__(self, pipe: Any) -> None:
         self._pipe, self._done, self._at = pipe, 0, time.monotonic()

@@ -17,7 +17,6 @@ from official_yolact.data.conversion import examples
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.files import json_text
 from official_yolact.files import outputs
-from official_yolact.files import storage
 from official_yolact.images import image_files
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.records import mask_planes
@@ -66,7 +65,7 @@ class Summary:
     instances_per_image: dict[int, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the content for JSON."""
+        """Return the content for JSON."""
         return {
             "inputs": self.inputs,
             "shard": dataclasses.asdict(self.shard),
@@ -105,7 +104,7 @@ class ShardWriter:
         id_map: dict[int, int],
         spare_id: int,
     ) -> None:
-        """Take the annotation file, the folders of images and shards, and what to write.
+        """Keep what every shard needs.
 
         Args:
           annotations: the annotation file.
@@ -114,23 +113,20 @@ class ShardWriter:
           options: policies.
           categories: that are written.
           id_map: category id of the file to category id written.
-          spare_id: takes the place of id 0, which pycocotools cannot tell from `unmatched`.
+          spare_id: is written in place of id 0, by which pycocotools marks what is unmatched.
         """
         self._annotations, self._images_dir, self._folder = annotations, images_dir, folder
         self._options, self._spare_id = options, spare_id
         self._class_of = categories.class_of()
-        self._name_of = dict(zip(categories.ids, categories.names, strict=True))
+        self._name_of = categories.name_of()
         self._maker = examples.InstanceMaker(annotations, options, id_map)
 
-    def write(self, job: ShardJob, count: Count) -> str:
+    def write(self, job: ShardJob, count: Count) -> None:
         """Write a shard, its entries, and last its summary.
 
         Args:
           job: what it is made of.
-          count: hears of the progress.
-
-        Returns:
-          The shard's name.
+          count: is called as images are done.
 
         Raises:
           OSError: a file cannot be read or written.
@@ -147,7 +143,6 @@ class ShardWriter:
         shard = manifest_lib.Shard(job.name, sum(per_image.values()), instances, size, sha256)
         summary = Summary(job.inputs, shard, (entries.size, entries.sha256), tally, per_image)
         outputs.store_json(f"{path}{SUMMARY_SUFFIX}", summary.to_dict())
-        return job.name
 
     def _make_records(
         self,
@@ -202,12 +197,8 @@ class ShardWriter:
         encoded: image_files.EncodedImage,
         instances: list[examples.Instance],
     ) -> bytes:
-        entry = {
-            "id": image.id,
-            "file_name": image.file_name,
-            "height": encoded.height,
-            "width": encoded.width,
-        }
+        size = {"height": encoded.height, "width": encoded.width}
+        entry = {"id": image.id, "file_name": image.file_name, **size}
         listed = [self._to_coco(instance) for instance in instances]
         return json.dumps([entry, listed], allow_nan=False).encode() + b"\n"
 
@@ -222,17 +213,3 @@ class ShardWriter:
             "iscrowd": int(instance.is_crowd),
             "segmentation": instance.segmentation,
         }
-
-
-def is_complete(folder: str, summary: Summary) -> bool:
-    """Tell whether a shard and its entries are in a folder as the summary says."""
-    path = os.path.join(folder, summary.shard.file)
-    expected = (summary.shard.bytes, summary.shard.sha256)
-    return _holds(path, expected) and _holds(f"{path}{ENTRIES_SUFFIX}", summary.entries)
-
-
-def _holds(path: str, expected: tuple[int, str]) -> bool:
-    try:
-        return os.path.getsize(path) == expected[0] and storage.measure(path) == expected
-    except OSError:
-        return False

@@ -15,7 +15,7 @@ class Tally:
     Attributes:
       images: ids of images that were left out, by reason.
       annotations: ids of annotations that were left out, by reason; those of such images included.
-      changed: number of things written otherwise than they were given, by kind.
+      changed: number of things that are written otherwise than the file has them, by kind.
     """
 
     images: dict[str, list[int]] = dataclasses.field(default_factory=dict)
@@ -31,14 +31,14 @@ class Tally:
         self.annotations.setdefault(reason, []).append(annotation_id)
 
     def add(self, other: Tally) -> None:
-        """Take over what another one noted."""
+        """Add what another tally noted."""
         for mine, theirs in ((self.images, other.images), (self.annotations, other.annotations)):
             for reason, ids in theirs.items():
                 mine.setdefault(reason, []).extend(ids)
         self.changed.update(other.changed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the content for JSON: sorted, without zeros."""
+        """Return the content for JSON: sorted, without zeros."""
         return {
             "images": {reason: sorted(self.images[reason]) for reason in sorted(self.images)},
             "annotations": {reason: sorted(self.annotations[reason]) for reason in sorted(self.annotations)},
@@ -47,7 +47,7 @@ class Tally:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tally:
-        """Read what `to_dict` gave."""
+        """Read what `to_dict` returned."""
         return cls(content["images"], content["annotations"], collections.Counter(content["changed"]))
 
 

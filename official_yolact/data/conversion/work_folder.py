@@ -91,19 +91,17 @@ def prepare(folder: str, job: dict[str, Any]) -> bool:
 
 
 def find_complete(folder: str, output_dir: str, name: str, inputs: str) -> bool:
-    """Tell whether a shard is complete, in the work folder or already under its final name.
+    """Check whether a shard is complete, in the work folder or already under its final name.
 
-    What is not is removed from the work folder.
+    An incomplete one is removed from the work folder.
     """
     path = os.path.join(folder, name)
     summary = load_summary(folder, name)
     if summary is not None and (summary.shard.file, summary.inputs) == (name, inputs):
-        if shard_writer.is_complete(folder, summary):
-            return True
-        final = os.path.join(output_dir, name)
+        written = path if os.path.exists(path) else os.path.join(output_dir, name)
         entries = f"{path}{shard_writer.ENTRIES_SUFFIX}"
-        published = (summary.shard.bytes, summary.shard.sha256)
-        if not os.path.exists(path) and _measure(final) == published and _measure(entries) == summary.entries:
+        shard = (summary.shard.bytes, summary.shard.sha256)
+        if _holds(written, shard) and _holds(entries, summary.entries):
             return True
     for suffix in (shard_writer.SUMMARY_SUFFIX, shard_writer.ENTRIES_SUFFIX, ""):
         with contextlib.suppress(FileNotFoundError):
@@ -134,8 +132,8 @@ def find_earlier_shards(output_dir: str, split: str, force: bool = False) -> set
       force: replace what was changed since.
 
     Raises:
-      ValueError: there are shards that belong to none, which a reader's pattern would take too; or a file
-        in the place of one that is to be written is not as a conversion wrote it.
+      ValueError: there are shards of no conversion, which a reader's pattern would match too; or a file
+        that is to be replaced is not as a conversion wrote it.
     """
     for name in (f"instances-{split}.json", manifest_lib.file_name(split)):
         outputs.check(os.path.join(output_dir, name), force=force)
@@ -163,18 +161,19 @@ def find_earlier_shards(output_dir: str, split: str, force: bool = False) -> set
 
 
 def find_published(output_dir: str, split: str) -> manifest_lib.Manifest | None:
-    """Give the manifest, where the folder is left from a run that had come to its end but for that."""
+    """Return the manifest of a run that published everything and was stopped before it removed the folder."""
     publishing = _load(os.path.join(path_of(output_dir, split), _PUBLISHING))
     path = os.path.join(output_dir, manifest_lib.file_name(split))
-    if isinstance(publishing, dict) and _measure(path)[1] == publishing.get("manifest"):
-        return manifest_lib.Manifest.load(path)
-    return None
+    if not isinstance(publishing, dict) or not os.path.isfile(path):
+        return None
+    is_last = storage.measure(path)[1] == publishing.get("manifest")
+    return manifest_lib.Manifest.load(path) if is_last else None
 
 
 def publish(
     output_dir: str, manifest: manifest_lib.Manifest, instances: Iterator[bytes], earlier: set[str]
 ) -> None:
-    """Give everything its final name, the manifest last.
+    """Move everything to its final name, the manifest last.
 
     Args:
       output_dir: where the work folder is.
@@ -188,7 +187,7 @@ def publish(
     _, listed = outputs.store(os.path.join(folder, manifest.annotations), instances, staged=True)
     staged = os.path.join(folder, os.path.basename(manifest_path))
     manifest.save(staged)
-    digest = _measure(staged)[1]
+    digest = storage.measure(staged)[1]
     note = {"shards": sorted(earlier.union(names)), "manifest": digest}
     outputs.store_json(os.path.join(folder, _PUBLISHING), note)
     with contextlib.suppress(FileNotFoundError):
@@ -217,11 +216,12 @@ def remove(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _measure(path: str) -> tuple[int, str]:
+def _holds(path: str, expected: tuple[int, str]) -> bool:
+    """Compare the size and sha256 of a file, which need not exist."""
     try:
-        return storage.measure(path)
+        return os.path.getsize(path) == expected[0] and storage.measure(path) == expected
     except OSError:
-        return -1, ""
+        return False
 
 
 def _load(path: str) -> Any:

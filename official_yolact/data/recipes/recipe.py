@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,18 @@ _DECAYS = (0.35, 0.75, 0.875, 0.9375)
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class _Fit:
+    """The fields of a recipe that follow from the photos and objects."""
+
+    grid: anchor_grid.AnchorGrid
+    new_anchors: bool
+    coverage_before: anchor_clusters.Coverage
+    coverage: anchor_clusters.Coverage
+    size_reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(_Fit):
     """What a YAML file of a data set says. Sizes are in pixels of the network input.
 
     Attributes:
@@ -65,8 +75,7 @@ class Recipe:
       new_anchors: whether the anchors are fitted to the data.
       coverage_before: of the experiment's anchors.
       coverage: of `grid`.
-      max_num_instances: padding.
-      padding: what it was decided from.
+      padding: `max_num_instances`, and what it cuts.
       batch: of all devices.
       epochs: over the training photos.
       steps: of training.
@@ -87,11 +96,6 @@ class Recipe:
     adam: bool
     gpus: int
     bfloat16: bool
-    grid: anchor_grid.AnchorGrid
-    new_anchors: bool
-    coverage_before: anchor_clusters.Coverage
-    coverage: anchor_clusters.Coverage
-    max_num_instances: int
     padding: statistics.Padding
     batch: int
     epochs: int
@@ -100,23 +104,12 @@ class Recipe:
     boundaries: tuple[int, ...]
     init_checkpoint: str
     init_modules: str
-    size_reason: str
     records: str
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches that show each training photo once."""
         return max(1, math.ceil(self.images / self.batch))
-
-
-class _Fit(NamedTuple):
-    """The fields of a recipe that follow from the photos and objects."""
-
-    grid: anchor_grid.AnchorGrid
-    new_anchors: bool
-    coverage_before: anchor_clusters.Coverage
-    coverage: anchor_clusters.Coverage
-    size_reason: str
 
 
 def decide(
@@ -170,7 +163,6 @@ def decide(
     epochs = epochs or _choose_epochs(images, adam)
     steps = math.ceil(images * epochs / batch)
     counts = [len(listed) for source in (train, val) for listed in source.annotations.values()]
-    padding = statistics.propose_padding(np.array(counts))
     return Recipe(
         experiment=name,
         categories=train.categories,
@@ -181,14 +173,13 @@ def decide(
         adam=adam,
         gpus=gpus,
         bfloat16=bfloat16 and name == SMALL_MODEL,
-        **fit._asdict(),
-        max_num_instances=padding.max_num_instances,
-        padding=padding,
+        **vars(fit),
+        padding=statistics.propose_padding(np.array(counts)),
         batch=batch,
         epochs=epochs,
         steps=steps,
         learning_rate=choose_learning_rate(batch, adam),
-        boundaries=() if adam else tuple(max(1, round(part * steps)) for part in _DECAYS),
+        boundaries=() if adam else tuple(max(1, round(share * steps)) for share in _DECAYS),
         init_checkpoint=init_checkpoint,
         init_modules=modules,
         records=records,
@@ -222,12 +213,8 @@ def _check(
             f" {values.shorten(list(train.categories.names))} with"
             f" {values.shorten(list(train.categories.ids))}: give both the same list"
         )
-    limits = (
-        ("epochs", epochs, 1, MAX_EPOCHS),
-        ("batch", batch, 1, MAX_BATCH),
-        ("gpus", gpus, 0, MAX_GPUS),
-    )
-    for option, value, least, most in limits:
+    limits = {"epochs": (epochs, 1, MAX_EPOCHS), "batch": (batch, 1, MAX_BATCH), "gpus": (gpus, 0, MAX_GPUS)}
+    for option, (value, least, most) in limits.items():
         if value is not None and not least <= value <= most:
             raise ValueError(f"{option} is {values.shorten(value)}: {least} to {most:,}")
 

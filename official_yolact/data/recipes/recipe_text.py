@@ -206,7 +206,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> str:
         f"    shuffle_buffer_size: {min(max(recipe.images, 1), 4000)}",
         "    parser:",
         f"      # Rows of the labels: {cut}.",
-        f"      max_num_instances: {recipe.max_num_instances}",
+        f"      max_num_instances: {recipe.padding.max_num_instances}",
         "      augment:",
         "        preset: default",
     ]
@@ -224,7 +224,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> str:
         f"    input_path: {_quote(f'{recipe.records}/val-*.tfrecord')}",
         f"    global_batch_size: {recipe.batch}",
         "    parser:",
-        f"      max_num_instances: {recipe.max_num_instances}",
+        f"      max_num_instances: {recipe.padding.max_num_instances}",
     ]
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -68,7 +67,7 @@ def unpack(
 def _list_missing(
     archive: str, wanted: list[zipfile.ZipInfo], final: str, note: Callable[[str], None] | None
 ) -> list[zipfile.ZipInfo]:
-    """Give the members that are not there; say which are there and differ."""
+    """List the members that are not there; report those that are there and differ."""
     missing = []
     for member in wanted:
         path = os.path.join(final, member.filename.rpartition("/")[2])
@@ -128,14 +127,11 @@ def _refuse_escape(archive: str, member: zipfile.ZipInfo) -> None:
 
 def _extract(archive: str, file: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> None:
     # The sum of the content is checked by zipfile at its end.
-    with contextlib.ExitStack() as stack:
-        target = stack.enter_context(open(path, "xb", buffering=0))
+    with open(path, "xb", buffering=0) as target:
         try:
-            source = stack.enter_context(file.open(member))
-            block = source.read(_BLOCK)
-            while block:
-                downloads.write(target, block)
-                block = source.read(_BLOCK)
+            with file.open(member) as source:
+                while block := source.read(_BLOCK):
+                    downloads.write(target, block)
         except _DAMAGED as error:
             raise ValueError(
                 f"{archive}: {member.filename} is damaged ({error}): remove the archive and download it again"

@@ -174,12 +174,11 @@ def _transfer(url: str, file: io.FileIO, state_path: str, progress: Progress | N
     headers = {"Range": f"bytes={offset}-"} if offset else {}
     if state and offset and state.validator:
         headers["If-Range"] = state.validator
-    with contextlib.ExitStack() as stack:
-        response = _open(url, headers)
-        if response is None:
-            _start_anew(file, state_path)
-            raise _BrokenOffError("the server has another file than before")
-        stack.enter_context(response)
+    response = _open(url, headers)
+    if response is None:
+        _start_anew(file, state_path)
+        raise _BrokenOffError("the server has another file than before")
+    with response:
         if response.status == http.client.PARTIAL_CONTENT:
             if not state or _content_range(response) != (offset, state.size):
                 _start_anew(file, state_path)
@@ -254,14 +253,14 @@ def _content_length(url: str, response: Any) -> int:
 
 
 def _content_range(response: Any) -> tuple[int, int] | None:
-    """Give first byte and total of a part."""
+    """Read the first byte and the total size from the header Content-Range."""
     value = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", value)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def _validator(response: Any) -> str | None:
-    """Give what tells whether the file is still the same; a weak tag does not."""
+    """Return a tag or date that changes with the file; a weak tag need not."""
     tag = response.headers.get("ETag", "")
     if tag and not tag.startswith("W/"):
         return str(tag)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact import values
@@ -73,7 +72,7 @@ def write_coco(
       OSError: a file cannot be read or written.
       ValueError: names the file, what is wrong in it and the cure.
 
-    Source: the original's converter numbers images by their place in the lists, and its boxes are
+    Source: the original's converter numbers images by their position in the lists, and its boxes are
       the mask's last pixel minus the first, a pixel short in width and height; here they hold the
       whole mask.
     """
@@ -183,18 +182,9 @@ def _convert_image(
     image = {"id": image_id, "file_name": f"{name}.jpg", "height": height, "width": width}
     instances = []
     for number, category in enumerate(categories, start=1):
-        mask = np.asfortranarray(segmentation == number, dtype=np.uint8)
-        if not mask.any():
+        mask = segmentation == number
+        if mask.any():
+            instances.append({"category_id": category, **segmentations.describe_mask(mask), "iscrowd": 0})
+        else:
             skipped["mask_without_area"] += 1
-            continue
-        code = coco_mask.encode(mask)
-        instances.append(
-            {
-                "category_id": category,
-                "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
-                "area": int(mask.sum()),
-                "bbox": list(segmentations.tight_box(mask)),
-                "iscrowd": 0,
-            }
-        )
     return image, instances

@@ -16,12 +16,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
+from official_yolact.coco import run_lengths
 from official_yolact.coco import segmentations
 from official_yolact.data import parts as parts_lib
 from official_yolact.data import worker_count
 from official_yolact.data.sets import raster
+from official_yolact.environment import machine
 from official_yolact.files import outputs
 
 MIN_SIZE = 48
@@ -147,7 +148,7 @@ def trace_polygons(mask: Bools) -> list[list[int]] | None:
         return None
     polygons = []
     for contour in contours:
-        corners = (contour[:, 0].astype(np.int64) + 1) // 2
+        corners = (contour[:, 0].astype(np.int64) + 1) // 2  # [P, 2] x, y
         corners = corners[(corners != np.roll(corners, 1, axis=0)).any(axis=1)]
         turns = np.roll(corners, -1, axis=0) - 2 * corners + np.roll(corners, 1, axis=0)
         polygons.append([int(number) for number in corners[turns.any(axis=1)].ravel()])
@@ -157,7 +158,7 @@ def trace_polygons(mask: Bools) -> list[list[int]] | None:
 def _map(
     draw: Callable[[tuple[str, int]], list[dict[str, Any]]], jobs: list[tuple[str, int]], workers: int | None
 ) -> Iterator[list[dict[str, Any]]]:
-    workers = workers or _count_cores()
+    workers = workers or machine.count_processors()
     if workers == 1 or len(jobs) < 200:
         yield from map(draw, jobs)
         return
@@ -165,12 +166,6 @@ def _map(
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(draw, jobs, chunksize=50)
-
-
-def _count_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _write_image(
@@ -206,28 +201,14 @@ def _to_coco(listed: Iterable[list[dict[str, Any]]], size: int) -> dict[str, Any
 
 
 def _annotate(shape: _Shape) -> dict[str, Any]:
-    mask = shape.visible
-    polygons = None if shape.is_crowd else trace_polygons(mask)
-    segmentation: Any = polygons
+    fields = segmentations.describe_mask(shape.visible)
     if shape.is_crowd:
-        segmentation = _run_lengths(mask)
-    elif polygons is None:
-        code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-        segmentation = {"size": list(mask.shape), "counts": code["counts"].decode("ascii")}
-    return {
-        "category_id": raster.NAMES.index(shape.kind) + 1,
-        "segmentation": segmentation,
-        "area": int(mask.sum()),
-        "bbox": list(segmentations.tight_box(mask.astype(np.uint8))),
-        "iscrowd": int(shape.is_crowd),
-    }
-
-
-def _run_lengths(mask: Bools) -> dict[str, Any]:
-    flat = np.concatenate([[False], mask.T.ravel()])
-    starts = np.flatnonzero(flat[1:] != flat[:-1])
-    counts = np.diff(np.concatenate([[0], starts, [mask.size]]))
-    return {"size": list(mask.shape), "counts": [int(count) for count in counts]}
+        # COCO writes the run lengths of crowds as lists.
+        fields["segmentation"]["counts"] = run_lengths.decompress(fields["segmentation"]["counts"]).tolist()
+    elif (polygons := trace_polygons(shape.visible)) is not None:
+        fields["segmentation"] = polygons
+    category_id = raster.NAMES.index(shape.kind) + 1
+    return {"category_id": category_id, **fields, "iscrowd": int(shape.is_crowd)}
 
 
 def _add_shape(image: raster.Floats, shapes: list[_Shape], rng: raster.Rng) -> raster.Floats:
