@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-      argv: arguments after the program's name; None takes those of the process.
+      argv: arguments after the program's name; None: those of the process.
 
     Returns:
       Exit code: 0 done; 1 findings of a check; 2 usage, unusable input, a training that cannot go
@@ -88,7 +88,7 @@ class _Parser(argparse.ArgumentParser):
         """Parse, and name the nearest option for one that is not known."""
         parsed, rest = self.parse_known_args(args, namespace)
         if hasattr(parsed, "overrides"):
-            # argparse takes positional arguments in one piece: those after an option are left over.
+            # argparse reads one run of positional arguments; overrides after an option are left over.
             parsed.overrides += [word for word in rest if _OVERRIDE.match(word)]
             rest = [word for word in rest if not _OVERRIDE.match(word)]
         parser = self._chosen(parsed)

@@ -10,14 +10,14 @@ _REDRAW_EVERY_SECONDS = 0.1
 
 
 class Progress:
-    """Shows how many of a number of things are done and how long the rest will take."""
+    """Shows how many things are done and the time left."""
 
     def __init__(self, what: str, only_long: bool = False) -> None:
-        """Take the name of the things.
+        """Start the clock.
 
         Args:
-          what: for example `images`.
-          only_long: show no end either where nothing was shown before.
+          what: is counted, for example `images`.
+          only_long: print nothing at the end where nothing was printed before.
         """
         self._what = what
         self._is_silent = only_long

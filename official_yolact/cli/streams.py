@@ -17,7 +17,7 @@ class LenientStream:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Wrap a stream; letters that it has no bytes for are escaped from now on."""
+        # Letters that the stream has no bytes for are escaped from now on.
         self._stream = stream
         self.error: OSError | ValueError | None = None
         if hasattr(stream, "reconfigure"):
@@ -85,7 +85,7 @@ def _fill_closed_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
 def _open_null() -> TextIO:

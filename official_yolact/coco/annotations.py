@@ -143,7 +143,7 @@ def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories
 
 
 def parse_image(path: str, at: int, entry: Any) -> Image:
-    """Check an entry of `images`, the one at the given place.
+    """Check an entry of `images`, the one at position `at`.
 
     Raises:
       ValueError: names the file, the record, the field and its value.
@@ -168,11 +168,11 @@ def parse_image(path: str, at: int, entry: Any) -> Image:
 
 
 def parse_annotation(path: str, at: int, entry: Any, known: set[int] | None) -> Annotation:
-    """Check an entry of `annotations`, the one at the given place.
+    """Check an entry of `annotations`, the one at position `at`.
 
     Args:
       path: of the file.
-      at: place in the list.
+      at: position in the list.
       entry: what is there.
       known: the category ids, or None: not yet known.
 

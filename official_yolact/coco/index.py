@@ -17,11 +17,11 @@ from official_yolact.coco import stream as json_stream
 from official_yolact.files import inputs
 
 _KEYS = ("images", "annotations", "categories")
-_FIELDS = 5
-_ID, _IMAGE, _CATEGORY, _START, _BYTES = range(_FIELDS)
+_FIELDS = 6
+_ID, _IMAGE, _CATEGORY, _START, _BYTES, _POSITION = range(_FIELDS)
 
 Span = tuple[int, int, int]
-"""(byte offset, bytes, place in the list) of an annotation."""
+"""(byte offset, bytes, position in the list) of an annotation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +35,11 @@ class CocoIndex:
       categories: all that the file lists.
       num_annotations: entries of `annotations`.
       orphans: ids of annotations whose image is not listed.
-      bad: ids of annotations that could not be parsed; where there is no id, the place below zero:
-        -1 is the first.
+      bad: ids of annotations that could not be parsed; where there is no id, the negative
+        position: -1 is the first.
       spare_id: an id that no annotation has.
       spans: int64 [annotations, 3], sorted by image.
-      starts: int64 [images + 1], the rows of each image.
+      starts: int64 [images + 1], where the spans of each image start.
     """
 
     path: str
@@ -55,8 +55,8 @@ class CocoIndex:
 
     def spans_of(self, position: int) -> list[Span]:
         """List where the annotations of an image are."""
-        rows = self.spans[self.starts[position] : self.starts[position + 1]]
-        return [(int(start), int(size), int(at)) for start, size, at in rows]
+        spans = self.spans[self.starts[position] : self.starts[position + 1]]
+        return [(int(start), int(size), int(at)) for start, size, at in spans]
 
 
 def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
@@ -75,7 +75,7 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
     """
     images: list[coco_annotations.Image] = []
     categories: list[Any] = []
-    rows, places, bad = array.array("q"), array.array("q"), array.array("q")
+    fields, bad = array.array("q"), array.array("q")
     with inputs.open_input(path) as file:
         reader = json_stream.ListReader(file, path, _KEYS)
         for key, entry, start, size in reader:
@@ -85,7 +85,7 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
             elif key == "categories":
                 categories.append(entry)
             else:
-                _index_annotation(path, at, entry, (start, size), rows, places, bad if skip_bad else None)
+                _index_annotation(path, entry, (start, size, at), fields, bad if skip_bad else None)
     for key in _KEYS:
         if key not in reader.lengths:
             value = values.shorten(reader.others.get(key))
@@ -95,14 +95,13 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
         reader,
         images,
         coco_annotations.parse_categories(path, categories),
-        np.frombuffer(rows, np.int64).reshape(-1, _FIELDS),
-        np.frombuffer(places, np.int64),
+        np.frombuffer(fields, np.int64).reshape(-1, _FIELDS),
         (bad.tolist(), skip_bad),
     )
 
 
 def read_annotations(path: str, spans: list[Span]) -> list[coco_annotations.Annotation]:
-    """Read the annotations at given places of an indexed file."""
+    """Read the annotations at some spans of an indexed file."""
     found = []
     with inputs.open_input(path) as file:
         for start, size, at in spans:
@@ -116,14 +115,9 @@ def read_annotations(path: str, spans: list[Span]) -> list[coco_annotations.Anno
 
 
 def _index_annotation(
-    path: str,
-    at: int,
-    entry: Any,
-    span: tuple[int, int],
-    rows: array.array[int],
-    places: array.array[int],
-    bad: array.array[int] | None,
+    path: str, entry: Any, span: Span, fields: array.array[int], bad: array.array[int] | None
 ) -> None:
+    at = span[2]
     try:
         one = coco_annotations.parse_annotation(path, at, entry, None)
     except ValueError:
@@ -131,8 +125,7 @@ def _index_annotation(
             raise
         bad.append(_find_id(entry, at))
         return
-    rows.extend((one.id, one.image_id, one.category_id, *span))
-    places.append(at)
+    fields.extend((one.id, one.image_id, one.category_id, *span))
 
 
 def _find_id(entry: Any, at: int) -> int:
@@ -147,43 +140,38 @@ def _assemble(
     reader: json_stream.ListReader,
     images: list[coco_annotations.Image],
     categories: categories_lib.Categories,
-    rows: NDArray[np.int64],
-    places: NDArray[np.int64],
+    table: NDArray[np.int64],
     bad: tuple[list[int], bool],
 ) -> CocoIndex:
     coco_annotations.refuse_twice(path, "images", [image.id for image in images])
     if not images:
         raise ValueError(f"{path}: images is empty: there is nothing to convert")
     bad_ids, skip_bad = bad
-    unknown = ~np.isin(rows[:, _CATEGORY], categories.ids)
+    unknown = ~np.isin(table[:, _CATEGORY], categories.ids)
     if unknown.any() and not skip_bad:
-        first = rows[unknown][0]
+        first = table[unknown][0]
         coco_annotations.require_category(path, int(first[_ID]), int(first[_CATEGORY]), set(categories.ids))
-    bad_ids += rows[unknown, _ID].tolist()
-    rows, places = rows[~unknown], places[~unknown]
-    _refuse_twice(path, rows[:, _ID])
+    bad_ids += table[unknown, _ID].tolist()
+    table = table[~unknown]
+    if len(np.unique(table[:, _ID])) < len(table):
+        coco_annotations.refuse_twice(path, "annotations", table[:, _ID].tolist())
     image_ids = np.array([image.id for image in images], np.int64)
     order = np.argsort(image_ids, kind="stable")
-    slot = np.searchsorted(image_ids[order], rows[:, _IMAGE]).clip(max=len(images) - 1)
-    listed = image_ids[order][slot] == rows[:, _IMAGE]
-    orphans = rows[~listed, _ID].tolist()
+    # [annotations]: for each the slot in the sorted ids, and whether the id there is that of its image.
+    slot = np.searchsorted(image_ids[order], table[:, _IMAGE]).clip(max=len(images) - 1)
+    listed = image_ids[order][slot] == table[:, _IMAGE]
+    orphans = table[~listed, _ID].tolist()
     if not listed.any():
         raise ValueError(
             f"{path}: no annotation belongs to one of its {len(images)} images ({len(orphans)} belong to"
             f" images that are not listed, {len(bad_ids)} are bad): there is nothing to learn from"
         )
-    position = order[slot[listed]]
+    position = order[slot[listed]]  # [listed annotations], that of the image
     by_image = np.argsort(position, kind="stable")
-    spans = np.column_stack([rows[listed][:, [_START, _BYTES]], places[listed]])[by_image]
+    spans = table[listed][by_image][:, [_START, _BYTES, _POSITION]]
     starts = np.searchsorted(position[by_image], np.arange(len(images) + 1))
-    spare_id = min(1 + max(0, int(rows[:, _ID].max())), values.MAX_ID)
+    spare_id = min(1 + max(0, int(table[:, _ID].max())), values.MAX_ID)
     total = reader.lengths["annotations"]
     return CocoIndex(
         path, reader.sha256, images, categories, total, orphans, bad_ids, spare_id, spans, starts
     )
-
-
-def _refuse_twice(path: str, ids: NDArray[np.int64]) -> None:
-    ordered = np.sort(ids)
-    if (ordered[1:] == ordered[:-1]).any():
-        coco_annotations.refuse_twice(path, "annotations", ids.tolist())

@@ -39,7 +39,7 @@ def read_numbers(value: Any) -> Any:
 
 
 def _flatten_part(part: Any) -> Any:
-    """Take a polygon out of lists that hold nothing else: of two it is not known whether one is a hole."""
+    """Unwrap a polygon from lists that hold nothing else: of two, one may be a hole."""
     inner = part
     while type(inner) is list and len(inner) == 1 and type(inner[0]) is list and not _is_point(inner[0]):
         inner = inner[0]
@@ -49,7 +49,7 @@ def _flatten_part(part: Any) -> Any:
 
 
 def _are_points(part: list[Any]) -> bool:
-    """Tell whether a list holds points in place of numbers."""
+    """Check whether a list holds points in place of numbers."""
     return bool(part) and all(_is_point(point) for point in part)
 
 

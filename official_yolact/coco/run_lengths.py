@@ -40,8 +40,8 @@ def decompress(text: str | bytes) -> NDArray[np.int64]:
     lengths = ends - starts + 1
     if lengths.max() > _MAX_CHARACTERS_PER_RUN:
         raise ValueError("a number in the compressed counts is larger than any image")
-    place = np.arange(digits.size) - np.repeat(starts, lengths)
-    numbers = np.add.reduceat((digits & 31) << (5 * place), starts)
+    power = np.arange(digits.size) - np.repeat(starts, lengths)  # [digits], 0 at the start of each number
+    numbers = np.add.reduceat((digits & 31) << (5 * power), starts)  # [runs]
     numbers -= np.where(digits[ends] & 16, np.int64(1) << (5 * lengths), 0)
     for first in (1, 2):
         numbers[first::2] = np.cumsum(numbers[first::2])

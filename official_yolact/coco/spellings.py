@@ -38,7 +38,7 @@ def as_coco(value: Any, height: int | None = None, width: int | None = None) -> 
 
 
 def is_wrapped_code(value: Any) -> bool:
-    """Tell whether a segmentation is a list of one run-length code."""
+    """Check whether a segmentation is a list of one run-length code."""
     return type(value) is list and len(value) == 1 and type(value[0]) is dict and "counts" in value[0]
 
 
@@ -55,7 +55,7 @@ def whole_numbers(numbers: Any) -> list[int] | None:
 
 
 def _sum_runs(counts: Any) -> int | None:
-    """Give the number of pixels that run lengths cover; None where they cannot be read."""
+    """Count the pixels that run lengths cover; None where they cannot be read."""
     if isinstance(counts, str):
         try:
             counts = run_lengths.decompress(counts).tolist()

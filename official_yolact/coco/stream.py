@@ -1,4 +1,4 @@
-"""The lists of a JSON object one entry at a time, with the place of each in the file."""
+"""The lists of a JSON object one entry at a time, with the byte offset of each in the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ListReader:
     """
 
     def __init__(self, file: io.BufferedIOBase, path: str, keys: Collection[str]) -> None:
-        """Take an open binary file, its name for messages, and the keys of the lists wanted."""
+        """Read an open binary file, whose name is for messages; only lists at `keys` are returned."""
         self._file, self._path, self._keys = file, path, keys
         self._text, self._at, self._chunk = "", 0, _CHUNK_BYTES
         self._marked, self._marked_byte = 0, 0
@@ -48,7 +48,7 @@ class ListReader:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give the entries of the wanted lists in the order of the file.
+        """Yield the entries of the wanted lists in the order of the file.
 
         Raises:
           ValueError: the file is no JSON, no object, or has a wanted list twice.
@@ -151,7 +151,7 @@ class ListReader:
         return value
 
     def _byte_at(self, position: int) -> int:
-        """Give the byte of a character that is not before the one asked for last."""
+        """Find the byte of a character; never of one before the character asked for last."""
         if self._text.isascii():
             self._marked_byte += position - self._marked
         else:

@@ -51,7 +51,7 @@ class Summary:
     Attributes:
       parts: in the order asked for.
       groups: number of sets of images that had to stay together.
-      equal_images: images whose bytes another has too; 0 where no folder was given.
+      equal_images: images whose bytes another has too; 0 without a folder of images.
       orphans: annotations of images that are not listed; they are in no part.
       nulled: numbers that were NaN or infinite, for which null is written: JSON has no such numbers.
     """

@@ -1,13 +1,13 @@
-"""The one rule for how many processes or threads a command of the data may be told to use."""
+"""The one rule for how many processes or threads a data command may use."""
 
 from __future__ import annotations
 
 MOST = 256
-"""More than any machine's cores; each takes memory, and processes of their own take a second to start."""
+"""More than any machine's cores; each needs memory, and a process needs a second to start."""
 
 
 def check(workers: int) -> None:
-    """Refuse a number of workers that none is.
+    """Refuse an impossible number of workers.
 
     Args:
       workers: processes or threads.

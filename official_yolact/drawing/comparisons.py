@@ -16,7 +16,7 @@ from PIL import ImageFont
 from official_yolact.drawing import visualization
 
 MIN_SIDE, MAX_SIDE = 384, 512
-"""Bounds of a panel's longer side, so that neither small nor large photos give unusable pictures."""
+"""Bounds of a panel's longer side, so that panels of small and large photos are usable."""
 
 _GAP = 8
 _TITLE_HEIGHT = 24

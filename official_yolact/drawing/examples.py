@@ -69,11 +69,9 @@ def draw_batch(
     """
     columns = {key: np.asarray(value) for key, value in labels.items()}
     pictures = []
-    for row in range(len(images)):
-        if columns["image_id"][row] < 0:
-            continue
-        one = {key: value[row] for key, value in columns.items()}
-        pictures.append(draw_example(images[row], one, normalization, names))
+    for at in np.flatnonzero(columns["image_id"] >= 0):
+        one = {key: value[at] for key, value in columns.items()}
+        pictures.append(draw_example(images[at], one, normalization, names))
     return pictures
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -69,7 +68,9 @@ def draw_instances(
     Returns:
       uint8 RGB [H * zoom, W * zoom, 3]; without instances the photo itself.
     """
-    canvas = _enlarge(np.asarray(image, np.uint8), zoom)
+    size = (image.shape[1] * zoom, image.shape[0] * zoom)
+    # At zoom 1 this is a copy.
+    canvas = np.asarray(cv2.resize(np.asarray(image, np.uint8), size, interpolation=cv2.INTER_CUBIC))
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom
     height, width = canvas.shape[:2]
     style = _Style.of(height, width, len(boxes))
@@ -182,13 +183,6 @@ def _largest_first(boxes: NDArray[np.float64]) -> list[int]:
     return [int(index) for index in np.argsort(-areas, kind="stable")]
 
 
-def _enlarge(image: Picture, zoom: int) -> Picture:
-    if zoom == 1:
-        return image.copy()
-    size = (image.shape[1] * zoom, image.shape[0] * zoom)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
 def _blend_mask(canvas: Picture, mask: NDArray[np.uint8], color: Color, style: _Style) -> None:
     """Tint the mask and draw its contour, touching only the rectangle that holds it."""
     left, top, width, height = cv2.boundingRect(mask)
@@ -214,11 +208,6 @@ def _draw_box(canvas: Picture, box: NDArray[np.float64], color: Color, style: _S
     cv2.rectangle(canvas, (left, top), (right, bottom), color, line, cv2.LINE_AA)
 
 
-@functools.cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
-
-
 def _draw_labels(
     canvas: Picture, boxes: NDArray[np.float64], texts: Sequence[str], colors: Sequence[Color], style: _Style
 ) -> Picture:
@@ -226,7 +215,7 @@ def _draw_labels(
         return canvas
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
-    font = _font(style.font)
+    font: Any = ImageFont.load_default(style.font)
     pad = max(2, style.font // 4)
     ascent, descent = font.getmetrics()
     height = ascent + descent + pad
@@ -253,9 +242,9 @@ def _place_label(
     image_height: int,
     taken: Sequence[tuple[float, float, float, float]],
 ) -> tuple[int, int]:
-    """Choose the (left, top) of a label: the first free place at its box, or the least covered."""
+    """Choose the (left, top) of a label: the first free corner at its box, or the least covered."""
     top, left, bottom, right = (float(side) for side in box)
-    places = [
+    corners = [
         (left, top - height),
         (right - width, top - height),
         (left, top),
@@ -272,11 +261,11 @@ def _place_label(
             round(min(max(x, 0), max(0, image_width - width))),
             round(min(max(y, 0), max(0, image_height - height))),
         )
-        for x, y in places
+        for x, y in corners
     ]
 
-    def covered(place: tuple[int, int]) -> float:
-        x, y = place
+    def covered(corner: tuple[int, int]) -> float:
+        x, y = corner
         return sum(
             max(0.0, min(x + width, x1) - max(x, x0)) * max(0.0, min(y + height, y1) - max(y, y0))
             for x0, y0, x1, y1 in taken

@@ -33,5 +33,5 @@ def examine() -> Iterator[observation.Observation]:
 
 
 def find_worst(observations: Sequence[observation.Observation]) -> int:
-    """Find the place of the worst status: 0 all is well, 1 warnings, 2 not usable."""
+    """Find the index of the worst status in `LEVELS`: 0 all is well, 1 warnings, 2 not usable."""
     return max((observation.LEVELS.index(one.status) for one in observations), default=0)

@@ -51,7 +51,7 @@ def read_instructions(proc: pathlib.Path = pathlib.Path("/proc")) -> set[str]:
 
 
 def check_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observation.Observation]:
-    """Find how much memory the process may take."""
+    """Find how much memory the process may use."""
     total, usable = _read_total(proc), read_usable_memory(proc)
     of = f" of the machine's {total / _GIB:.1f}, by the container's limit" if usable < total else ""
     message = f"{usable / _GIB:.1f} GiB{of}"
@@ -66,22 +66,19 @@ def check_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observa
 
 
 def read_usable_memory(proc: pathlib.Path = pathlib.Path("/proc")) -> int:
-    """Read how many bytes the process may take: the machine's memory, or the container's limit."""
+    """Read how many bytes the process may use: the machine's memory, or the container's limit."""
     total, limit = _read_total(proc), read_memory_limit(proc)
     return min(total, limit) if limit else total
 
 
 def check_disk(folder: str = ".", shared_memory: str = "/dev/shm") -> Iterator[observation.Observation]:
     """Look at the free space where runs are written, at temporary files and shared memory."""
-    places = [("disk", folder, 5.0, 0.5), ("disk", tempfile.gettempdir(), 1.0, 0.05)]
-    for topic, place, wanted, needed in places:
-        free = shutil.disk_usage(place).free / _GIB
-        message = f"{free:.1f} GiB free in {os.path.abspath(place)}"
-        levels = (free < wanted, free < needed)
-        cure = (
-            "checkpoints of a run take up to 3 GiB, records of COCO 20 GiB: make room" if any(levels) else ""
-        )
-        yield observation.Observation(topic, observation.LEVELS[sum(levels)], message, cure)
+    for path, wanted, needed in ((folder, 5.0, 0.5), (tempfile.gettempdir(), 1.0, 0.05)):
+        free = shutil.disk_usage(path).free / _GIB
+        message = f"{free:.1f} GiB free in {os.path.abspath(path)}"
+        level = (free < wanted) + (free < needed)
+        cure = "checkpoints of a run take up to 3 GiB, records of COCO 20 GiB: make room" if level else ""
+        yield observation.Observation("disk", observation.LEVELS[level], message, cure)
     if not os.path.isdir(shared_memory):
         return
     free = shutil.disk_usage(shared_memory).free / _GIB
@@ -94,12 +91,10 @@ def check_disk(folder: str = ".", shared_memory: str = "/dev/shm") -> Iterator[o
 def check_limits() -> Iterator[observation.Observation]:
     """Look at the number of files that may be open at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 1024
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft != resource.RLIM_INFINITY and soft < 1024:
+        message = f"only {soft} files may be open at once"
         cure = f"ulimit -n {4096 if hard < 0 else min(4096, hard)}"
-        yield observation.Observation(
-            "files", observation.WARN, f"only {soft} files may be open at once", cure
-        )
+        yield observation.Observation("files", observation.WARN, message, cure)
     else:
         shown = "any number of" if soft == resource.RLIM_INFINITY else soft
         yield observation.Observation("files", observation.OK, f"{shown} files may be open at once")
@@ -186,14 +181,10 @@ def check_tpu(
         return
     # Other devices that are passed through are there too: without a variable they say nothing of TPUs.
     chips = chips or _list_chips(devices, "vfio/[0-9]*")
-    told = "; ".join(
-        [
-            ", ".join(named) or "no TPU variable is set",
-            f"{len(chips)} chips: {', '.join(chips)}" if chips else "no chip is shown in /dev",
-        ]
-    )
+    shown = ", ".join(named) or "no TPU variable is set"
+    shown += f"; {len(chips)} chips: {', '.join(chips)}" if chips else "; no chip is shown in /dev"
     cure = "write runtime: {distribution_strategy: tpu, tpu: local} and see docs/tpu.md"
-    yield observation.Observation("tpu", observation.OK, f"a TPU host: {told}", cure)
+    yield observation.Observation("tpu", observation.OK, f"a TPU host: {shown}", cure)
 
 
 def _list_chips(devices: pathlib.Path, pattern: str) -> list[str]:
@@ -204,23 +195,20 @@ def read_cpu_quota(proc: pathlib.Path = pathlib.Path("/proc"), root: pathlib.Pat
     """Read how many processors the container may keep busy; None: no limit."""
     quotas = []
     for folder in _cgroup_folders(proc, root, "cpu"):
-        quota, period = _read_words(folder / "cpu.max"), ["100000"]
-        if len(quota) == 2:
-            quota, period = quota[:1], quota[1:]
-        else:
-            quota, period = (
-                _read_words(folder / "cpu.cfs_quota_us"),
-                _read_words(folder / "cpu.cfs_period_us"),
-            )
-        if quota and period and quota[0].isdigit() and period[0].isdigit():
-            quotas.append(int(quota[0]) / int(period[0]))
+        # Version 2 has both numbers in one file, version 1 each in its own.
+        words = _read_words(folder / "cpu.max") or [
+            *_read_words(folder / "cpu.cfs_quota_us"),
+            *_read_words(folder / "cpu.cfs_period_us"),
+        ]
+        if len(words) == 2 and all(map(str.isdigit, words)):
+            quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
 
 
 def read_memory_limit(
     proc: pathlib.Path = pathlib.Path("/proc"), root: pathlib.Path = _CGROUPS
 ) -> int | None:
-    """Read how many bytes the container may take; None: no limit."""
+    """Read how many bytes the container may use; None: no limit."""
     limits = []
     for folder in _cgroup_folders(proc, root, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -232,7 +220,7 @@ def read_memory_limit(
 
 
 def _cgroup_folders(proc: pathlib.Path, root: pathlib.Path, controller: str) -> Iterator[pathlib.Path]:
-    """Give the folders of the process's groups, and of all above them."""
+    """List the folders of the process's control groups, and of all above them."""
     for line in _read_text(proc / "self" / "cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")

@@ -8,7 +8,7 @@ OK = "OK"
 WARN = "WARN"
 FAIL = "FAIL"
 LEVELS = (OK, WARN, FAIL)
-"""From good to bad; the place of the worst is the exit code of `yolact doctor`."""
+"""From good to bad; the index of the worst is the exit code of `yolact doctor`."""
 
 
 @dataclasses.dataclass(frozen=True)

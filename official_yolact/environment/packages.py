@@ -54,7 +54,7 @@ def check_versions(
     """Compare installed versions with the requirements.
 
     Args:
-      distributions: all that are installed, as `importlib.metadata.distributions()` gives them.
+      distributions: all that are installed, as `importlib.metadata.distributions()` lists them.
 
     Yields:
       An observation for each package that is missing or of a wrong version, or one that all are there.
@@ -101,7 +101,7 @@ def _stand_in(name: str, versions: dict[str, str]) -> tuple[str, str]:
 
 
 def satisfies(version: str, wanted: str) -> bool:
-    """Tell whether a version is one that `~=`, `<` or nothing asks for."""
+    """Check whether a version is one that `~=`, `<` or nothing asks for."""
     release = _release(version)
     if wanted.startswith("~="):
         lowest = _release(wanted[2:])
@@ -124,7 +124,7 @@ def check_overlaps(
     found: collections.Counter[str] = collections.Counter()
     for distribution in distributions:
         name = _normalize(distribution.metadata["Name"] or "")
-        # One that stands on two entries of the path, or one folder on the path twice, is one.
+        # A distribution on two entries of the path, or a folder that is twice on the path, counts once.
         found[f"{name} {getattr(distribution, '_path', '')}"] = 1
         for path in _list_files(distribution):
             owners[path].add(name)

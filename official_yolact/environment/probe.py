@@ -1,4 +1,4 @@
-"""TensorFlow, imported in a process of its own: a broken one is reported and takes nothing down."""
+"""TensorFlow, imported in a process of its own: a broken one is reported and ends no other process."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ _MODULES = ("tf_keras", "official", "orbit", "pycocotools.mask", "cv2", "PIL.Ima
 
 
 def check_tensorflow(timeout: float = 180.0, is_tpu_host: bool = False) -> Iterator[observation.Observation]:
-    """Import TensorFlow and what stands on it, list GPUs, and time small products of matrices.
+    """Import TensorFlow and what is built on it, list GPUs, and time small products of matrices.
 
     Args:
-      timeout: seconds until the child process is given up.
+      timeout: seconds after which the child process is ended.
       is_tpu_host: what the CPU does is then of no interest.
 
     Yields:
@@ -165,7 +165,7 @@ def _judge_gpus(found: dict[str, Any], built_with_cuda: bool) -> Iterator[observ
 
 
 def _read_gpu_memory() -> list[str]:
-    """Ask the driver; TensorFlow only knows what it has taken itself."""
+    """Ask the driver; TensorFlow only knows what it has allocated itself."""
     program = shutil.which("nvidia-smi")
     if not program:
         return []

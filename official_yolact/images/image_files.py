@@ -25,15 +25,14 @@ _PNG_DEPTH_AT = 24
 
 
 class BadImageError(ValueError):
-    """An image that cannot be used; the message names it, the reason is one to count."""
+    """An image that cannot be used; the message names it, `reason` is a word such as `image_missing`."""
 
     def __init__(self, reason: str, message: str) -> None:
-        """Take the reason, such as `image_missing`, and the message."""
         super().__init__(message)
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[BadImageError], tuple[str, str]]:
-        """Let it pass from one process to another."""
+        # Pickle would call the class with the message alone.
         return type(self), (self.reason, str(self))
 
 
@@ -164,7 +163,7 @@ def _decode(path: str, where: str, max_pixels: int) -> tuple[bytes, PIL.Image.Im
 
 
 def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
-    """Tell whether a record can hold the bytes of an upright picture as they are."""
+    """Check whether a record can hold the bytes of an upright picture as they are."""
     is_deep = picture.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
     return picture.format in _KEPT_FORMATS and picture.mode in _KEPT_MODES and not is_deep
 

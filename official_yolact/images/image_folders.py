@@ -51,7 +51,7 @@ class ImageFolder:
     """Finds names inside one folder, exactly or by rules."""
 
     def __init__(self, folder: str) -> None:
-        """Take an existing folder.
+        """Open an existing folder.
 
         Raises:
           NotADirectoryError: there is none.
@@ -173,7 +173,7 @@ class ImageFolder:
 
 
 def open_folder(folder: str) -> ImageFolder:
-    """Give the folder's `ImageFolder`, which lists the folder once.
+    """Return the folder's `ImageFolder`, which lists the folder once.
 
     It is the same one as long as nothing is put into the folder itself or taken out. What changes in folders
     below is seen by exact names, but by the other rules only where the list is not made yet.
@@ -235,12 +235,12 @@ def _walk(folder: str) -> Iterator[str]:
 
 
 def is_picture(name: str) -> bool:
-    """Tell by its suffix whether a file is a picture."""
+    """Check by its suffix whether a file is a picture."""
     return name.lower().endswith(formats.EXTENSIONS)
 
 
 def fold(name: str) -> str:
-    """Give what names have in common that differ in Unicode form, case and spaces at their ends only."""
+    """Map names that differ in Unicode form, case and spaces at their ends only to the same text."""
     composed = unicodedata.normalize("NFC", _trim(os.path.normpath(name))).casefold()
     return unicodedata.normalize("NFC", composed)
 
@@ -267,7 +267,7 @@ def _list_suffixes(folded: str) -> list[str]:
 
 
 def _describe(path: str) -> str:
-    """Say what is in the place of a photo and is no file."""
+    """Describe what has the name of a photo and is no file."""
     if os.path.islink(path) and not os.path.exists(path):
         return f"is a link to {os.readlink(path)!r}, where no file is"
     return "is a folder, pipe, socket or device, not a file"

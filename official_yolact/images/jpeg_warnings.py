@@ -74,7 +74,7 @@ def _find_zeros(data: bytes) -> str:
 
 
 def _means_flat(tables: bytes) -> bool:
-    """Tell whether in every AC table of a segment the code of zeros is `end of block`."""
+    """Check whether in every AC table of a segment the code of zeros is `end of block`."""
     while len(tables) > _CODE_LENGTHS:
         is_ac, counts = tables[0] >> 4, tables[1 : 1 + _CODE_LENGTHS]
         symbols = tables[1 + _CODE_LENGTHS : 1 + _CODE_LENGTHS + sum(counts)]

@@ -42,12 +42,11 @@ class PictureError(ValueError):
     """
 
     def __init__(self, state: str, message: str) -> None:
-        """Take the state and the message."""
         super().__init__(message)
         self.state = state
 
     def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
-        """Let it pass from one process to another."""
+        # Pickle would call the class with the message alone.
         return type(self), (self.state, str(self))
 
 
@@ -69,7 +68,7 @@ class Header:
         return self.stored[::-1] if self.orientation >= 5 else self.stored
 
     def turns(self, stated: tuple[int, int] | None) -> bool:
-        """Tell whether the picture is to be turned upright.
+        """Check whether the picture has to be turned upright.
 
         Args:
           stated: the (height, width) that annotations state. Where it fits the picture as stored alone, they
@@ -128,7 +127,7 @@ def check_size(
     """Refuse a picture that would take too much memory or time to decode.
 
     Args:
-      picture: as `open_picture` gives it.
+      picture: as `open_picture` returns it.
       data: all bytes of its file; without them only the size is judged.
       max_pixels: larger ones are refused.
 
@@ -171,10 +170,10 @@ def load(picture: PIL.Image.Image) -> None:
 
 
 def find_orientation(picture: PIL.Image.Image) -> int:
-    """Give the EXIF orientation, 1 to 8; 1, upright, where the EXIF data are damaged.
+    """Find the EXIF orientation, 1 to 8; 1, upright, where the EXIF data are damaged.
 
     Args:
-      picture: as `open_picture` gives it; it is not decoded.
+      picture: as `open_picture` returns it; it is not decoded.
     """
     try:
         found = _read_exif(picture).get(_ORIENTATION_TAG, 1)
@@ -257,7 +256,7 @@ def decode(data: bytes, max_pixels: int = formats.MAX_PIXELS) -> PIL.Image.Image
 
 
 def describe(picture: PIL.Image.Image) -> Header:
-    """Give the size and the orientation of a picture as `open_picture` gives it."""
+    """Read the size and the orientation of a picture as `open_picture` returns it."""
     return Header((picture.height, picture.width), find_orientation(picture))
 
 
@@ -316,7 +315,7 @@ def _check_tiles(picture: PIL.Image.Image) -> None:
 
 
 def _survey_jpeg(data: bytes) -> tuple[int, bool]:
-    """Count the scans of a JPEG by its markers; tell whether its codes are Huffman's."""
+    """Count the scans of a JPEG by its markers; check whether its codes are Huffman's."""
     scans, is_huffman, position = 0, False, 2
     while (found := _MARKER.search(data, position)) is not None:
         marker, position = data[found.end() - 1], found.end()

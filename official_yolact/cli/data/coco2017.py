@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Download COCO 2017, or take it from a folder, and convert it."""
+    """Download COCO 2017, or find it in a folder, and convert it."""
     from official_yolact.data.sets import coco2017
 
     names = [name.strip() for name in args.splits.split(",") if name.strip()]

@@ -86,7 +86,7 @@ def _draw_stored(args: argparse.Namespace) -> tuple[list[Any], list[str]]:
 
 
 def _choose_images(images: Sequence[Any], ids: str | None, count: int) -> list[Any]:
-    """Take the images of the ids, or some from all over the file."""
+    """Choose the images of the ids, or `count` images spread evenly over the file."""
     if ids is None:
         number = min(count, len(images))
         return [images[at * len(images) // number] for at in range(number)]

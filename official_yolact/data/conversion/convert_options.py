@@ -21,15 +21,15 @@ class ConvertOptions:
     """The policies of a conversion; the manifest holds them.
 
     Attributes:
-      crowd: `keep` annotations with iscrowd 1 as crowds, take them `as-instance`, or `drop` them.
-      missing_masks: for an annotation without segmentation: stop with an `error`, `skip` it, or take
+      crowd: `keep` annotations with iscrowd 1 as crowds, convert them `as-instance`, or `drop` them.
+      missing_masks: for an annotation without segmentation: stop with an `error`, `skip` it, or use
         its `box` as its mask.
       bad_images: for an image that is missing, unreadable, damaged or of another size: `error` or `skip`.
       bad_annotations: for an annotation that contradicts itself or cannot be drawn: `error` or `skip`.
       classes: names, after renaming, of the classes to keep; empty keeps all. Their order has no
         meaning: classes are numbered by ascending category id.
-      rename: (old, new) names; categories that are given one name become one class.
-      recompute_area: take every area from the mask, whatever the file says.
+      rename: (old, new) names; categories that are renamed to one name become one class.
+      recompute_area: compute every area from the mask, whatever the file says.
       max_pixels: of an image; larger ones are bad images.
     """
 
@@ -61,12 +61,8 @@ class ConvertOptions:
             raise ValueError(f"rename is {self.rename}: give each class once, and a new name")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the content for JSON."""
-        return {
-            **dataclasses.asdict(self),
-            "classes": list(self.classes),
-            "rename": dict(self.rename),
-        }
+        """Return the content for JSON."""
+        return {**dataclasses.asdict(self), "classes": list(self.classes), "rename": dict(self.rename)}
 
     def choose_categories(
         self, source: categories_lib.Categories, path: str

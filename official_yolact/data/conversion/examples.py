@@ -49,7 +49,7 @@ class InstanceMaker:
     """Checks and rasterizes annotations, as the options of a conversion say."""
 
     def __init__(self, path: str, options: convert_options.ConvertOptions, id_map: dict[int, int]) -> None:
-        """Take the annotation file's name, for messages, the options, and their map of category ids."""
+        """Keep the annotation file's name for messages, the options, and their map of category ids."""
         self._path, self._options, self._id_map = path, options, id_map
 
     def make(
@@ -191,8 +191,8 @@ def make_record(
     """Serialize a `tf.train.Example` with Model Garden's keys.
 
     Args:
-      image: gives id and file name.
-      encoded: gives bytes, format and size.
+      image: its id and file name.
+      encoded: its bytes, format and size.
       instances: of this image, perhaps none.
       planes: of their masks; empty for none.
       class_of: category id to class, from 1.

@@ -40,7 +40,7 @@ class Coverage:
 
     @classmethod
     def of(cls, iou: Floats) -> Coverage:
-        """Summarise the best IoU of each box; no boxes give zeros."""
+        """Summarise the best IoU of each box; zeros without boxes."""
         if not len(iou):
             return cls(0, 0.0, 0.0, 0.0)
         shares = (float(np.mean(iou >= least)) for least in (MATCHED, 0.4))
@@ -50,15 +50,15 @@ class Coverage:
 def suggest(boxes: Floats, grid: AnchorGrid, seed: int = 0) -> AnchorGrid:
     """Fit as many anchors as a grid has to boxes.
 
-    Clusters of the boxes' sizes give a scale for each level, clusters of their shapes the ratios. Then
-    each box goes to its best anchor, on the real lattice, and scales and ratios move to the middle of
-    what they were given, as in k-means. The same is done from the grid's own anchors. The best of all
-    that was met is improved by small steps of one scale or ratio at a time.
+    The first scales are the clusters of the boxes' sizes, the first ratios those of their shapes. Then, as
+    in k-means, each box is assigned to its best anchor on the real lattice, and each scale and ratio moves
+    to the middle of its boxes. The same is done from the grid's own anchors. The best anchors of both
+    searches are improved by small steps of one scale or ratio at a time.
 
     Args:
       boxes: [N, 4] yxyx_norm.
-      grid: gives input size, levels, and how many scales and ratios there are.
-      seed: of the clusters' first centres; equal arguments give equal anchors.
+      grid: its input size, levels, and numbers of scales and ratios are kept.
+      seed: of the clusters' first centres; equal arguments result in equal anchors.
 
     Returns:
       Anchors with true ratios, rounded; the grid itself where nothing is better or there are no boxes.
@@ -121,8 +121,8 @@ def _spread(sizes: Floats, number: int, rng: np.random.Generator) -> Floats:
 
 
 def _shape_iou(sizes: Floats, centres: Floats) -> Floats:
-    shared = np.minimum(sizes[:, np.newaxis], centres).prod(axis=2)
-    union = sizes.prod(axis=1)[:, np.newaxis] + centres.prod(axis=1) - shared
+    shared = np.minimum(sizes[:, np.newaxis], centres).prod(axis=2)  # [N, K]
+    union = sizes.prod(axis=1)[:, np.newaxis] + centres.prod(axis=1) - shared  # [N, K]
     return np.asarray(shared / union, np.float64)
 
 
@@ -177,8 +177,8 @@ def _move(grid: AnchorGrid, boxes: Floats) -> AnchorGrid:
     shapes = sizes[:, 1] / sizes[:, 0]
     reached = best.iou > 0
 
-    def middle(values: Floats, taken: Floats, old: float) -> float:
-        return float(np.exp(np.median(np.log(values[taken])))) if taken.any() else old
+    def middle(values: Floats, chosen: Floats, old: float) -> float:
+        return float(np.exp(np.median(np.log(values[chosen])))) if chosen.any() else old
 
     scales = [middle(sides, reached & (best.level == at), scale) for at, scale in enumerate(grid.scales)]
     ratios = [

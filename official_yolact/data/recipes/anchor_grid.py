@@ -26,9 +26,9 @@ class BestAnchors(NamedTuple):
 
     Attributes:
       iou: float64 [N].
-      level: int [N], place of its level in `scales`.
-      octave: int [N], its place among the scales of an octave.
-      ratio: int [N], place of its ratio in `aspect_ratios`.
+      level: int [N], index of its level in `scales`.
+      octave: int [N], index of its size among those of an octave.
+      ratio: int [N], index of its ratio in `aspect_ratios`.
     """
 
     iou: Floats
@@ -47,7 +47,7 @@ class AnchorGrid:
       scales: side in input pixels, one for each level from `min_level`.
       scales_per_octave: sizes for each scale.
       aspect_ratios: width / height.
-      square: height is given the value of width.
+      square: whether the height equals the width.
 
     Source: the defaults are those of the paper's COCO models.
     """
@@ -71,7 +71,7 @@ class AnchorGrid:
         return cls((height, width), scales=tuple(round(scale * factor, 1) for scale in PAPER_SCALES))
 
     def shapes(self, level: int) -> Floats:
-        """Give the float64 [octaves * ratios, 2] (height, width) in input pixels at `scales[level]`."""
+        """Compute the float64 [octaves * ratios, 2] (height, width) in input pixels at `scales[level]`."""
         roots = np.sqrt(np.asarray(self.aspect_ratios, np.float64))
         octaves = 2.0 ** (np.arange(self.scales_per_octave) / self.scales_per_octave)
         widths = self.scales[level] * octaves[:, np.newaxis] * roots
@@ -89,26 +89,24 @@ class AnchorGrid:
           boxes: [N, 4] yxyx_norm.
 
         Returns:
-          IoU and place of the best; of equal ones the first in the order of the anchors.
+          IoU and indices of the best; of equal ones the first in the order of the anchors.
         """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        parts = [self._best_of(boxes[at : at + _CHUNK]) for at in range(0, len(boxes), _CHUNK)]
-        if not parts:
-            none = np.zeros(0, np.int64)
-            return BestAnchors(np.zeros(0), none, none, none)
-        return BestAnchors(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        starts = range(0, max(len(boxes), 1), _CHUNK)
+        chunks = [self._best_of(boxes[at : at + _CHUNK]) for at in starts]
+        return BestAnchors(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
     def _best_of(self, boxes: Floats) -> BestAnchors:
-        iou, place = np.zeros(len(boxes)), np.zeros(len(boxes), np.int64)
+        iou, index = np.zeros(len(boxes)), np.zeros(len(boxes), np.int64)
         per_cell = self.scales_per_octave * len(self.aspect_ratios)
         for level in range(len(self.scales)):
             overlaps = self._overlaps(boxes, level)
             best = overlaps.argmax(axis=1)
-            value = overlaps[np.arange(len(boxes)), best]
+            value = overlaps[np.arange(len(boxes)), best]  # [N]
             better = value > iou
             iou = np.where(better, value, iou)
-            place = np.where(better, level * per_cell + best, place)
-        level_at, shape = np.divmod(place, per_cell)
+            index = np.where(better, level * per_cell + best, index)
+        level_at, shape = np.divmod(index, per_cell)
         octave, ratio = np.divmod(shape, len(self.aspect_ratios))
         return BestAnchors(iou, level_at, octave, ratio)
 
@@ -119,13 +117,13 @@ class AnchorGrid:
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         nearest = (np.clip(np.floor(centres * cells), 0, cells - 1) + 0.5) / cells
         distance = np.abs(nearest - centres)[:, np.newaxis] * sides  # [N, 1, 2]
-        sizes = ((boxes[:, 2:] - boxes[:, :2]) * sides)[:, np.newaxis]
-        shapes = self.shapes(level)[np.newaxis]
+        sizes = ((boxes[:, 2:] - boxes[:, :2]) * sides)[:, np.newaxis]  # [N, 1, 2]
+        shapes = self.shapes(level)[np.newaxis]  # [1, shapes, 2]
         shared = np.clip((sizes + shapes) / 2 - distance, 0, np.minimum(sizes, shapes)).prod(axis=2)
         union = sizes.prod(axis=2) + shapes.prod(axis=2) - shared
         return np.asarray(shared / union, np.float64)
 
 
 def scale_sizes(boxes: Floats, input_size: Sequence[int]) -> Floats:
-    """Give the [N, 2] (height, width) in input pixels of boxes [N, 4] yxyx_norm."""
+    """Compute the [N, 2] (height, width) in input pixels of boxes [N, 4] yxyx_norm."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]) * np.asarray(input_size, np.float64), np.float64)

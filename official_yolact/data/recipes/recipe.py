@@ -229,7 +229,7 @@ def _measure(
 
 
 def _is_model(checkpoint: str) -> bool:
-    """Tell a whole model from a backbone: only the former has a configuration beside its weights."""
+    """Check for a whole model: unlike a backbone it has a configuration beside its weights."""
     folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint)
     return bool(checkpoint) and os.path.isfile(os.path.join(folder, "params.yaml"))
 
@@ -277,7 +277,7 @@ def _choose_size(
     objects: statistics.Objects,
     may_grow: bool,
 ) -> tuple[anchor_grid.AnchorGrid, str]:
-    """Give the input the photos' proportions where they share them, and small objects more pixels."""
+    """Choose the photos' aspect ratio where they share one, and a larger input for small objects."""
     height, width = base.input_size
     area = _choose_area(float(height * width), shapes, objects) if may_grow else float(height * width)
     grown = area > height * width

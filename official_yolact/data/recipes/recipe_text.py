@@ -21,18 +21,18 @@ def format_recipe(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> str:
       commands: to run next, for the header.
 
     Returns:
-      YAML that `configs.loading.load_config` takes; every value that was decided is explained.
+      YAML for `configs.loading.load_config`; every value that was decided is explained.
     """
-    parts = [
-        _format_header(recipe, commands),
-        _format_runtime(recipe),
+    lines = [
+        *_format_header(recipe, commands),
+        *_format_runtime(recipe),
         "task:",
-        _format_start(recipe),
-        _format_model(recipe),
-        _format_data(recipe),
-        _format_trainer(recipe),
+        *_format_start(recipe),
+        *_format_model(recipe),
+        *_format_data(recipe),
+        *_format_trainer(recipe),
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def list_commands(
@@ -57,25 +57,24 @@ def list_commands(
     return [shlex.join(words) for words in lines]
 
 
-def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> str:
+def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> list[str]:
     kind = "A small set" if recipe.few else "A large set"
-    lines = [
+    return [
         f"# {kind}: {recipe.images} photos with {recipe.objects} objects to train on,"
         f" {recipe.val_images} photos to validate.",
         "#",
         *(f"#   {_printable(command)}" for command in commands),
         "#",
         "# Every number can be changed, here or as key=value behind `yolact train`;",
-        "# `yolact config show` prints what the whole comes to.",
+        "# `yolact config show` prints the whole configuration.",
         f"experiment: {recipe.experiment}",
         "# Learning rate and steps below are for this batch: another task.train_data.global_batch_size",
-        "# scales them. 0: they are taken as they are.",
+        "# scales them. 0: they stay as they are.",
         f"schedule_batch_size: {recipe.batch}",
     ]
-    return "\n".join(lines)
 
 
-def _format_runtime(recipe: recipe_lib.Recipe) -> str:
+def _format_runtime(recipe: recipe_lib.Recipe) -> list[str]:
     lines = ["runtime:"]
     if recipe.gpus:
         lines += ["  distribution_strategy: mirrored", f"  num_gpus: {recipe.gpus}"]
@@ -89,29 +88,25 @@ def _format_runtime(recipe: recipe_lib.Recipe) -> str:
             "  # Half of the memory, and faster on GPUs and on CPUs with AMX or AVX-512 BF16; else: float32.",
             "  mixed_precision_dtype: bfloat16",
         ]
-    return "\n".join(lines)
+    return lines
 
 
-def _format_start(recipe: recipe_lib.Recipe) -> str:
+def _format_start(recipe: recipe_lib.Recipe) -> list[str]:
     if recipe.init_checkpoint:
-        return "\n".join(
-            [
-                f"  init_checkpoint: {_quote(recipe.init_checkpoint)}",
-                "  # backbone: only its weights are taken; all: whatever fits of a whole model.",
-                f"  init_checkpoint_modules: {recipe.init_modules}",
-            ]
-        )
-    return "\n".join(
-        [
+        start = [
+            f"  init_checkpoint: {_quote(recipe.init_checkpoint)}",
+            "  # backbone: only its weights are read; all: whatever fits of a whole model.",
+        ]
+    else:
+        start = [
             "  # Random weights need far more photos and steps than imported ones. Name a directory that",
             "  # `yolact import-weights` made: `backbone` for one of ImageNet, `all` for a whole model.",
             "  # init_checkpoint: imagenet/backbone",
-            f"  init_checkpoint_modules: {recipe.init_modules}",
         ]
-    )
+    return [*start, f"  init_checkpoint_modules: {recipe.init_modules}"]
 
 
-def _format_model(recipe: recipe_lib.Recipe) -> str:
+def _format_model(recipe: recipe_lib.Recipe) -> list[str]:
     grid = recipe.grid
     lines = [
         "  model:",
@@ -139,8 +134,7 @@ def _format_model(recipe: recipe_lib.Recipe) -> str:
             "    # Starts with few objects expected, which new layers on few photos and random weights need.",
             "    class_prior: 0.01",
         ]
-    lines += _format_freezing(recipe)
-    return "\n".join(lines)
+    return lines + _format_freezing(recipe)
 
 
 def _format_classes(recipe: recipe_lib.Recipe) -> list[str]:
@@ -191,7 +185,7 @@ def _format_freezing(recipe: recipe_lib.Recipe) -> list[str]:
     ]
 
 
-def _format_data(recipe: recipe_lib.Recipe) -> str:
+def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
     padding = recipe.padding
     cut = (
         f"cuts the {padding.instances_cut} smallest instances of {padding.images_cut} photos"
@@ -219,21 +213,22 @@ def _format_data(recipe: recipe_lib.Recipe) -> str:
             "        # flip: 0.5",
             "        # transpose: 0.5",
         ]
-    lines += [
+    return [
+        *lines,
         "  validation_data:",
         f"    input_path: {_quote(f'{recipe.records}/val-*.tfrecord')}",
         f"    global_batch_size: {recipe.batch}",
         "    parser:",
         f"      max_num_instances: {recipe.padding.max_num_instances}",
     ]
-    return "\n".join(lines)
 
 
-def _format_trainer(recipe: recipe_lib.Recipe) -> str:
+def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
     loop = min(50 if recipe.few else 100, recipe.steps)
     interval = recipe.steps / 3 if recipe.adam else 2 * recipe.steps_per_epoch
     interval = min(math.ceil(interval / loop) * loop, recipe.steps)
-    lines = [
+    first_rate = "0.0" if recipe.adam else f"{recipe.learning_rate / 10:.1e}"
+    return [
         "trainer:",
         f"  # {recipe.epochs} epochs of {recipe.images} photos in batches of {recipe.batch}.",
         f"  train_steps: {recipe.steps}",
@@ -242,8 +237,13 @@ def _format_trainer(recipe: recipe_lib.Recipe) -> str:
         f"  checkpoint_interval: {min(interval, 10_000)}",
         f"  validation_interval: {interval}",
         "  optimizer_config:",
+        *(_format_adam(recipe) if recipe.adam else _format_descent(recipe)),
+        "    warmup:",
+        "      type: linear",
+        "      linear:",
+        f"        warmup_steps: {min(max(recipe.steps // 20, 1), 500)}",
+        f"        warmup_learning_rate: {first_rate}",
     ]
-    return "\n".join([*lines, *(_format_adam(recipe) if recipe.adam else _format_descent(recipe))])
 
 
 def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
@@ -261,11 +261,6 @@ def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
         f"        # 5.0e-4 at batch 4, times the root of {recipe.batch} / 4.",
         f"        initial_learning_rate: {recipe.learning_rate:.1e}",
         f"        decay_steps: {recipe.steps}",
-        "    warmup:",
-        "      type: linear",
-        "      linear:",
-        f"        warmup_steps: {min(max(recipe.steps // 20, 1), 500)}",
-        "        warmup_learning_rate: 0.0",
     ]
 
 
@@ -284,11 +279,6 @@ def _format_descent(recipe: recipe_lib.Recipe) -> list[str]:
         f"        # The paper's 1.0e-3 at batch 8, times {recipe.batch} / 8.",
         f"        values: [{', '.join(f'{rate:.1e}' for rate in rates)}]",
         "        offset: -1",
-        "    warmup:",
-        "      type: linear",
-        "      linear:",
-        f"        warmup_steps: {min(max(recipe.steps // 20, 1), 500)}",
-        f"        warmup_learning_rate: {rates[1]:.1e}",
     ]
 
 

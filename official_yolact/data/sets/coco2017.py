@@ -23,7 +23,7 @@ SUMS_FILE = "checksums.json"
 
 Progress = Callable[[int, int], None]
 MakeProgress = Callable[[str], Progress]
-"""Gives the progress of what it is told: `MB of train2017.zip`."""
+"""Makes the progress display of what it names: `MB of train2017.zip`."""
 
 _ANNOTATIONS = "annotations"
 _FOLDERS = ("", "images")
@@ -47,7 +47,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """Give the file's name."""
+        """The file's name."""
         return self.path.rpartition("/")[2]
 
 
@@ -118,7 +118,7 @@ def fetch(
       keep_archives: whether archives stay after they are unpacked.
       with_records: whether there must be room for records too.
       pause: seconds before the second attempt of a download.
-      make_progress: gives the progress of a download or of unpacking.
+      make_progress: makes the progress display of a download or of unpacking.
       note: is called with lines for people.
 
     Returns:
@@ -161,7 +161,7 @@ def fetch(
 
 
 def is_converted(output_dir: str, split: str, annotations: str) -> bool:
-    """Tell whether the folder has finished records of this annotation file."""
+    """Check whether the folder has finished records of this annotation file."""
     try:
         manifest = manifest_lib.Manifest.load(os.path.join(output_dir, manifest_lib.file_name(split)))
         sizes = [os.path.getsize(os.path.join(output_dir, shard.file)) for shard in manifest.shards]

@@ -75,7 +75,7 @@ class _Matrix:
         self.name = self.next().decode("latin-1")
 
     def next(self, kind: int | None = None) -> bytes:
-        """Give the next element's content, which has to be of a kind if one is named."""
+        """Return the next element's content, which has to be of `kind` unless that is None."""
         found, content = next(self.rest, (None, b""))
         if found is None or kind not in (None, found):
             raise ValueError("an array is incomplete: unpack the archive again")
@@ -92,7 +92,7 @@ def _byte_order(data: bytes) -> str:
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """Give the kind and the content of each element in turn."""
+    """Yield the kind and the content of each element."""
     position = 0
     while position < len(data):
         (kind,) = struct.unpack_from(f"{order}I", data, position)

@@ -42,7 +42,7 @@ def outline(kind: str, rng: Rng) -> Points:
 
 
 def ellipse(major: float, minor: float, turn: float) -> Points:
-    """Give corners (x, y), float64 [64, 2], of an ellipse around the origin, turned by `turn` radians."""
+    """Compute corners (x, y), float64 [64, 2], of an ellipse around the origin, turned by `turn` radians."""
     points = _polar(np.ones(64), 0.0) * np.array([major, minor])
     turned: Points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return turned
@@ -98,7 +98,7 @@ def draw_fill(size: int, colour: Floats, rng: Rng) -> Floats:
 
 
 def pick_colour(behind: Floats, rng: Rng) -> Floats:
-    """Draw a colour that stands out.
+    """Draw a colour that differs from the background.
 
     Args:
       behind: float [3] BGR mean of what lies behind the shape.

@@ -71,7 +71,7 @@ def write_shapes(
       num_train: training images.
       num_val: validation images.
       size: side of the images in pixels.
-      seed: equal arguments give equal bytes.
+      seed: equal arguments result in equal bytes.
       workers: processes; None: one for each core. Does not change the result.
       force: replace files that this program did not write.
       progress: is called with the images done and their total.
