@@ -135,7 +135,7 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     """
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
-        return _draw(segmentation) if isinstance(counts, str) else counts_to_mask(counts, height, width)
+        return _draw(segmentation) if isinstance(counts, str) else _draw_runs(counts, height, width)
     if not segmentation:
         return np.zeros((height, width), np.uint8)
     parts = coco_mask.frPyObjects(segmentation, height, width)
@@ -147,20 +147,11 @@ def _draw(rle: dict[str, Any]) -> Mask:
 
     Not by pycocotools: where Ctrl-C meets its decoder, NumPy turns that into a TypeError.
     """
-    return counts_to_mask(run_lengths.decompress(rle["counts"]), *rle["size"])
+    return _draw_runs(run_lengths.decompress(rle["counts"]), *rle["size"])
 
 
-def counts_to_mask(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width: int) -> Mask:
-    """Lay out run lengths, which alternate from background and run down the columns.
-
-    Args:
-      counts: lengths, which sum to height * width.
-      height: of the image.
-      width: of the image.
-
-    Returns:
-      uint8 [height, width].
-    """
+def _draw_runs(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width: int) -> Mask:
+    """Draw run lengths, which alternate from background and run down the columns: uint8 [height, width]."""
     inside = (np.arange(len(counts)) % 2).astype(np.uint8)  # [runs]: 0, 1, 0, 1, ...
     # [width * height], a column after the other, then [height, width].
     return np.ascontiguousarray(np.repeat(inside, counts).reshape(width, height).T)

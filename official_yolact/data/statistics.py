@@ -150,7 +150,7 @@ def describe(
         below_min_side=int((inputs <= MIN_SIDE).any(axis=1).sum()),
         instances_per_image=quantiles(per_image.astype(np.float64)),
         padding=propose_padding(per_image),
-        anchors=compare_anchors(objects.boxes, grid),
+        anchors=_compare_anchors(objects.boxes, grid),
     )
 
 
@@ -223,13 +223,8 @@ def propose_padding(per_image: NDArray[np.int64]) -> Padding:
     return Padding(rows, largest, int((over > 0).sum()), int(over.sum()))
 
 
-def compare_anchors(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) -> dict[str, dict[str, Any]]:
-    """Compare given anchors with suggested ones.
-
-    Returns:
-      `given`, `suggested` (as many anchors), and `suggested_3_per_octave` where the grid has fewer:
-      the settings (as in a configuration) and the coverage of each.
-    """
+def _compare_anchors(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) -> dict[str, dict[str, Any]]:
+    """Describe the grid's anchors, as many suggested ones, and 3 an octave where the grid has fewer."""
     grids = {"given": grid, "suggested": anchor_clusters.suggest(boxes, grid)}
     if grid.scales_per_octave < 3:
         finer = dataclasses.replace(grid, scales_per_octave=3, square=False)

@@ -72,7 +72,7 @@ def check_versions(
 def _compare(versions: dict[str, str]) -> Iterator[observation.Observation]:
     for name, wanted in REQUIREMENTS.items():
         used, version = _stand_in(name, versions)
-        cure = f"pip install '{used.replace('-', '_') if '_' in used else used}{wanted}'"
+        cure = f"pip install '{used}{wanted}'"
         if not version:
             yield observation.Observation("packages", observation.FAIL, f"{name} is not installed", cure)
         elif not satisfies(version, wanted):

@@ -79,7 +79,7 @@ class ImageFolder:
                 return Match(name)
             if not is_outside and os.path.lexists(path):
                 return Match(reason=_describe(path))
-            whole, shorter = list_candidates(name)
+            whole, shorter = _list_candidates(name)
             found = self._find_whole([("", name), *whole]) or self._find_shorter(shorter)
         except (OSError, ValueError) as error:  # a name that no file system takes
             return Match(reason=str(error))
@@ -330,16 +330,8 @@ def _cut_query(name: str) -> str:
     return start if is_picture(start) else name
 
 
-def list_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """List other names to try, each with the rule that made it.
-
-    Args:
-      name: as an annotation file has it, with folders, backslashes or URL-encoding perhaps.
-
-    Returns:
-      (rule, name) pairs without `name` itself: of whole names, and of those without leading folders, the
-      longest first.
-    """
+def _list_candidates(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """List (rule, name) pairs to try: whole names, and names without leading folders, longest first."""
     whole: list[tuple[str, str]] = []
     shorter: list[tuple[str, str]] = []
     for rule, start in (("", name), ("url-encoding", urllib.parse.unquote(name))):

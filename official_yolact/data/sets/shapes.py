@@ -107,16 +107,8 @@ def write_shapes(
     parts_lib.write_json(contents, output_dir, force=force)
 
 
-def draw_image(size: int, rng: raster.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
-    """Draw one picture.
-
-    Args:
-      size: side in pixels.
-      rng: decides everything.
-
-    Returns:
-      uint8 [size, size, 3] BGR and the annotations, without ids.
-    """
+def _draw_image(size: int, rng: raster.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
+    """Draw one picture, uint8 [size, size, 3] BGR; and make its annotations, without ids."""
     image = raster.draw_background(size, rng)
     shapes: list[_Shape] = []
     if rng.random() >= _EMPTY_SHARE:
@@ -172,7 +164,7 @@ def _write_image(
     output_dir: str, size: int, seed: int, force: bool, job: tuple[str, int]
 ) -> list[dict[str, Any]]:
     split, index = job
-    picture, annotations = draw_image(size, np.random.default_rng([seed, _SPLITS.index(split), index]))
+    picture, annotations = _draw_image(size, np.random.default_rng([seed, _SPLITS.index(split), index]))
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     outputs.write(_image_path(output_dir, split, index), jpeg.tobytes(), force=force, root=output_dir)
     return annotations
