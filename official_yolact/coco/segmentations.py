@@ -108,10 +108,15 @@ def encode_masks(masks: npt.NDArray[Any]) -> list[Rle]:
     return [_to_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))) for mask in masks]
 
 
-def describe_mask(mask: npt.NDArray[Any]) -> dict[str, Any]:
-    """Return the fields `segmentation`, `area` and `bbox` of an annotation for a mask [H, W] of 0 and 1."""
+def describe_mask(mask: npt.NDArray[Any], polygons: Any = None) -> dict[str, Any]:
+    """Return the fields `segmentation`, `area` and `bbox` of an annotation.
+
+    Args:
+      mask: [H, W] of bool, or of 0 and 1.
+      polygons: that draw the mask; None: it is encoded.
+    """
     return {
-        "segmentation": encode_masks(mask[np.newaxis])[0],
+        "segmentation": encode_masks(mask[np.newaxis])[0] if polygons is None else polygons,
         "area": int(mask.sum()),
         "bbox": list(tight_box(mask)),
     }

@@ -6,7 +6,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA"
 EXTENSIONS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Suffixes of picture files, in lower case: what every command takes for a picture in a folder."""
+"""Suffixes of picture files, in lower case: what every command reads as a picture in a folder."""
 
 JPEGS = ("JPEG", "MPO")
 """What Pillow calls a JPEG."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import time
 from typing import Any
@@ -47,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
     for reason, count in summary.skipped.items():
         progress.say(f"left out: {count} {reason.replace('_', ' ')}")
     if args.json:
-        print(json_text.dump({"output": args.output, **dataclasses.asdict(summary)}))
+        counts = {"images": summary.images, "instances": summary.instances, "skipped": summary.skipped}
+        print(json_text.dump({"output": args.output, **counts}))
     return 0

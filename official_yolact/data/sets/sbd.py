@@ -6,21 +6,18 @@ instances of `img/ID.jpg`, and `train.txt` and `val.txt` list ids.
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import io
-import itertools
 import os
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from official_yolact import categories as categories_lib
 from official_yolact import values
-from official_yolact.coco import segmentations
+from official_yolact.data.formats import coco_builder
+from official_yolact.data.formats import summary as summary_lib
 from official_yolact.data.sets import mat_files
 from official_yolact.files import inputs
 from official_yolact.files import outputs
@@ -30,21 +27,6 @@ _ID = re.compile(r"[0-9]{4}_[0-9]{6}")
 _VOID = 255
 
 
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What was written.
-
-    Attributes:
-      images: number of images, those without objects included.
-      instances: number of annotations.
-      skipped: instances that were left out, by reason.
-    """
-
-    images: int
-    instances: int
-    skipped: dict[str, int]
-
-
 def write_coco(
     folder: str,
     list_file: str,
@@ -52,7 +34,7 @@ def write_coco(
     progress: Callable[[int, int], None] | None = None,
     *,
     force: bool = False,
-) -> Summary:
+) -> summary_lib.Summary:
     """Write a COCO instances file of the images that a list names.
 
     Image ids are the published ids without the underscore, 2008_000002 is 2008000002: the same in
@@ -84,27 +66,14 @@ def write_coco(
             )
     outputs.check(output, inputs=[list_file], force=force)
     names = _read_list(list_file)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    skipped: collections.Counter[str] = collections.Counter()
-    for name in names:
-        image, instances = _convert_image(folder, name, skipped)
-        images.append(image)
-        for instance in instances:
-            annotations.append({"id": len(annotations) + 1, "image_id": image["id"], **instance})
+    builder = coco_builder.CocoBuilder()
+    builder.read.append(list_file)
+    for done, name in enumerate(names, start=1):
+        _add_image(builder, folder, name)
         if progress:
-            progress(len(images), len(names))
-    if not annotations:
-        raise ValueError(f"{list_file}: none of its {len(names)} images has an object")
-    categories = [{**category, "supercategory": "object"} for category in categories_lib.PASCAL.to_coco()]
-    content = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
-    read = (
-        os.path.join(folder, *path)
-        for name in names
-        for path in (("inst", f"{name}.mat"), ("img", f"{name}.jpg"))
-    )
-    outputs.write_json(output, content, inputs=itertools.chain([list_file], read), force=force)
-    return Summary(len(images), len(annotations), dict(skipped))
+            progress(done, len(names))
+    images_dir = os.path.join(folder, "img")
+    return builder.write(output, categories_lib.PASCAL.name_of(), images_dir, force, source=list_file)
 
 
 def read_instances(path: str) -> tuple[npt.NDArray[np.uint8], list[int]]:
@@ -165,9 +134,7 @@ def _read_list(path: str) -> list[str]:
     return list(first)
 
 
-def _convert_image(
-    folder: str, name: str, skipped: collections.Counter[str]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _add_image(builder: coco_builder.CocoBuilder, folder: str, name: str) -> None:
     path = os.path.join(folder, "inst", f"{name}.mat")
     segmentation, categories = read_instances(path)
     height, width = segmentation.shape
@@ -178,13 +145,7 @@ def _convert_image(
             f"{path}: GTinst.Segmentation has {height}x{width} pixels (height x width), but {image_path}"
             f" has {size[0]}x{size[1]}: the two do not belong together"
         )
-    image_id = int(name.replace("_", ""))
-    image = {"id": image_id, "file_name": f"{name}.jpg", "height": height, "width": width}
-    instances = []
+    builder.read.append(path)
+    builder.add_image(f"{name}.jpg", height, width, int(name.replace("_", "")))
     for number, category in enumerate(categories, start=1):
-        mask = segmentation == number
-        if mask.any():
-            instances.append({"category_id": category, **segmentations.describe_mask(mask), "iscrowd": 0})
-        else:
-            skipped["mask_without_area"] += 1
-    return image, instances
+        builder.add_mask(category, segmentation == number)

@@ -193,12 +193,11 @@ def _to_coco(listed: Iterable[list[dict[str, Any]]], size: int) -> dict[str, Any
 
 
 def _annotate(shape: _Shape) -> dict[str, Any]:
-    fields = segmentations.describe_mask(shape.visible)
+    polygons = None if shape.is_crowd else trace_polygons(shape.visible)
+    fields = segmentations.describe_mask(shape.visible, polygons)
     if shape.is_crowd:
         # COCO writes the run lengths of crowds as lists.
         fields["segmentation"]["counts"] = run_lengths.decompress(fields["segmentation"]["counts"]).tolist()
-    elif (polygons := trace_polygons(shape.visible)) is not None:
-        fields["segmentation"] = polygons
     category_id = raster.NAMES.index(shape.kind) + 1
     return {"category_id": category_id, **fields, "iscrowd": int(shape.is_crowd)}
 
