@@ -8,7 +8,6 @@ import sys
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,6 +43,5 @@ def run(args: argparse.Namespace) -> int:
             overrides=tuple(args.overrides),
             force=args.force,
         )
-    if args.json:
-        print(json_text.dump(metrics))
+    options.print_json(args, metrics)
     return 0

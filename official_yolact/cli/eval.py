@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from official_yolact.cli import detection_options
 from official_yolact.cli import options
-from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 
@@ -59,13 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 class _Measured(NamedTuple):
-    """What was found and measured.
+    """COCO results, and a `measurement.Evaluation` of them; None without annotations.
 
-    Attributes:
-      evaluation: `measurement.Evaluation`; None without annotations.
-      boxes: COCO results.
-      masks: COCO results.
-      skipped: one message for each picture that could not be read; None where none was to be read.
+    `skipped` has a message for each picture that could not be read; None with a results file.
     """
 
     evaluation: Any
@@ -90,8 +85,7 @@ def run(args: argparse.Namespace) -> int:
         account["skipped"] = measured.skipped
     if args.output:
         _write(args, measured, account)
-    if args.json:
-        print(json_text.dump(account))
+    options.print_json(args, account)
     return 0
 
 

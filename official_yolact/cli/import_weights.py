@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from official_yolact.cli import options
-from official_yolact.files import json_text
 
 if TYPE_CHECKING:
     from official_yolact.importing import import_account
@@ -65,8 +64,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         use = f"yolact predict {args.output} PHOTO --output DIR, or task.init_checkpoint={args.output}"
     print(f"use it: {use}", file=sys.stderr)
-    if args.json:
-        print(json_text.dump(done.to_json()))
+    options.print_json(args, done.to_json())
     return 0
 
 

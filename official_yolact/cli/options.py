@@ -1,9 +1,12 @@
-"""Arguments that several commands have, each declared once."""
+"""Arguments that several commands have, each declared once, and what `--json` prints."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
+
+from official_yolact.files import json_text
 
 
 def add_annotations(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,12 @@ def add_count(
 def add_json(parser: argparse.ArgumentParser, printed: str = "the numbers") -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help=f"print {printed} as one line of JSON")
+
+
+def print_json(args: argparse.Namespace, content: Any) -> None:
+    """Print the content as one line of JSON, if `--json` asks for it."""
+    if args.json:
+        print(json_text.dump(content))
 
 
 def set_run(

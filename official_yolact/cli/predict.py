@@ -7,7 +7,6 @@ import sys
 
 from official_yolact.cli import detection_options
 from official_yolact.cli import options
-from official_yolact.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
         f"{args.output}",
         file=sys.stderr,
     )
-    if args.json:
-        account = {"pictures": done.num_pictures, "detections": done.num_detections, "skipped": done.skipped}
-        print(json_text.dump({**account, "output": args.output}))
+    account = {"pictures": done.num_pictures, "detections": done.num_detections, "skipped": done.skipped}
+    options.print_json(args, {**account, "output": args.output})
     return 0

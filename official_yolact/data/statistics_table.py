@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from official_yolact.data import statistics
 
@@ -25,19 +24,8 @@ def format_statistics(found: statistics.Statistics) -> str:
     Returns:
       Lines for a terminal, without a line break at the end.
     """
-    return "\n".join(
-        [
-            *_format_counts(found),
-            "",
-            *_format_classes(found),
-            "",
-            *_format_sizes(found),
-            "",
-            *_format_padding(found),
-            "",
-            *_format_anchors(found.anchors),
-        ]
-    )
+    sections = (_format_counts, _format_classes, _format_sizes, _format_padding, _format_anchors)
+    return "\n\n".join("\n".join(section(found)) for section in sections)
 
 
 def _format_counts(found: statistics.Statistics) -> Iterator[str]:
@@ -97,20 +85,15 @@ def _format_padding(found: statistics.Statistics) -> Iterator[str]:
     yield f"proposed max_num_instances: {padding.max_num_instances} ({cut})"
 
 
-def _format_anchors(anchors: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _format_anchors(found: statistics.Statistics) -> Iterator[str]:
+    grids = {label: found.anchors[name] for name, label in _ANCHORS.items() if name in found.anchors}
     yield f"{'objects whose best anchor has':<30} {'IoU>=.5':>8} {'IoU>=.4':>8} {'mean IoU':>9}"
-    for name, label in _ANCHORS.items():
-        if name in anchors:
-            coverage = anchors[name]["coverage"]
-            yield (
-                f"{label:<30} {100 * coverage['at_50']:7.1f}% {100 * coverage['at_40']:7.1f}%"
-                f" {coverage['mean_iou']:9.3f}"
-            )
-    for name, label in _ANCHORS.items():
-        if name in anchors:
-            settings = anchors[name]
-            yield (
-                f"{label}: scales {list(settings['scales'])}, scales_per_octave"
-                f" {settings['scales_per_octave']}, aspect_ratios {list(settings['aspect_ratios'])},"
-                f" square {str(settings['square']).lower()}"
-            )
+    for label, grid in grids.items():
+        coverage = grid["coverage"]
+        shares = f"{100 * coverage['at_50']:7.1f}% {100 * coverage['at_40']:7.1f}%"
+        yield f"{label:<30} {shares} {coverage['mean_iou']:9.3f}"
+    for label, grid in grids.items():
+        yield (
+            f"{label}: scales {list(grid['scales'])}, scales_per_octave {grid['scales_per_octave']},"
+            f" aspect_ratios {list(grid['aspect_ratios'])}, square {str(grid['square']).lower()}"
+        )

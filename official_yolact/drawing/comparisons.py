@@ -67,7 +67,7 @@ def draw(
     marks = instances.marks or [""] * len(instances.classes)
     return visualization.draw_instances(
         image,
-        np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],
+        np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],  # [D, 4]
         instances.classes,
         [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
         instances.scores,

@@ -8,7 +8,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 
@@ -91,8 +90,7 @@ def run(args: argparse.Namespace) -> int:
         page.write(args.html, checked, rows, args.images, inputs=_list_inputs(args), force=args.force)
     if repaired is not None:
         rows, result["fixed"] = _write_repaired(args, repaired)
-    if args.json:
-        print(json_text.dump(result))
+    options.print_json(args, result)
     return int(report.has_faults(rows))
 
 

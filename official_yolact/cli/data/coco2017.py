@@ -9,7 +9,6 @@ from typing import Any
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data import worker_count
-from official_yolact.files import json_text
 
 BASE_URL = "http://images.cocodataset.org"
 
@@ -70,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
         result[name] = dataclasses.asdict(split)
         if not args.no_convert:
             result[name] |= _convert(args, name, split)
-    if args.json:
-        print(json_text.dump({"output": args.output, "splits": result}))
+    options.print_json(args, {"output": args.output, "splits": result})
     return 0
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data.conversion import convert_options
-from official_yolact.files import json_text
 from official_yolact.images import formats
 
 
@@ -106,8 +105,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         for reason, count in counts.items():
             progress.say(f"{title}: {count} {reason.replace('_', ' ')}")
-    if args.json:
-        print(json_text.dump(manifest.to_dict()))
+    options.print_json(args, manifest.to_dict())
     return 0
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 from official_yolact.files import outputs
 
 _GPUS = "/proc/driver/nvidia/gpus"
@@ -83,8 +82,7 @@ def run(args: argparse.Namespace) -> int:
     progress.say(f"{args.output} is written. Next:")
     for command in commands:
         progress.say(f"  {command}")
-    if args.json:
-        print(json_text.dump({"output": args.output, "commands": commands, "steps": recipe.steps}))
+    options.print_json(args, {"output": args.output, "commands": commands, "steps": recipe.steps})
     return 0
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 
 def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
@@ -37,7 +36,7 @@ def run(
     *sources: str,
     unit: str = "images",
     kept: str = "",
-    **options: Any,
+    **settings: Any,
 ) -> int:
     """Write the COCO file, say what is in it and what comes next.
 
@@ -47,7 +46,7 @@ def run(
       *sources: its first arguments.
       unit: what is counted while it reads.
       kept: reason of images that are written without objects all the same.
-      **options: its own options.
+      **settings: its own options.
 
     Returns:
       The exit code.
@@ -60,7 +59,7 @@ def run(
         allow_most=args.yes,
         force=args.force,
         progress=progress.Progress(unit),
-        **options,
+        **settings,
     )
     progress.say(
         f"{summary.images} images, {summary.instances} instances of {summary.classes} classes in"
@@ -71,6 +70,5 @@ def run(
         progress.say(f"{what}: {count} {reason.replace('_', ' ')}")
     paths = shlex.join([args.output, "--images", summary.images_dir])
     progress.say(f"next: yolact data convert {paths} --output DIR --split NAME")
-    if args.json:
-        print(json_text.dump({"output": args.output, **dataclasses.asdict(summary)}))
+    options.print_json(args, {"output": args.output, **dataclasses.asdict(summary)})
     return 0

@@ -9,7 +9,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -45,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     progress.say(f"{summary.images} images, {summary.instances} instances in {args.output} ({seconds:.1f} s)")
     for reason, count in summary.skipped.items():
         progress.say(f"left out: {count} {reason.replace('_', ' ')}")
-    if args.json:
-        counts = {"images": summary.images, "instances": summary.instances, "skipped": summary.skipped}
-        print(json_text.dump({"output": args.output, **counts}))
+    counts = {"images": summary.images, "instances": summary.instances, "skipped": summary.skipped}
+    options.print_json(args, {"output": args.output, **counts})
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -45,8 +44,5 @@ def run(args: argparse.Namespace) -> int:
     )
     seconds = time.monotonic() - started
     progress.say(f"{args.train} training and {args.val} validation images in {args.output} ({seconds:.1f} s)")
-    if args.json:
-        print(
-            json_text.dump({"output": args.output, "train": args.train, "val": args.val, "seed": args.seed})
-        )
+    options.print_json(args, {name: getattr(args, name) for name in ("output", "train", "val", "seed")})
     return 0

@@ -9,7 +9,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 _SHEET_SIDE = 640
 _MAX_PROBLEMS = 10
@@ -149,6 +148,5 @@ def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> i
     for path, picture in zip(paths, [*pictures, sheet], strict=True):
         outputs.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
-    if args.json:
-        print(json_text.dump({"pictures": paths[:-1], "sheet": paths[-1]}))
+    options.print_json(args, {"pictures": paths[:-1], "sheet": paths[-1]})
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import json_text
 
 
 def add_parser(commands: Any) -> None:
@@ -72,6 +71,5 @@ def run(args: argparse.Namespace) -> int:
         progress.say(f"left out: {summary.orphans} annotations of images that are not listed")
     if summary.nulled:
         progress.say(f"{summary.nulled} numbers that are NaN or infinite are written as null")
-    if args.json:
-        print(json_text.dump(dataclasses.asdict(summary)))
+    options.print_json(args, dataclasses.asdict(summary))
     return 0

@@ -93,7 +93,7 @@ def cluster(sizes: Floats, number: int, seed: int = 0) -> Floats:
     """
     centres = _spread(sizes, number, np.random.default_rng(seed))
     for _ in range(_ROUNDS):
-        nearest = _shape_iou(sizes, centres).argmax(axis=1)
+        nearest = _shape_iou(sizes, centres).argmax(axis=1)  # [N], indices of centres
         moved = np.array(
             [
                 np.median(sizes[nearest == at], axis=0) if (nearest == at).any() else centre
@@ -113,7 +113,7 @@ def _spread(sizes: Floats, number: int, rng: np.random.Generator) -> Floats:
     """
     centres = sizes[rng.integers(len(sizes))][np.newaxis]
     while len(centres) < number:
-        distance = (1 - _shape_iou(sizes, centres).max(axis=1)).clip(0) ** 2
+        distance = (1 - _shape_iou(sizes, centres).max(axis=1)).clip(0) ** 2  # [N]
         if distance.sum() <= 0:
             break
         centres = np.concatenate([centres, sizes[[rng.choice(len(sizes), p=distance / distance.sum())]]])

@@ -78,6 +78,7 @@ def draw_background(size: int, rng: Rng) -> Floats:
     other = np.clip(base + rng.uniform(-45, 45, 3), 0, 255).astype(np.float32)
     light = (_noise(size, int(rng.integers(2, 5)), rng) - 0.5) * np.float32(rng.uniform(20, 60))
     light += _grain(size, rng.uniform(1, 6), rng)
+    # [3] with [size, size, 1]: [size, size, 3].
     image: Floats = base + (other - base) * _pattern(size, rng)[..., None] + light[..., None]
     return image
 
@@ -90,7 +91,7 @@ def draw_fill(size: int, colour: Floats, rng: Rng) -> Floats:
     """
     image = np.empty((size, size, 3), np.float32)
     light = _ramp(size, rng, rng.uniform(20, 70)) + _grain(size, 3, rng)
-    image[:] = light[..., None] + colour
+    image[:] = light[..., None] + colour  # [size, size, 1] with [3]
     if rng.random() < 0.6:
         tint = rng.uniform(-1, 1, 3) * rng.choice([25.0, 50.0])
         image += (_pattern(size, rng)[..., None] - 0.5) * tint.astype(np.float32)
@@ -125,7 +126,7 @@ def paint(image: Floats, coverage: Floats, fill: Floats) -> Floats:
     rim = cv2.GaussianBlur(coverage, (0, 0), max(size / 100, 0.5))
     below = (1 - 0.45 * shadow) * (1 - coverage)
     above = (0.55 + 0.45 * np.sqrt(np.clip(2 * rim - 1, 0, 1))) * coverage
-    result: Floats = image * below[..., None] + fill * above[..., None]
+    result: Floats = image * below[..., None] + fill * above[..., None]  # [size, size, 1] over 3 channels
     return result
 
 
@@ -138,6 +139,7 @@ def _ramp(size: int, rng: Rng, height: float) -> Floats:
     """Rise in a random direction, by `height` over the image, around 0."""
     angle = rng.uniform(0, 2 * np.pi)
     at = np.linspace(-height / 2, height / 2, size, dtype=np.float32)
+    # [size, 1] with [1, size]: [size, size].
     return at[:, None] * np.float32(np.sin(angle)) + at[None] * np.float32(np.cos(angle))
 
 
@@ -160,7 +162,7 @@ def _pattern(size: int, rng: Rng) -> Floats:
     angle, period = rng.uniform(0, np.pi), size * rng.uniform(0.06, 0.2)
     at = np.arange(size, dtype=np.float32) * (2 * np.pi / period)
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    wave = np.sin(at[None] * cosine + at[:, None] * sine)
+    wave = np.sin(at[None] * cosine + at[:, None] * sine)  # [size, size]
     if kind == 1:
         wave *= np.sin(at[:, None] * cosine - at[None] * sine)
     elif kind == 2:
