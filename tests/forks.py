@@ -1,6 +1,7 @@
 """Programs of the tests in forks of a process that has imported TensorFlow and not used it.
 
-A fork may make logical CPUs, train, be killed: nothing else sees it, and it need not import again.
+A fork may make logical CPUs, train, be killed: nothing else sees it, and it need not import again. It ends without
+what is registered with `atexit`, and so leaves temporary folders behind: a test of such folders starts a program.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 
-import forks
 import numpy as np
 import pytest
 import small_network
@@ -44,19 +45,24 @@ def find_ports(count):
     return ports
 
 
-def start(jobs, out):
-    arguments = json.dumps({"jobs": jobs, "out": str(out)})
-    log = str(out.with_suffix(".log"))
-    return forks.start(log, log, forks.run_file, str(PROGRAM), arguments, TMPDIR=str(out.parent))
+def start(environment, jobs, out, **more):
+    arguments = json.dumps({"jobs": jobs, "out": str(out), **more})
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(pathlib.Path(out).parent)},
+    )
 
 
-def finish(process, out):
-    process.join(900)
-    assert process.exitcode == 0, out.with_suffix(".log").read_text(errors="replace")[-6000:]
-    return json.loads(out.read_text())
+def finish(process, out, timeout=900):
+    text, _ = process.communicate(timeout=timeout)
+    assert process.returncode == 0, text[-6000:]
+    return json.loads(pathlib.Path(out).read_text())
 
 
-def start_workers(folder, overrides, mode, model_dirs):
+def start_workers(environment, folder, overrides, mode, model_dirs, die_at_step=None):
     hosts = [f"localhost:{port}" for port in find_ports(2)]
     started = []
     for index, model_dir in enumerate(model_dirs):
@@ -66,7 +72,8 @@ def start_workers(folder, overrides, mode, model_dirs):
             f" task_index: {index}}}}}"
         )
         jobs = [{"overrides": [*overrides, runtime], "mode": mode, "model_dir": str(model_dir)}]
-        started.append((start(jobs, out), out))
+        more = {"die_at_step": die_at_step} if die_at_step and index else {}
+        started.append((start(environment, jobs, out, **more), out))
     return started
 
 
@@ -122,7 +129,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_records, folder):
+def trained(tiny_records, helper_environment, folder):
     """Two workers train 4 steps and are started again for 2 more; each pair's records.
 
     The second sees the files of the chief under another name.
@@ -131,13 +138,13 @@ def trained(tiny_records, folder):
     for steps in (4, 6):
         overrides = configure(tiny_records, steps)
         with showing(*folders):
-            started = start_workers(folder, overrides, "train_and_eval", folders)
+            started = start_workers(helper_environment, folder, overrides, "train_and_eval", folders)
             found.append([finish(*one) for one in started])
     return found
 
 
 @pytest.fixture(scope="module")
-def alone(tiny_records, folder, trained):
+def alone(tiny_records, helper_environment, folder, trained):
     """One process trains 6 steps without a stop, and evaluates what the two have trained."""
     shutil.copytree(folder / "two", folder / "copy")
     overrides = configure(tiny_records, 6, "runtime.distribution_strategy=one_device")
@@ -146,7 +153,7 @@ def alone(tiny_records, folder, trained):
         {"overrides": overrides, "mode": "eval", "model_dir": str(folder / "copy")},
     ]
     out = folder / "alone.json"
-    return finish(start(jobs, out), out)["jobs"]
+    return finish(start(helper_environment, jobs, out), out)["jobs"]
 
 
 def test_two_workers_take_the_images_of_one_process_at_each_step(trained, alone):

@@ -1,11 +1,12 @@
 """A worker of a training, or the one process that it is compared with: run as a program.
 
-Argument: a JSON object with `jobs`, each of `overrides`, `mode` and `model_dir`, and `out`. Writes to `out`
+Arguments: a JSON object with `overrides`, `mode`, `model_dir`, `out` and maybe `die_at_step`. Writes to `out`
 the image ids of each step, the metrics, the images and detections that were measured, and the files that
 this process has opened for writing in the model directory.
 """
 
 import json
+import os
 import sys
 
 WRITTEN = []
@@ -31,6 +32,8 @@ def main():
 
     def record(image_ids):
         steps.append(sorted(image_ids.tolist()))
+        if len(steps) == task_arguments.get("die_at_step"):
+            os._exit(9)
         return image_ids
 
     train_step = yolact.YolactTask.train_step
