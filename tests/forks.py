@@ -6,6 +6,7 @@ what is registered with `atexit`, and so leaves temporary folders behind: a test
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing.context
 import os
 import pathlib
@@ -57,4 +58,7 @@ def _begin(
     tempfile.tempdir = None  # The server has looked it up in its own environment.
     for stream, path in ((1, out), (2, log)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    function(*arguments)
+    try:
+        function(*arguments)
+    finally:
+        atexit._run_exitfuncs()  # A fork of multiprocessing leaves them out, a program does not.

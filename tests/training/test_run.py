@@ -115,9 +115,9 @@ def test_what_the_watch_on_the_masks_says_is_logged_where_there_are_no_validatio
 ):
     seen = []
 
-    def speak(self, step, mask_loss):
-        seen.append((step, mask_loss))
-        return "masks stand still" if step == 4 else None
+    def speak(self, result):
+        seen.append((result.step, result.mask_loss))
+        return "masks stand still" if result.step == 4 else None
 
     monkeypatch.setattr(plateau.MaskPlateau, "update", speak)
     with caplog.at_level(logging.WARNING):
