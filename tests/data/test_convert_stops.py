@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -280,7 +281,9 @@ def test_control_c_is_one_line_and_the_same_command_continues(
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert error.splitlines() == ["yolact: interrupted; the same command continues where this one stopped"]
+    # On a machine under load the conversion lasts long enough to tell how far it is.
+    said = [line for line in error.splitlines() if not re.fullmatch(r"\d+/500 images, .* left", line)]
+    assert said == ["yolact: interrupted; the same command continues where this one stopped"]
     check_no_process_is_left(token)
     process, _ = start(data, output, workers)
     process.communicate(timeout=60)
