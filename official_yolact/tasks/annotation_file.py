@@ -74,7 +74,7 @@ def find_faults(
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = storage.describe(error).removeprefix(f"{named}: ")
         rule = f"but it cannot be evaluated against: {reason}"
-        yield finding.Finding(_PATH, finding.show(named), rule, _CURE, others=_OTHERS)
+        yield finding.Finding(_PATH, repr(named), rule, _CURE, others=_OTHERS)
 
 
 def _find_classes(config: configs.YolactTask) -> categories_lib.Categories | None:
@@ -129,7 +129,7 @@ def _compare_images(
 
 
 def _warn(named: str, rule: str, cure: str) -> finding.Finding:
-    return finding.Finding(_PATH, finding.show(named), rule, cure, finding.WARNING, others=_OTHERS)
+    return finding.Finding(_PATH, repr(named), rule, cure, finding.WARNING, others=_OTHERS)
 
 
 def _stem(image: Mapping[str, Any]) -> str:

@@ -99,7 +99,9 @@ def configure(records, folder, path):
 def test_a_file_that_cannot_be_evaluated_against_is_refused_by_both(
     tiny_records, tmp_path, capsys, change, says
 ):
-    path = make(tiny_records, tmp_path, change)
+    folder = tmp_path / ("a name that is not shortened " * 5)
+    folder.mkdir()
+    path = make(tiny_records, folder, change)
     config = configure(tiny_records, tmp_path, path)
     assert main.main(["config", "check", config]) == 2
     first, last = capsys.readouterr().out.splitlines()
