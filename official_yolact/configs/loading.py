@@ -16,7 +16,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from official.core import exp_factory
 from official.modeling import hyperparams
 from official_yolact import values
 from official_yolact.configs import check
@@ -90,7 +89,7 @@ def examine_experiment(
     findings += about_name
     if name is None:
         return None, findings
-    default: experiments.YolactExperiment = exp_factory.get_exp_config(name)
+    default: experiments.YolactExperiment = experiments.EXPERIMENTS[name]()
     params = default.replace()
     for layer in layers:
         findings += _override(params, layer)

@@ -8,12 +8,14 @@ recipes; a configuration that passes may still be too large.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from official_yolact.configs import experiments
 from official_yolact.configs import finding
 from official_yolact.configs import yolact
 from official_yolact.environment import machine
+
+if TYPE_CHECKING:
+    from official_yolact.configs import experiments
 
 _FLOAT = 4
 _LOWEST_FLOAT = 2  # bytes, of an input in bfloat16
@@ -94,7 +96,7 @@ def check_memory(
       Findings, with what would fit.
     """
     memory = max(machine.read_usable_memory(), _SMALLEST) if memory is None else memory
-    too_large = list(_check_model(params.task.model, memory))
+    too_large = list(check_model(params.task.model, memory))
     yield from too_large
     for name in () if too_large else ("train_data", "validation_data"):
         yield from _check_data(params, f"task.{name}", memory)
@@ -153,8 +155,12 @@ def _need(model: yolact.YolactModel) -> int:
     return estimate_picture(model) + estimate_weights(model)
 
 
-def _check_model(model: yolact.YolactModel, memory: int) -> Iterator[finding.Finding]:
-    """Blame each key that is too large beside the defaults of the others, or else the whole."""
+def check_model(model: yolact.YolactModel, memory: int | None = None) -> Iterator[finding.Finding]:
+    """Find what of a network no machine of this size can hold; arguments as of `check_memory`.
+
+    Each key is blamed that is too large beside the defaults of the others, or else the whole.
+    """
+    memory = max(machine.read_usable_memory(), _SMALLEST) if memory is None else memory
     if _need(model) <= memory:
         return
     usual = yolact.YolactModel(min_level=model.min_level, max_level=model.max_level)

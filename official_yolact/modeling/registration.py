@@ -1,15 +1,13 @@
-"""The names under which Model Garden finds our experiments, backbones and decoder."""
+"""The names under which Model Garden finds our backbones and decoder."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
-from official.core import exp_factory
 from official.vision.modeling import backbones as _backbones  # noqa: F401  registers Model Garden's
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
-from official_yolact.configs import experiments
 from official_yolact.modeling.decoders import yolact_fpn
 
 
@@ -19,8 +17,6 @@ def register() -> None:
     backbone_factory.register_backbone_builder("yolact_resnet")(_build_resnet)
     backbone_factory.register_backbone_builder("yolact_darknet")(_build_darknet)
     decoder_factory.register_decoder_builder("yolact_fpn")(yolact_fpn.build_yolact_fpn)
-    for name, experiment in experiments.EXPERIMENTS.items():
-        exp_factory.register_config_factory(name)(experiment)
 
 
 def _build_resnet(*args: Any, **kwargs: Any) -> Any:

@@ -15,10 +15,12 @@ from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.configs import architecture
-from official_yolact.configs import experiments
-from official_yolact.configs import loading
+from official_yolact.configs import fields
 from official_yolact.configs import memory
+from official_yolact.configs import values
+from official_yolact.configs import yaml_document
 from official_yolact.configs import yolact as configs
+from official_yolact.files import inputs
 from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.modeling import registration
@@ -56,8 +58,7 @@ def load(
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
-    params = _load_params(params_file, detection_generator or {})
-    config = params.task.model
+    config = _read_section(params_file, detection_generator or {})
     memory.check_batch(config, batch_size)
     if categories.num_classes != config.num_classes:
         raise ValueError(
@@ -66,25 +67,58 @@ def load(
             "they belong to different models"
         )
     checkpoint = model_dir.find_checkpoint(name)
-    _refuse_edited(params.as_dict(), params_file, checkpoint)
+    _refuse_edited(config, params_file, checkpoint)
     model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
     runtime = tensorflow_runtime.TensorFlowRuntime(detector.Detector(model, config), batch_size)
     return predictor.Predictor(runtime, categories)
 
 
-def _load_params(params_file: str, detection_generator: Mapping[str, Any]) -> experiments.YolactExperiment:
+def _read_section(params_file: str, detection_generator: Mapping[str, Any]) -> configs.YolactModel:
+    """Read the section of the network, as `load` describes it.
+
+    What training and imports write states every key of it, and needs neither an experiment's defaults nor
+    the rules of a training. For other files, and for the messages, there is the reader of configurations.
+    """
+    config = _read_whole_section(params_file, detection_generator)
+    if config is not None:
+        return config
+    from official_yolact.configs import loading  # noqa: PLC0415  what only a training asks for
+
     changes = json.dumps({"task": {"model": {"detection_generator": dict(detection_generator)}}})
-    return loading.load_experiment(None, [params_file], [changes])
+    return loading.load_experiment(None, [params_file], [changes]).task.model
 
 
-def _refuse_edited(params: Mapping[str, Any], params_file: str, checkpoint: str) -> None:
+def _read_whole_section(
+    params_file: str, detection_generator: Mapping[str, Any]
+) -> configs.YolactModel | None:
+    """Read the section of the network where every key is there and right; None: it is not so."""
+    try:
+        document = yaml_document.YamlDocument(inputs.read(params_file).decode("utf-8-sig"), params_file)
+        stored = document.data["task"]["model"]
+        changed = {**stored, "detection_generator": {**stored["detection_generator"], **detection_generator}}
+    except (UnicodeDecodeError, KeyError, TypeError):
+        return None
+    config = configs.YolactModel()
+    known, findings = fields.take_known(changed, config)
+    if document.findings or findings:
+        return None
+    config.override(known, is_strict=True)
+    if any((*fields.check_types(config), *values.check_values(config))) or any(memory.check_model(config)):
+        return None
+    if architecture.flatten(changed).keys() != architecture.flatten(config.as_dict()).keys():
+        return None
+    fields.make_floats(config)
+    return config
+
+
+def _refuse_edited(config: configs.YolactModel, params_file: str, checkpoint: str) -> None:
     """Refuse a params.yaml that was edited since the weights were written; raises ValueError.
 
     Weights fit any anchors of the same number: the network would predict in silence, and wrongly.
     """
     prefix, stored = _find_identity(checkpoint, os.path.dirname(params_file))
-    changes = architecture.find_changes(stored, params)
+    changes = architecture.find_changes(stored, {"task": {"model": config.as_dict()}})
     if changes:
         listed = "; ".join(f"{key} is {now!r}, but was {old!r}" for key, (old, now) in changes.items())
         raise ValueError(

@@ -1,5 +1,9 @@
 import os
+import pathlib
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +69,32 @@ def check_same(predictor, model):
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_is_loaded_without_what_only_training_needs(original):
+    statements = """
+import sys
+import official_yolact
+official_yolact.load(sys.argv[1])
+files = {name: module.__file__ for name, module in sys.modules.items() if name.startswith("official_yolact.")}
+print("LOADED", *[name for name, file in files.items() if not file.endswith("__init__.py")])
+"""
+    package = pathlib.Path(official_yolact.__file__).parent
+    ran = subprocess.run(
+        [sys.executable, "-c", statements, original[1]],
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = ran.stdout.splitlines()[-1].split()[1:]
+    rooms = {name.split(".")[1] for name in loaded}
+    assert {"modeling", "serving"} < rooms
+    assert not rooms & {
+        "tasks", "losses", "dataloaders", "evaluation", "optimizers", "training", "importing", "data", "records",
+        "drawing", "coco",
+    }  # fmt: skip
+    assert len(loaded) <= 60, sorted(loaded)
+
+
 def test_a_loaded_model_gives_the_outputs_of_the_saved_one(original):
     model, folder = original
     check_same(official_yolact.load(folder), model)
@@ -126,6 +156,20 @@ def test_weights_of_another_model_are_refused(directory):
     text = (directory / "params.yaml").read_text()
     (directory / "params.yaml").write_text(text.replace("num_prototypes: 4", "num_prototypes: 6"))
     with pytest.raises(ValueError, match="does not fit this model"):
+        loading.load(directory)
+
+
+def test_the_section_of_the_network_is_read_alike_whether_it_is_whole_or_not(original, directory):
+    def read(folder):
+        return loading.load(folder).runtime.detector.config.as_dict()
+
+    expected = config_loading.load_params(f"{original[1]}/params.yaml").task.model.as_dict()
+    assert read(directory) == expected
+    path = directory / "params.yaml"
+    path.write_text(re.sub(r"(?m)^ +(crop_padding|scales_per_octave): .*\n", "", path.read_text()))
+    assert read(directory) == expected
+    edit(directory, "      - 64\n", "      - 0\n")
+    with pytest.raises(ValueError, match=r"params\.yaml:\d+: task\.model\.input_size"):
         loading.load(directory)
 
 

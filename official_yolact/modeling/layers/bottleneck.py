@@ -9,7 +9,6 @@ import tf_keras
 from official.modeling import hyperparams
 from official.modeling import tf_utils
 from official_yolact.modeling.layers import conv_norm
-from official_yolact.modeling.layers import deformable_conv
 from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.schema import Tensor
 
@@ -82,4 +81,6 @@ def _conv3x3(filters: int, strides: int, deformable: bool, options: dict[str, An
     if not deformable:
         return symmetric_conv.SymmetricConv2D(filters, 3, strides=strides, name="conv2", **options)
     options = {name: value for name, value in options.items() if name != "use_bias"}
+    from official_yolact.modeling.layers import deformable_conv  # noqa: PLC0415  of YOLACT++ alone
+
     return deformable_conv.DeformableConv2D(filters, strides, name="conv2", **options)
