@@ -163,7 +163,7 @@ def test_the_section_of_the_network_is_read_alike_whether_it_is_whole_or_not(ori
     def read(folder):
         return loading.load(folder).runtime.detector.config.as_dict()
 
-    expected = config_loading.load_params(f"{original[1]}/params.yaml").task.model.as_dict()
+    expected = config_loading.load_experiment(None, [f"{original[1]}/params.yaml"]).task.model.as_dict()
     assert read(directory) == expected
     path = directory / "params.yaml"
     path.write_text(re.sub(r"(?m)^ +(crop_padding|scales_per_octave): .*\n", "", path.read_text()))
