@@ -168,8 +168,8 @@ def test_the_section_of_the_network_is_read_alike_whether_it_is_whole_or_not(ori
     path = directory / "params.yaml"
     path.write_text(re.sub(r"(?m)^ +(crop_padding|scales_per_octave): .*\n", "", path.read_text()))
     assert read(directory) == expected
-    edit(directory, "      - 64\n", "      - 0\n")
-    with pytest.raises(ValueError, match=r"params\.yaml:\d+: task\.model\.input_size"):
+    edit(directory, "num_prototypes: 4", "num_prototypes: 0")
+    with pytest.raises(ValueError, match=r"params\.yaml:\d+: task\.model\.protonet\.num_prototypes"):
         loading.load(directory)
 
 
