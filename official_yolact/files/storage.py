@@ -182,9 +182,10 @@ def _remove_temporary_folders() -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Give an error's message in one line, without a graph's names."""
-    text = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split("[Op:")[0].split())[:300]
+    """Give an error's message in one line; one of TensorFlow without a graph's names, and cut."""
+    if of_tensorflow := getattr(error, "message", None):
+        return " ".join(str(of_tensorflow).split("[Op:")[0].split())[:300]
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
 def _gfile() -> Any:

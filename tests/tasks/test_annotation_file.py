@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_evaluated_against_is_refused_by_both(
     assert main.main(["config", "check", config]) == 2
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith(f"error: {config}:5: task.annotation_file: {path!r}, but it cannot be")
-    assert says in first
+    assert says in first, first
     assert last.endswith("1 error: it cannot be used")
     assert main.main(["train", config, "--model_dir", str(tmp_path / "run"), "--mode=train_and_eval"]) == 2
     assert first.partition("mine.yaml:5: ")[2] in capsys.readouterr().err
@@ -119,7 +119,7 @@ def test_a_file_that_fits_in_part_is_a_warning(tiny_records, tmp_path, capsys, c
     assert main.main(["config", "check", config]) == 0
     first, _ = capsys.readouterr().out.splitlines()
     assert first.startswith(f"warning: {config}:5: task.annotation_file: ")
-    assert says in first
+    assert says in first, first
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "the converter's"])
