@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from official_yolact.files import inputs
 from official_yolact.files import json_text
 from official_yolact.training import errors
 
@@ -85,7 +86,9 @@ def _read(error: Exception) -> tuple[bool, str]:
     """Give the message, and whether it names what it is about."""
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
-        return name is not None, error.strerror if name is None else f"{name}: {error.strerror}"
+        near = inputs.suggest(name) if isinstance(name, str) and isinstance(error, FileNotFoundError) else ""
+        hint = f": did you mean {near}?" if near else ""
+        return name is not None, error.strerror if name is None else f"{name}: {error.strerror}{hint}"
     for kind, meaning in _KINDS:
         if isinstance(error, kind):
             return False, meaning.format(error)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
+import itertools
 import os
 import stat
+
+_MOST_LISTED = 10_000
 
 
 def open_input(path: str) -> io.BufferedReader:
@@ -57,6 +61,39 @@ def is_inside(path: str, folder: str) -> bool:
     """Tell whether a path lies in a folder once links are followed."""
     root = os.path.realpath(folder)
     return os.path.commonpath([root, os.path.realpath(path)]) == root
+
+
+def suggest(path: str) -> str:
+    """Find the file or folder that a path means most likely, where nothing has that path.
+
+    Args:
+      path: of something that was looked for.
+
+    Returns:
+      The path of what is there and is named most like it, folder by folder; empty where nothing is near,
+      where `path` itself exists, and for an address such as `gs://bucket/file`.
+    """
+    if "://" in path or "\0" in path or os.path.lexists(path):
+        return ""
+    found = os.sep if os.path.isabs(path) else ""
+    for name in filter(None, path.split(os.sep)):
+        exact = os.path.join(found, name)
+        near = exact if os.path.lexists(exact) else _find_near(found, name)
+        if not near:
+            return ""
+        found = near
+    return found
+
+
+def _find_near(folder: str, name: str) -> str:
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _MOST_LISTED)]
+    except OSError:
+        return ""
+    same = sorted(other for other in names if other.lower() == name.lower())
+    near = same or difflib.get_close_matches(name, sorted(names), n=1)
+    return os.path.join(folder, near[0]) if near else ""
 
 
 def _check_status(status: os.stat_result, path: str) -> None:
