@@ -1,0 +1,1 @@
+"""Published weights by name: which there are, and where their files are kept. No TensorFlow."""
