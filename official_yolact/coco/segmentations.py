@@ -105,7 +105,37 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[Rle,
 
 def encode_masks(masks: npt.NDArray[Any]) -> list[Rle]:
     """Encode masks [D, H, W] of bool, or of 0 and 1, to D encodings."""
-    return [_to_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))) for mask in masks]
+    return [_encode_mask(mask) for mask in masks]
+
+
+def encode_window(part: npt.NDArray[np.bool_], top: int, left: int, height: int, width: int) -> Rle:
+    """Encode a mask that is empty outside a part of its image.
+
+    Args:
+      part: bool [h, w], the part, which lies in the image.
+      top: row of the image in which the part begins.
+      left: column likewise.
+      height: of the image.
+      width: of the image.
+
+    Returns:
+      The encoding of the whole mask, as pycocotools writes it.
+    """
+    background = np.zeros((1, part.shape[1]), np.bool_)
+    framed = np.concatenate([background, part, background])
+    # [2 * runs] each; of two dimensions at once NumPy finds them ten times slower.
+    row, column = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), max(1, part.shape[1]))
+    # Begin, end, begin, end, ..., counted down the columns of the image.
+    ends = np.sort((left + column) * height + top + row)
+    # A run to the last row goes on in the next column, if that begins with one.
+    joined = np.flatnonzero(ends[1:-1:2] == ends[2::2]) * 2 + 1
+    ends = np.delete(ends, np.concatenate([joined, joined + 1]))
+    counts = np.diff(ends, prepend=0, append=height * width)
+    if len(counts) > 1 and counts[-1] == 0:
+        counts = counts[:-1]
+    return _to_text(
+        coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    )
 
 
 def describe_mask(mask: npt.NDArray[Any], polygons: Any = None) -> dict[str, Any]:
@@ -147,6 +177,21 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     return _draw(coco_mask.merge(parts))
 
 
+def _encode_mask(mask: npt.NDArray[Any]) -> Rle:
+    """Encode a mask [H, W]; most of an image is background, which is left out first."""
+    rows, columns = _find_extent(mask)
+    part = mask[rows, columns].astype(np.bool_, copy=False)
+    return encode_window(part, rows.start, columns.start, *mask.shape)
+
+
+def _find_extent(mask: npt.NDArray[Any]) -> tuple[slice, slice]:
+    """Find the rows and columns from the first to the last pixel of a mask [H, W]."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def _draw(rle: dict[str, Any]) -> Mask:
     """Decode a compressed encoding to uint8 [height, width].
 
@@ -164,11 +209,9 @@ def _draw_runs(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width
 
 def tight_box(mask: npt.NDArray[Any]) -> coco_annotations.Box:
     """Find the box (x, y, width, height) in pixels of a mask [H, W]; an empty mask has (0, 0, 0, 0)."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return 0.0, 0.0, 0.0, 0.0
-    x, y = float(columns[0]), float(rows[0])
-    return x, y, float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)
+    rows, columns = _find_extent(mask)
+    x, y, right, bottom = map(float, (columns.start, rows.start, columns.stop, rows.stop))
+    return x, y, right - x, bottom - y
 
 
 def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float]:

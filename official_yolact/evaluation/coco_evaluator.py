@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact import photo_masks
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.evaluation import measurement
@@ -19,7 +19,6 @@ from official_yolact.evaluation import results as results_lib
 from official_yolact.ops import frames
 
 _logger = logging.getLogger(__name__)
-_MAX_PIXELS_AT_ONCE = 2**26
 
 
 class CocoEvaluator:
@@ -205,21 +204,13 @@ def map_classes(
     return mapping
 
 
-_to_photo = tf.function(
-    frames.masks_to_photo, input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([4, 2])]
-)
-
-
 def _encode(
     masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]
-) -> list[segmentations.Rle]:
-    """Resample soft masks [D, h, w] to the photo and encode them, a few at a time where it is large."""
-    step = max(1, int(_MAX_PIXELS_AT_ONCE // np.prod(frames.photo_size(image_info))))
-    encodings: list[segmentations.Rle] = []
-    for start in range(0, len(masks), step):
-        part = _to_photo(tf.constant(masks[start : start + step]), tf.constant(image_info))
-        encodings += segmentations.encode_masks(part.numpy())
-    return encodings
+) -> Iterator[segmentations.Rle]:
+    """Resample soft masks [D, h, w] to the photo and encode them."""
+    height, width = (round(float(side)) for side in frames.photo_size(image_info))
+    for top, left, part in photo_masks.find_windows(masks, image_info):
+        yield segmentations.encode_window(part, top, left, height, width)
 
 
 def _few(names: tuple[str, ...]) -> str:

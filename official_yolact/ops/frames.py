@@ -79,38 +79,6 @@ def boxes_to_input(boxes_px: Tensor, image_info: Tensor) -> Tensor:
     return (tf.cast(boxes_px, tf.float32) - _for_corners(corner)) / _for_corners(extent)
 
 
-def masks_to_photo(masks: Tensor, image_info: Tensor, threshold: float = 0.5) -> Tensor:
-    """Resample soft masks to the pixels of the photo and binarise them, one mask at a time.
-
-    A border, if there is one, is cut off at whole pixels of the photo.
-
-    Args:
-      masks: float32 [D, h, w] probabilities on a grid over the network's input.
-      image_info: float32 [4, 2].
-      threshold: a pixel belongs to the object when its probability is above it.
-
-    Returns:
-      bool [D, height, width] of the photo; D may be 0.
-    """
-    corner, extent = input_window(image_info)
-    size, first, extent = (
-        tf.cast(tf.round(each), tf.int32) for each in (photo_size(image_info), -corner, extent)
-    )
-    extent, last = tf.maximum(extent, first + size), first + size
-
-    def show(mask: Tensor) -> Tensor:
-        # A float mask of the whole photo exists once, not D times.
-        covered = tf.image.resize(mask[..., tf.newaxis], extent)[..., 0]
-        return covered[first[0] : last[0], first[1] : last[1]] > threshold
-
-    def show_all() -> Tensor:
-        return tf.map_fn(show, masks, fn_output_signature=tf.bool, parallel_iterations=2)
-
-    # `map_fn` fails in a graph where there is no mask.
-    nothing = tf.zeros([0, size[0], size[1]], tf.bool)
-    return tf.ensure_shape(tf.cond(tf.shape(masks)[0] > 0, show_all, lambda: nothing), [None] * 3)
-
-
 def _for_corners(point: Tensor) -> Tensor:
     """Repeat (y, x) for both corners of every box: [..., 2] to [..., 1, 4]."""
     return tf.concat([point, point], axis=-1)[..., tf.newaxis, :]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
+from official_yolact import photo_masks
 from official_yolact.serving import arguments
 from official_yolact.serving import detections as detections_lib
 from official_yolact.serving import images as image_files
@@ -187,7 +188,7 @@ class Predictor:
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],
-            masks=self.runtime.masks_to_photo(row["detection_masks"][keep], row["image_info"]),
+            masks=photo_masks.draw(row["detection_masks"][keep], row["image_info"]),
         )
 
     def __reduce__(self) -> NoReturn:

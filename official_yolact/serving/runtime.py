@@ -39,12 +39,6 @@ class Runtime(Protocol):
         """
         ...
 
-    def masks_to_photo(
-        self, masks: NDArray[np.float32], image_info: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
-        """Resample soft masks [D, h, w] to the photo of `image_info` [4, 2]: bool [D, H, W]; D may be 0."""
-        ...
-
     def raw_outputs(self, images: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
         """Run the network alone on float32 [B, H, W, 3], normalised, B of any size: `schema.RawOutputs`."""
         ...

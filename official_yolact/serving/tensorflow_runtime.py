@@ -41,10 +41,6 @@ class TensorFlowRuntime:
             detector.detect,
             input_signature=[tf.TensorSpec([None, height, width, 3]), tf.TensorSpec([None, 4, 2])],
         )
-        self._to_photo = tf.function(
-            frames.masks_to_photo,
-            input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([4, 2])],
-        )
         self._raw = tf.function(lambda images: detector.model(images, training=False), reduce_retracing=True)
 
     @staticmethod
@@ -57,12 +53,6 @@ class TensorFlowRuntime:
         info = np.stack([frames.fit(image.shape[:2], self.input_size) for image in images])
         found = self._detect(tf.stack([self._preprocess(image) for image in images]), tf.constant(info))
         return {"image_info": info, **_to_arrays(found)}
-
-    def masks_to_photo(
-        self, masks: NDArray[np.float32], image_info: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
-        """Resample soft masks."""
-        return np.asarray(self._to_photo(tf.constant(masks), tf.constant(image_info)), np.bool_)
 
     def raw_outputs(self, images: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Run the network alone."""

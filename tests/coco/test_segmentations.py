@@ -26,6 +26,21 @@ def test_no_masks_give_no_encodings():
     assert segmentations.encode_masks(np.zeros((0, 4, 5), bool)) == []
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_any_part_of_an_image_is_encoded_as_pycocotools_encodes_the_image(share):
+    rng = np.random.default_rng(round(10 * share))
+    for _ in range(200):
+        height, width = rng.integers(1, 9, 2)
+        top, left = rng.integers(0, [height, width])
+        part = rng.random((rng.integers(0, height - top + 1), rng.integers(0, width - left + 1))) < share
+        whole = np.zeros((height, width), np.uint8)
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+        expected = coco_mask.encode(np.asfortranarray(whole))["counts"].decode()
+        found = segmentations.encode_window(part, top, left, height, width)
+        assert found == segmentations.encode_masks(whole[np.newaxis])[0]
+        assert found == {"size": [height, width], "counts": expected}
+
+
 def test_uncompressed_and_compressed_forms_agree():
     for mask in random_masks(1, 10, 11, 7):
         compressed = segmentations.encode_masks(mask[np.newaxis])[0]

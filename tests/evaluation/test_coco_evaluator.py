@@ -178,15 +178,6 @@ def test_malformed_masks_are_refused_before_anything_is_detected(content, write)
         coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
 
 
-def test_many_pixels_are_encoded_in_parts_to_the_same(content, write, examples, monkeypatch):
-    whole = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
-    update(whole, examples)
-    monkeypatch.setattr(coco_evaluator, "_MAX_PIXELS_AT_ONCE", 1)
-    parts = coco_evaluator.CocoEvaluator(write(content), CATEGORIES)
-    update(parts, examples)
-    assert parts.mask_results == whole.mask_results
-
-
 def test_boxes_are_cut_to_whole_pixels_where_asked_and_masks_go_with_what_vanishes(content, write, examples):
     examples[0]["detection_boxes"][0] = [2.9, 2.2, 12.9, 12.1]
     examples[0]["detection_boxes"][1] = [4.0, 20.2, 12.0, 20.9]

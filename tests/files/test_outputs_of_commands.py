@@ -168,10 +168,8 @@ class _NoDetections:
     def detect(self, images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         shapes = {"boxes": (0, 4), "scores": (0,), "mask_scores": (0,), "classes": (0,), "masks": (0, 4, 4)}
         found = {f"detection_{name}": np.zeros((len(images), *shape)) for name, shape in shapes.items()}
-        return {**found, "num_detections": np.zeros(len(images)), "image_info": np.zeros((len(images), 4, 2))}
-
-    def masks_to_photo(self, *_: object) -> np.ndarray:
-        return np.zeros((0, 40, 40), bool)
+        info = np.tile(np.float32([[[40, 40], [40, 40], [1, 1], [0, 0]]]), (len(images), 1, 1))
+        return {**found, "num_detections": np.zeros(len(images)), "image_info": info}
 
 
 def _contents() -> dict[str, bytes]:

@@ -1,0 +1,129 @@
+"""Soft masks of a grid over the network's input, brought to the pixels of their photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Window(NamedTuple):
+    """The part of a photo outside of which a mask is empty.
+
+    Attributes:
+      top: first row.
+      left: first column.
+      mask: bool [height, width] of the part; both are 0 where the mask is empty.
+    """
+
+    top: int
+    left: int
+    mask: NDArray[np.bool_]
+
+
+class _Taps(NamedTuple):
+    """The two cells between which each pixel of one axis lies; all three are [pixels] and ascend.
+
+    Attributes:
+      lower: int64, the cell before it.
+      upper: int64, the cell after it.
+      weight: float32, of the upper cell.
+    """
+
+    lower: NDArray[np.int64]
+    upper: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    def touching(self, used: NDArray[np.bool_]) -> slice:
+        """Find the pixels that any cell from the first to the last of `used`, bool [cells], reaches."""
+        cells = np.flatnonzero(used)
+        if not len(cells):
+            return slice(0, 0)
+        first = int(np.searchsorted(self.upper, cells[0]))
+        return slice(first, int(np.searchsorted(self.lower, cells[-1], side="right")))
+
+    def select(self, pixels: slice) -> _Taps:
+        """Keep the taps of some pixels."""
+        return _Taps(self.lower[pixels], self.upper[pixels], self.weight[pixels])
+
+
+def find_windows(
+    masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]], threshold: float = 0.5
+) -> Iterator[Window]:
+    """Resample soft masks bilinearly to the photo and binarise them, each inside the window that it reaches.
+
+    Pixel for pixel this is the whole mask resampled, since a mask that is zero stays zero. A border that
+    `image_info` states is cut off at whole pixels of the photo.
+
+    Args:
+      masks: float [D, h, w], at least 0, on a grid over the network's input.
+      image_info: float [4, 2], as in `ops.frames`.
+      threshold: a pixel belongs to the object when its value is above it; at least 0.
+
+    Returns:
+      D windows.
+
+    Source: the arithmetic, its order too, is that of `tf.image.resize`.
+    """
+    height, width = _size(image_info)
+    (first_row, first_column), (rows, columns) = _find_frame(image_info)
+    down = _find_taps(masks.shape[1], rows).select(slice(first_row, first_row + height))
+    across = _find_taps(masks.shape[2], columns).select(slice(first_column, first_column + width))
+    for mask in masks.astype(np.float32, copy=False):
+        below, beside = down.touching(mask.any(axis=1)), across.touching(mask.any(axis=0))
+        values = _interpolate(mask, down.select(below), across.select(beside))
+        yield Window(below.start, beside.start, values > threshold)
+
+
+def draw(
+    masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]], threshold: float = 0.5
+) -> NDArray[np.bool_]:
+    """Resample soft masks as `find_windows`, each to a mask of the whole photo: bool [D, height, width]."""
+    drawn = np.zeros((len(masks), *_size(image_info)), np.bool_)
+    for whole, (top, left, part) in zip(drawn, find_windows(masks, image_info, threshold), strict=True):
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return drawn
+
+
+def _size(image_info: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    height, width = np.rint(image_info[0]).astype(np.int64).tolist()
+    return height, width
+
+
+def _find_frame(image_info: NDArray[np.floating[Any]]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Find where the photo begins in what the network's input covers, and how large that is, in its pixels.
+
+    Rounded as pixels need it; `ops.frames.input_window` has the same in tensors and not rounded.
+    """
+    network, scale, offset = np.asarray(image_info, np.float32)[1:]
+    first = np.rint(-offset / scale).astype(np.int64)
+    extent = np.maximum(np.rint(network / scale).astype(np.int64), first + _size(image_info))
+    return (int(first[0]), int(first[1])), (int(extent[0]), int(extent[1]))
+
+
+def _find_taps(cells: int, pixels: int) -> _Taps:
+    scale = np.float32(cells) / np.float32(pixels)
+    at = (np.arange(pixels, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)  # [pixels]
+    before = np.floor(at)
+    lower = np.maximum(before, 0).astype(np.int64)
+    return _Taps(lower, np.minimum(np.ceil(at).astype(np.int64), cells - 1), at - before)
+
+
+def _interpolate(mask: NDArray[np.float32], down: _Taps, across: _Taps) -> NDArray[np.float32]:
+    """Interpolate a mask [h, w] at the pixels of both axes: first across, then down; [pixels, pixels]."""
+    if not len(down.lower) or not len(across.lower):
+        return np.zeros((0, 0), np.float32)
+    start = down.lower[0]
+    cells = mask[start : down.upper[-1] + 1]
+    left, wide = cells[:, across.lower], cells[:, across.upper]  # [cells, pixels across]
+    wide -= left
+    wide *= across.weight
+    wide += left
+    above = wide[down.lower - start]  # [pixels down, pixels across]
+    values: NDArray[np.float32] = wide[down.upper - start]
+    values -= above
+    values *= down.weight[:, np.newaxis]
+    values += above
+    return values
