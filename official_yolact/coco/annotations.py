@@ -10,6 +10,7 @@ from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact import values
+from official_yolact.coco import other_formats
 from official_yolact.files import inputs
 from official_yolact.files import json_text
 
@@ -84,6 +85,11 @@ def read(path: str) -> CocoJson:
       OSError: the file cannot be read.
       ValueError: names the file, the record, the field, its value and the cure.
     """
+    with other_formats.named(path):
+        return _read(path)
+
+
+def _read(path: str) -> CocoJson:
     content, sha256 = _load(path)
     categories = parse_categories(path, _list_of(path, content, "categories"))
     images = [parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
@@ -142,6 +148,12 @@ def parse_categories(path: str, entries: list[Any]) -> categories_lib.Categories
     return categories_lib.Categories.from_coco(listed)
 
 
+def find_name(entry: Mapping[str, Any]) -> Any:
+    """Find the name of an image's file: `file_name`, or in LVIS the end of `coco_url`, `val2017/139.jpg`."""
+    name, url = entry.get("file_name"), entry.get("coco_url")
+    return "/".join(url.split("/")[-2:]) if name is None and isinstance(url, str) and "/" in url else name
+
+
 def parse_image(path: str, at: int, entry: Any) -> Image:
     """Check an entry of `images`, the one at position `at`.
 
@@ -153,7 +165,7 @@ def parse_image(path: str, at: int, entry: Any) -> Image:
         raise ValueError(f"{where} is {values.shorten(entry)}: give an object with id and file_name")
     image_id = values.parse_int(where, "id", entry.get("id"))
     where = f"{path}: image {image_id}"
-    file_name = entry.get("file_name")
+    file_name = find_name(entry)
     if not isinstance(file_name, str) or not file_name or json_text.has_control(file_name):
         raise ValueError(
             f"{where}: file_name is {values.shorten(file_name)}: give the name of the image file"

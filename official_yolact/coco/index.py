@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import other_formats
 from official_yolact.coco import stream as json_stream
 from official_yolact.files import inputs
 
@@ -73,6 +74,11 @@ def read_index(path: str, *, skip_bad: bool = False) -> CocoIndex:
       OSError: the file cannot be read.
       ValueError: names the file, the record, the field, its value and the cure.
     """
+    with other_formats.named(path):
+        return _read_index(path, skip_bad)
+
+
+def _read_index(path: str, skip_bad: bool) -> CocoIndex:
     images: list[coco_annotations.Image] = []
     categories: list[Any] = []
     fields, bad = array.array("q"), array.array("q")

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.files import json_text
 
@@ -141,6 +142,11 @@ def load_groundtruth(path: str) -> GroundTruth:
       OSError: the file cannot be read.
       ValueError: the file is no such file; the message names the record and the field.
     """
+    with other_formats.named(path):
+        return _load_groundtruth(path)
+
+
+def _load_groundtruth(path: str) -> GroundTruth:
     content = json_text.load(path, finite=False)  # its numbers are checked one by one
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -175,10 +181,11 @@ def load_images(path: str) -> dict[int, dict[str, Any]]:
       OSError: the file cannot be read.
       ValueError: it has no list of images.
     """
-    content = json_text.load(path, finite=False)
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
-    return _index_images(content["images"], path)
+    with other_formats.named(path):
+        content = json_text.load(path, finite=False)
+        if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+            raise ValueError(f"{path}: no list 'images': expected a COCO file that lists images")
+        return _index_images(content["images"], path)
 
 
 def _index_images(listed: list[Any], path: str) -> dict[int, dict[str, Any]]:

@@ -37,7 +37,10 @@ _SEGMENTATION = "segmentation"
 def check_segmentation(view: view_lib.View) -> Findings:
     """Find segmentations that are none, and polygons written another way."""
     shape = view.outlines
-    yield from _where("D03", shape.kind == outlines.NONE, _SEGMENTATION)
+    none = shape.kind == outlines.NONE
+    only_keypoints = bool(none.all()) and any(view.values("annotations", "keypoints"))
+    detail = "keypoints alone: COCO's instances file of these images has masks" if only_keypoints else ""
+    yield from _where("D03", none, _SEGMENTATION, detail)
     yield from _where("D60", (shape.kind == outlines.MALFORMED) | (shape.bad_parts > 0), _SEGMENTATION)
     yield from _where("D65", (shape.short_parts > 0) & ~shape.flat, _SEGMENTATION)
     yield from _where("D65", (shape.short_parts > 0) & shape.flat, _SEGMENTATION, "flat lists")

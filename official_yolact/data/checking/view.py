@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from official_yolact import categories as categories_lib
 from official_yolact import values
+from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import other_formats
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import outlines as outlines_lib
@@ -199,7 +201,7 @@ class View:
     @functools.cached_property
     def file_names(self) -> list[str]:
         """File names of the images, empty where there is none that can be used."""
-        listed = self.values("images", "file_name")
+        listed = [coco_annotations.find_name(entry) for entry in self.images]
         return [
             value if isinstance(value, str) and not json_text.has_control(value) else "" for value in listed
         ]
@@ -225,6 +227,15 @@ def load(path: str) -> tuple[dict[str, Any], str]:
       OSError: the file cannot be read.
       ValueError: it is no such JSON.
     """
+    with other_formats.named(path):
+        content, sha256 = _load(path)
+    first = content["annotations"][:1]
+    if any(isinstance(entry, dict) and not {"segmentation", "category_id"} & entry.keys() for entry in first):
+        other_formats.refuse(path)
+    return content, sha256
+
+
+def _load(path: str) -> tuple[dict[str, Any], str]:
     text, sha256 = _read_text(path)
     # A million small objects are made, none of them garbage.
     collecting = gc.isenabled()

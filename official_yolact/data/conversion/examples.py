@@ -13,6 +13,7 @@ import numpy as np
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.coco import spellings
 from official_yolact.data.conversion import convert_options
@@ -150,6 +151,7 @@ class InstanceMaker:
         if segmentations.has_mask(annotation.segmentation):
             return annotation.segmentation
         if self._options.missing_masks == "error":
+            other_formats.refuse(self._path)
             raise ValueError(
                 f"{where}: segmentation is {values.shorten(annotation.segmentation)}: instance"
                 " segmentation needs polygons or a run-length code: draw the mask, or choose --missing-masks"
