@@ -1,7 +1,7 @@
 """What a field of a configuration means and may hold, stated where the field is defined.
 
 `setting` puts both into the metadata of the dataclass field. The checks read them there, and
-`docs/config_fields.py` makes the tables of `docs/config.md` of them. `model_garden` has the same for fields
+`docs/write_config.py` makes the tables of `docs/config.md` of them. `model_garden` has the same for fields
 of classes that are not ours.
 """
 

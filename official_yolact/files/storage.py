@@ -88,13 +88,18 @@ def measure(path: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def fetch(path: str) -> Iterator[str]:
-    """Give a file of that content on this machine, for readers that know no buckets: itself, or a copy."""
+    """Give a file of that content on this machine, for readers that know no buckets: itself, or a copy.
+
+    Raises:
+      OSError: it cannot be copied from its bucket; names it.
+    """
     if not is_remote(path):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(path))
-        _gfile().copy(path, copy)
+        with _named(path):
+            _gfile().copy(path, copy)
         yield copy
 
 

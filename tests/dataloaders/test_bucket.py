@@ -1,6 +1,7 @@
 """Records behind an address, as of a bucket: TensorFlow's file system in memory stands in for one."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import input_reader
 from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import shards
+from official_yolact.files import storage
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,12 @@ def test_manifests_and_annotations_are_found_in_a_bucket(bucket, tiny_records):
     assert manifests.load_categories(there) == manifests.load_categories(here)
     assert manifests.find_annotations(there).startswith(bucket)
     assert manifests.count_overfull(there, 1) == manifests.count_overfull(here, 1) > 0
+
+
+def test_a_file_that_cannot_be_copied_from_a_bucket_is_named():
+    path = "ram://records/instances-gone.json"
+    with pytest.raises(FileNotFoundError, match=re.escape(path)), storage.fetch(path):
+        raise AssertionError("there was a copy")
 
 
 @pytest.mark.parametrize("is_training", [True, False])

@@ -184,6 +184,20 @@ def _is_command(text: str) -> bool:
     return True
 
 
+def test_every_file_that_the_code_names_exists() -> None:
+    files = [
+        path
+        for folder in ("official_yolact", "benchmarks", "docs")
+        for path in CHECKOUT.glob(f"{folder}/**/*.py")
+    ]
+    pattern = re.compile(r"\b(?:docs|tests|benchmarks)/[\w/-]+\.\w+")
+    named = [
+        (path.name, name) for path in files for name in pattern.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert named
+    assert [(path, name) for path, name in named if not _is_in_checkout(name)] == []
+
+
 def test_every_file_that_the_readme_maps_exists() -> None:
     (tree,) = [block for block in _blocks(CHECKOUT / "README.md", "") if block.startswith("official_yolact/")]
     inside = [line.split()[0] for line in tree.splitlines() if line.startswith("  ")]
