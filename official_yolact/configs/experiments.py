@@ -32,9 +32,9 @@ class YolactExperiment(cfg.ExperimentConfig):
     experiment: str = setting("", "registered name of what the rest overrides")
     schedule_batch_size: int = setting(
         0,
-        "batch size for which learning rate, `train_steps`, `validation_interval` and the schedule's "
-        "boundaries are written; they are scaled where `task.train_data.global_batch_size` differs. 0: they "
-        "are taken as they are",
+        "batch size for which learning rate, steps, warm-up, boundaries, `validation_interval` and "
+        "`checkpoint_interval` are written; they are scaled where `task.train_data.global_batch_size` "
+        "differs. 0: they are taken as they are",
         settings.Rule(
             lambda value: value >= 0,
             "0 (do not scale) or a batch size",

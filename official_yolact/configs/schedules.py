@@ -3,15 +3,18 @@
 Source: the original scales by batch / 8 unless told not to: learning rate times that, iterations and
 their boundaries divided by it. Differences: it leaves a learning rate given on its command line as it
 is, where here every number of a configuration is for `schedule_batch_size`, wherever it was written;
-and it counts validation in epochs, where `validation_interval` is in steps and scales with them.
+it keeps 500 steps of warm-up at any batch, where here all that is counted in steps keeps its share of the
+training; and it knows no Adam.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from absl import logging
 
+from official_yolact.configs import batch_scaling
 from official_yolact.configs import experiments
 
 _RATES = {
@@ -29,7 +32,7 @@ _STEPS = {
     "cosine": ("decay_steps",),
     "step_cosine_with_offset": ("boundaries",),
 }
-_TRAINER_STEPS = ("train_steps", "validation_interval")
+_TRAINER_STEPS = ("train_steps", "validation_interval", "checkpoint_interval")
 SCALED_KINDS = tuple(sorted(_RATES))
 """Learning rates that can be written for another batch size."""
 
@@ -37,11 +40,12 @@ SCALED_KINDS = tuple(sorted(_RATES))
 def scale_schedule(params: experiments.YolactExperiment) -> None:
     """Scale learning rate and steps, in place, from `schedule_batch_size` to the training batch.
 
-    Learning rates are multiplied by batch / schedule_batch_size, and `trainer.train_steps`,
-    `trainer.validation_interval` and the schedule's boundaries or decay steps divided by it, rounded
-    down, but to 1 at least. Warm-up, the schedule's `offset` and the other intervals stay. Then
-    `schedule_batch_size` is the training batch: scaling again, and reading the written configuration,
-    change nothing.
+    Learning rates are multiplied by batch / schedule_batch_size, with Adam and its kin by the root of it;
+    `trainer.train_steps`, `trainer.validation_interval`, `trainer.checkpoint_interval`, the steps of
+    warm-up and the schedule's boundaries or decay steps are divided by it, rounded down, but to 1 at least.
+    The rate from which the warm-up starts, the schedule's `offset`, `steps_per_loop` and
+    `summary_interval` stay. Then `schedule_batch_size` is the training batch: scaling again, and reading
+    the written configuration, change nothing.
 
     Args:
       params: a checked experiment.
@@ -49,15 +53,19 @@ def scale_schedule(params: experiments.YolactExperiment) -> None:
     written, batch = params.schedule_batch_size, params.task.train_data.global_batch_size
     if not written or written == batch:
         return
-    learning_rate = params.trainer.optimizer_config.learning_rate
-    kind = str(learning_rate.type)  # one of `SCALED_KINDS`: the check refuses others
+    config = params.trainer.optimizer_config
+    kind = str(config.learning_rate.type)  # one of `SCALED_KINDS`: the check refuses others
+    rate = functools.partial(batch_scaling.scale_rate, optimizer=str(config.optimizer.type))
+    sections: list[tuple[Any, tuple[str, ...], Any]] = [
+        (config.learning_rate.get(), _RATES[kind], rate),
+        (config.learning_rate.get(), _STEPS.get(kind, ()), batch_scaling.scale_steps),
+        (params.trainer, _TRAINER_STEPS, batch_scaling.scale_steps),
+    ]
+    if config.warmup and config.warmup.type:
+        sections.append((config.warmup.get(), ("warmup_steps",), batch_scaling.scale_steps))
     changes = [
         _scale_field(section, name, scale, written, batch)
-        for section, names, scale in (
-            (learning_rate.get(), _RATES[kind], _scale_rate),
-            (learning_rate.get(), _STEPS.get(kind, ()), _scale_steps),
-            (params.trainer, _TRAINER_STEPS, _scale_steps),
-        )
+        for section, names, scale in sections
         for name in names
     ]
     params.schedule_batch_size = batch
@@ -81,12 +89,3 @@ def _scale_field(section: Any, name: str, scale: Any, written: int, batch: int) 
         scaled = scale(value, written, batch)
     setattr(section, name, scaled)
     return f"{name} {value} -> {scaled}"
-
-
-def _scale_rate(rate: float, written: int, batch: int) -> float:
-    # Twelve digits hide the rounding of 1e-3 * 2, and nothing else.
-    return float(f"{rate * batch / written:.12g}")
-
-
-def _scale_steps(steps: int, written: int, batch: int) -> int:
-    return max(steps * written // batch, min(steps, 1))

@@ -14,6 +14,7 @@ from typing import Any
 
 from official_yolact.environment import machine
 from official_yolact.environment import observation
+from official_yolact.environment import precision
 
 # Prints a line of JSON; each part that fails says so, and the others still run.
 _PROGRAM = r"""
@@ -185,31 +186,9 @@ def _judge_precision(found: dict[str, Any]) -> Iterator[observation.Observation]
         return
     measured = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
     capabilities = [tuple(gpu["capability"] or (0, 0)) for gpu in found.get("gpus") or []]
-    advice = advise_precision(capabilities, "amx_bf16" in machine.read_instructions(), rates)
+    advice = precision.advise(capabilities, machine.read_instructions(), rates)
     message = f"GFLOP/s of a 1024 x 1024 product: {measured}; {advice}"
     yield observation.Observation("precision", observation.OK, message)
-
-
-def advise_precision(capabilities: list[tuple[int, ...]], has_amx: bool, rates: dict[str, float]) -> str:
-    """Say which `runtime.mixed_precision_dtype` suits the devices.
-
-    Args:
-      capabilities: compute capability of each GPU; none: the CPU is used.
-      has_amx: whether the CPU multiplies bfloat16 in hardware.
-      rates: measured GFLOP/s by type.
-    """
-    faster = rates.get("bfloat16", 0.0) > rates.get("float32", 0.0)
-    if capabilities and min(capabilities) >= (8, 0):
-        return "use bfloat16 (hardware support from capability 8.0)"
-    if capabilities and min(capabilities) >= (7, 0):
-        return "use float16 with loss_scale: dynamic (bfloat16 needs capability 8.0)"
-    if capabilities:
-        return "use float32 (16-bit types need capability 7.0)"
-    if has_amx:
-        return (
-            "use bfloat16 (AMX)" if faster else "bfloat16 has hardware support (AMX), but was not faster now"
-        )
-    return "use float32 (no AMX: bfloat16 would be emulated)"
 
 
 def _judge_tensorboard(error: str | None) -> observation.Observation:

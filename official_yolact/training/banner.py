@@ -15,6 +15,7 @@ from official_yolact.configs import experiments
 from official_yolact.configs import training as configs
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import shards as shards_lib
+from official_yolact.environment import precision
 from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.training import strategies
@@ -136,7 +137,11 @@ def _describe_precision(runtime: configs.RuntimeConfig, devices: strategies.Devi
         text += f", loss scale {runtime.loss_scale or 'dynamic'}"
     # Model Garden compiles by XLA with GPUs only; a TPU always does.
     is_compiled = _has_tpu(devices) or (runtime.enable_xla and runtime.num_gpus)
-    return f"{text}; XLA {'on' if is_compiled else 'off'}"
+    text += f"; XLA {'on' if is_compiled else 'off'}"
+    instructions = "" if devices.num_gpus or _has_tpu(devices) else precision.find_bfloat16_instructions()
+    if instructions and policy.compute_dtype == "float32":
+        text += f"; bfloat16 is faster here ({instructions}): runtime.mixed_precision_dtype=bfloat16"
+    return text
 
 
 def _describe_batch(params: experiments.YolactExperiment, num_replicas: int) -> str:

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from official_yolact import registry_imports  # noqa: F401  for its effects
+from official_yolact.configs import batch_scaling
 from official_yolact.configs import loading
 
 RATE = "trainer.optimizer_config.learning_rate"
@@ -33,13 +34,32 @@ def test_the_papers_schedule_follows_the_batch(batch, rate, steps, boundaries):
     assert params.schedule_batch_size == batch
 
 
-def test_warm_up_offset_and_other_intervals_stay_and_validation_follows():
+def test_all_that_is_counted_in_steps_keeps_its_share_of_the_training():
     one, four = load(8), load(32)
-    assert four.trainer.validation_interval == one.trainer.validation_interval // 4
-    for path in ("checkpoint_interval", "steps_per_loop", "summary_interval"):
-        assert getattr(four.trainer, path) == getattr(one.trainer, path)
-    assert four.trainer.optimizer_config.warmup.as_dict() == one.trainer.optimizer_config.warmup.as_dict()
+    for name in ("train_steps", "validation_interval", "checkpoint_interval"):
+        assert getattr(four.trainer, name) == getattr(one.trainer, name) // 4
+    assert four.trainer.optimizer_config.warmup.linear.warmup_steps == 125
+    assert load(4).trainer.optimizer_config.warmup.linear.warmup_steps == 1000
+    assert four.trainer.optimizer_config.warmup.linear.warmup_learning_rate == 1e-4
+    for name in ("steps_per_loop", "summary_interval"):
+        assert getattr(four.trainer, name) == getattr(one.trainer, name)
     assert four.trainer.optimizer_config.learning_rate.stepwise.offset == -1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("torch_sgd", 4e-3), ("sgd", 4e-3), ("adam", 2e-3), ("adamw", 2e-3)]
+)
+def test_the_optimizer_decides_how_the_rate_follows_the_batch(optimizer, rate):
+    override = yaml.safe_dump(
+        {"trainer": {"optimizer_config": {"optimizer": {"type": optimizer, optimizer: {}}}}}
+    )
+    params = load(32, override)
+    assert params.trainer.optimizer_config.learning_rate.stepwise.values[0] == pytest.approx(rate)
+    assert params.trainer.train_steps == 200_000
+
+
+def test_an_interval_that_means_never_stays():
+    assert batch_scaling.scale_steps(-1, 8, 32) == -1
 
 
 def test_a_written_configuration_reads_back_to_itself(tmp_path):

@@ -15,6 +15,7 @@ from official_yolact.environment import examination
 from official_yolact.environment import machine
 from official_yolact.environment import observation
 from official_yolact.environment import packages
+from official_yolact.environment import precision
 from official_yolact.environment import probe
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -296,18 +297,20 @@ def test_parts_that_fail_are_told_beside_those_that_work():
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "has_amx", "rates", "advice"),
+    ("capabilities", "instructions", "rates", "advice"),
     [
-        ([(8, 0), (9, 0)], False, {}, "bfloat16"),
-        ([(8, 0), (7, 0)], True, {}, "float16"),
-        ([(6, 1)], True, {}, "float32"),
-        ([], True, {"float32": 1.0, "bfloat16": 4.0}, "use bfloat16 (AMX)"),
-        ([], True, {"float32": 4.0, "bfloat16": 1.0}, "was not faster"),
-        ([], False, {"float32": 1.0, "bfloat16": 4.0}, "float32 (no AMX"),
+        ([(8, 0), (9, 0)], [], {}, "bfloat16"),
+        ([(8, 0), (7, 0)], ["amx_bf16"], {}, "float16"),
+        ([(6, 1)], ["amx_bf16"], {}, "float32"),
+        ([], ["amx_bf16", "avx512_bf16"], {"float32": 1.0, "bfloat16": 4.0}, "use bfloat16 (AMX)"),
+        ([], ["avx512_bf16"], {"float32": 1.0, "bfloat16": 4.0}, "use bfloat16 (AVX-512 BF16)"),
+        ([], ["avx512_bf16"], {"float32": 4.0, "bfloat16": 1.0}, "was not faster"),
+        ([], [], {"float32": 1.0, "bfloat16": 4.0}, "use bfloat16 (measured)"),
+        ([], ["avx2"], {"float32": 4.0, "bfloat16": 1.0}, "float32 (neither AMX nor AVX-512 BF16"),
     ],
 )
-def test_the_precision_that_suits_the_devices_is_named(capabilities, has_amx, rates, advice):
-    assert advice in probe.advise_precision(capabilities, has_amx, rates)
+def test_the_precision_that_suits_the_devices_is_named(capabilities, instructions, rates, advice):
+    assert advice in precision.advise(capabilities, instructions, rates)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import tf_keras
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.configs import training as configs
+from official_yolact.environment import precision
 from official_yolact.training import banner
 from official_yolact.training import strategies
 
@@ -33,7 +34,8 @@ def describe(params, mode="train_and_eval", model_dir="runs/a", restored=None):
     return {name: row.removeprefix(name).strip() for row in rows for name in names if row.startswith(name)}
 
 
-def test_it_states_everything_that_decides_what_is_learned(tiny_records):
+def test_it_states_everything_that_decides_what_is_learned(tiny_records, monkeypatch):
+    monkeypatch.setattr(precision, "find_bfloat16_instructions", lambda: "")
     params = experiment(
         tiny_records,
         "task.train_data.global_batch_size=8,task.validation_data.global_batch_size=4",
@@ -55,6 +57,14 @@ def test_it_states_everything_that_decides_what_is_learned(tiny_records):
     assert "instances in 1 file: " in rows["training data"]
     assert rows["validation data"].startswith("7 records, ")
     assert rows["directory"] == os.path.abspath("runs/a")
+
+
+def test_it_says_where_bfloat16_would_be_faster(tiny_records, monkeypatch):
+    monkeypatch.setattr(precision, "find_bfloat16_instructions", lambda: "AVX-512 BF16")
+    rows = describe(experiment(tiny_records))
+    assert rows["precision"].endswith(
+        "; bfloat16 is faster here (AVX-512 BF16): runtime.mixed_precision_dtype=bfloat16"
+    )
 
 
 def test_it_says_what_the_weights_are(tiny_records):

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.coco import annotations as coco_annotations
     from official_yolact.data.recipes import recipe as recipe_lib
     from official_yolact.data.recipes import recipe_text
-    from official_yolact.environment import machine
+    from official_yolact.environment import precision
 
     _check_paths(args)
     train, val = coco_annotations.read(args.train), coco_annotations.read(args.val)
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         epochs=args.epochs,
         batch=args.batch,
         gpus=gpus,
-        bfloat16=gpus > 0 or bool(machine.read_instructions() & {"amx_bf16", "avx512_bf16"}),
+        bfloat16=gpus > 0 or bool(precision.find_bfloat16_instructions()),
         init_checkpoint=args.init_checkpoint,
     )
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.configs import batch_scaling
 from official_yolact.data import statistics
 from official_yolact.data.recipes import anchor_clusters
 from official_yolact.data.recipes import anchor_grid
@@ -187,16 +188,10 @@ def decide(
 
 
 def choose_learning_rate(batch: int, adam: bool) -> float:
-    """Scale the learning rate of a known recipe to a batch.
-
-    Descent scales with the batch, as the original does; Adam, whose steps do not grow with the gradient,
-    with its root.
-
-    Source: Adam: S. Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms",
-    2022. Two digits are kept.
-    """
-    rate = _ADAM_RATE * math.sqrt(batch / _ADAM_BATCH) if adam else _SGD_RATE * batch / _SGD_BATCH
-    return float(f"{rate:.1e}")
+    """Scale the learning rate of a known recipe to a batch, as a run does; two digits are kept."""
+    rate, written = (_ADAM_RATE, _ADAM_BATCH) if adam else (_SGD_RATE, _SGD_BATCH)
+    scaled = batch_scaling.scale_rate(rate, written, batch, "adam" if adam else "torch_sgd")
+    return float(f"{scaled:.1e}")
 
 
 def _check(

@@ -68,8 +68,8 @@ def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> list[s
         "# Every number can be changed, here or as key=value behind `yolact train`;",
         "# `yolact config show` prints the whole configuration.",
         f"experiment: {recipe.experiment}",
-        "# Learning rate and steps below are for this batch: another task.train_data.global_batch_size",
-        "# scales them. 0: they stay as they are.",
+        "# Learning rate, steps and intervals below are for this batch: another",
+        "# task.train_data.global_batch_size scales them. 0: they stay as they are.",
         f"schedule_batch_size: {recipe.batch}",
     ]
 
