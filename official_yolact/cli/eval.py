@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
         account = measured.evaluation.metrics()
         print(table.format_table(account))
+        account["classes"] = measured.evaluation.class_metrics()
+        print(table.format_classes(account["classes"]))
     if measured.skipped is not None:
         account["skipped"] = measured.skipped
     if args.output:
@@ -184,7 +186,7 @@ def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any
     if masks or not boxes:
         results.write_results(paths[1], masks, **rule)
     if evaluation is not None:
-        outputs.write_json(paths[2], {**account, "classes": evaluation.class_metrics()}, indent=1, **rule)
+        outputs.write_json(paths[2], account, indent=1, **rule)
 
 
 def _list_outputs(args: argparse.Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ AREAS = ("all", "small", "medium", "large")
 
 LIMITS = (1, 10, 100)
 """How many detections of an image and class count, the best first."""
+
+ClassMetrics = dict[str, float]
+"""Of one class: `objects`, and `box_` and `mask_` with each of `NAMES`."""
 
 
 class _Number(NamedTuple):
@@ -111,14 +115,19 @@ class Measurement:
         """
         return {name: self._average(number, category) for name, number in _NUMBERS.items()}
 
+    def count_objects(self) -> list[int]:
+        """Count the objects of each of the K categories, without crowds."""
+        counted = self.matches.object_category_ids[self.matches.object_counts]
+        return [int(np.count_nonzero(counted == category_id)) for category_id in self.category_ids]
+
     def _average(self, number: _Number, category: int | None) -> float:
         # [T, K, A, M] or [T, R, K, A, M]
         values: NDArray[Any] = self.recall if number.is_recall else self.precision
-        values = values[..., AREAS.index(number.area), LIMITS.index(number.limit)]
+        # [T, K] or [T, R, K]; K is gone with one category
+        chosen = slice(None) if category is None else category
+        values = values[..., chosen, AREAS.index(number.area), LIMITS.index(number.limit)]
         if number.threshold is not None:
             values = values[self.thresholds == number.threshold]
-        if category is not None:
-            values = values[..., category]
         known = values[values > -1]
         return float(known.mean()) if known.size else -1.0
 
@@ -141,11 +150,25 @@ class Evaluation:
             for name, value in measurement.summarize().items()
         }
 
-    def class_metrics(self) -> dict[str, dict[str, float]]:
-        """List AP and AR by the name of a class, as `metrics` does."""
-        classes: dict[str, dict[str, float]] = {}
+    def class_metrics(self) -> dict[str, ClassMetrics]:
+        """List `objects` (crowds are not counted) and the numbers of `metrics` by the name of a class.
+
+        Of classes with one name, each has its category id behind it.
+        """
+        classes: dict[str, ClassMetrics] = {}
         for kind, measurement in self.measurements.items():
-            for category, class_name in enumerate(measurement.class_names):
+            objects = measurement.count_objects()
+            for category, class_name in enumerate(_name_apart(measurement)):
                 numbers = measurement.summarize(category)
-                classes.setdefault(class_name, {}).update({f"{kind}_{n}": v for n, v in numbers.items()})
+                found = classes.setdefault(class_name, {"objects": objects[category]})
+                found.update({f"{kind}_{name}": value for name, value in numbers.items()})
         return classes
+
+
+def _name_apart(measurement: Measurement) -> list[str]:
+    names = measurement.class_names
+    counts = collections.Counter(names)
+    return [
+        name if counts[name] == 1 else f"{name} ({category_id})"
+        for name, category_id in zip(names, measurement.category_ids, strict=True)
+    ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from official_yolact import hosts
 from official_yolact.evaluation import coco_evaluator
+from official_yolact.evaluation import measurement
 from official_yolact.evaluation import worker_part
 
 
@@ -20,6 +21,9 @@ class WorkerEvaluator:
 
     The numbers equal those of a single process; for that, the workers together must evaluate each record
     once. The chief measures and sends its numbers to every worker, so that all workers decide alike.
+
+    Attributes:
+      class_metrics: of the last evaluation, see `measurement.Evaluation`; empty but on the chief.
     """
 
     def __init__(self, evaluator: coco_evaluator.CocoEvaluator) -> None:
@@ -29,6 +33,7 @@ class WorkerEvaluator:
           evaluator: with the ground truth; afterwards the chief's holds the detections of all workers.
         """
         self._evaluator = evaluator
+        self.class_metrics: dict[str, measurement.ClassMetrics] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -80,7 +85,7 @@ class WorkerEvaluator:
         part = self._collect(num_records)
         if hosts.count_workers(strategy) == 1:
             worker_part.check_parts([part])
-            return self._evaluator.evaluate().metrics()
+            return self._evaluate()
         received = hosts.gather_bytes(part.to_bytes(), strategy)
         answer = self._measure(received) if hosts.is_chief(strategy) else {}
         answer = json.loads(hosts.send_from_chief(json.dumps(answer), strategy))
@@ -88,6 +93,11 @@ class WorkerEvaluator:
             raise ValueError(answer["error"])
         scores: dict[str, float] = answer["scores"]
         return scores
+
+    def _evaluate(self) -> dict[str, float]:
+        evaluation = self._evaluator.evaluate()
+        self.class_metrics = evaluation.class_metrics()
+        return evaluation.metrics()
 
     def _collect(self, num_records: int) -> worker_part.WorkerPart:
         positions = np.concatenate(self._positions or [np.zeros(0, np.int64)])
@@ -115,6 +125,6 @@ class WorkerEvaluator:
                 worker_part.select_results([part.masks for part in parts], owners),
                 sum(part.num_unlisted for part in parts),
             )
-            return {"scores": self._evaluator.evaluate().metrics()}
+            return {"scores": self._evaluate()}
         except ValueError as error:
             return {"error": str(error)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
 import os
@@ -50,6 +51,14 @@ class Detections:
     def __len__(self) -> int:
         """Count the instances."""
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        """Count the instances of each class, in the order of the classes, in one line."""
+        names = [self.names[row] for row in np.argsort(self.classes, kind="stable")]
+        counts = collections.Counter(" ".join(json_text.escape_control(name).split()) for name in names)
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        total = f"{len(self)} detection{'' if len(self) == 1 else 's'}"
+        return f"{total}: {listed}" if listed else total
 
     def select(self, chosen: NDArray[Any] | Sequence[int]) -> Detections:
         """Keep some of the instances.

@@ -19,6 +19,7 @@ from official_yolact.dataloaders import input_reader
 from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import unusable
 from official_yolact.evaluation import coco_evaluator
+from official_yolact.evaluation import measurement
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
@@ -180,6 +181,11 @@ class YolactTask(base_task.Task):
         """Compute box and mask AP over all images of the annotation file, from all workers' detections."""
         del global_step
         return dict(aggregated_logs.evaluate(self.unusable[False].num_records))
+
+    @property
+    def class_metrics(self) -> dict[str, measurement.ClassMetrics]:
+        """The numbers of each class in the last evaluation; empty before it, and but on the chief."""
+        return self._evaluator.class_metrics if self._evaluator else {}
 
     def _list_losses(self) -> tuple[str, ...]:
         return (*LOSS_NAMES, MASK_IOU_LOSS) if self.task_config.model.mask_rescoring else LOSS_NAMES

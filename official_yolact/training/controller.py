@@ -146,7 +146,8 @@ class YolactController(orbit.Controller):
         output = tf.nest.map_structure(orbit.utils.get_value, output)
         if self._writes_lines:
             logging.info("evaluated step %d in %.1f s: %s", step, seconds, _format(output))
-        self.eval_summary_manager.write_summaries(output)
+        by_class = self.evaluator.class_scalars() if hasattr(self.evaluator, "class_scalars") else {}
+        self.eval_summary_manager.write_summaries({**output, **by_class})
         self.eval_summary_manager.flush()
         return output
 

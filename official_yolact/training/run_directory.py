@@ -28,12 +28,13 @@ from official_yolact.files import storage
 from official_yolact.training import batch_norm
 from official_yolact.training import config_changes
 from official_yolact.training.reports import curves
+from official_yolact.training.reports import run_report
 from official_yolact.training.watch import early_stopping
 
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
     r"^(ckpt-\d+(\.index|\.json|\.data-\d{5}-of-\d{5}|_temp)|checkpoint|params(-\d+)?\.yaml|categories\.json"
-    r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|evaluations\.json)$"
+    r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|(evaluations|metrics)\.json)$"
 )
 
 _WRITTEN_WHOLE = (
@@ -41,6 +42,7 @@ _WRITTEN_WHOLE = (
     categories.FILE_NAME,
     early_stopping.FILE_NAME,
     curves.FILE_NAME,
+    run_report.METRICS_FILE,
 )
 
 

@@ -22,6 +22,7 @@ from official_yolact.training import loop
 from official_yolact.training import out_of_memory
 from official_yolact.training import private_threads
 from official_yolact.training import stopping
+from official_yolact.training.reports import results_table
 from official_yolact.training.watch import bad_records
 from official_yolact.training.watch import input_watch
 from official_yolact.training.watch import nonfinite
@@ -273,6 +274,19 @@ class YolactTrainer(base_trainer.Trainer):
                 bad_records.list_faults(faults),
             )
         return super().eval_end(aggregated_outputs)
+
+    def class_scalars(self) -> dict[str, float]:
+        """List AP and AP50 of masks for each class, by a name that groups them in TensorBoard.
+
+        Returns:
+          `mask_AP_by_class/NAME` and so on, without classes that have no object; on the chief alone.
+        """
+        return {
+            f"{metric}_by_class/{name}": numbers[metric]
+            for name, numbers in results_table.select_classes(self.task.class_metrics).items()
+            for metric in ("mask_AP", "mask_AP50")
+            if numbers.get(metric, -1.0) >= 0
+        }
 
     def _take_faults(self, is_training: bool) -> list[Any]:
         faults: list[Any] = self.task.unusable[is_training].take(self.config.task.model.num_classes)

@@ -27,14 +27,18 @@ def test_a_results_file_is_measured(detections, annotations, tmp_path, capsys):
     assert main.main(["eval", *map(str, arguments)]) == 0
     out = capsys.readouterr().out
     found = last_line(out)
-    assert list(found) == ["box_" + name for name in measurement.NAMES]
+    assert list(found) == [*("box_" + name for name in measurement.NAMES), "classes"]
     assert found["box_AP"] == pytest.approx(1.0)
     assert out.splitlines()[1].split()[:2] == ["box", "100.0"]
     assert sorted(path.name for path in output.iterdir()) == ["bbox_detections.json", "metrics.json"]
     written = json.loads((output / "metrics.json").read_text())
-    classes = written.pop("classes")
     assert written == found
-    assert list(classes) == ["fig", "date"]
+    classes = found.pop("classes")
+    assert [(name, numbers["objects"]) for name, numbers in classes.items()] == [("fig", 1), ("date", 1)]
+    assert [line.split()[:3] for line in out.splitlines()[-3:-1]] == [
+        ["fig", "1", "100.0"],
+        ["date", "1", "100.0"],
+    ]
     for name in found:
         assert found[name] == pytest.approx(sum(numbers[name] for numbers in classes.values()) / 2)
     assert [r["image_id"] for r in json.loads((output / "bbox_detections.json").read_text())] == [7, 8]
@@ -59,6 +63,7 @@ def test_a_model_is_measured_and_its_results_measure_the_same(
     found = last_line(capsys.readouterr().out)
     assert list(found) == [
         *(kind + name for kind in ("box_", "mask_") for name in measurement.NAMES),
+        "classes",
         "skipped",
     ]
     assert json.loads((output / "metrics.json").read_text()).items() >= found.items()
@@ -70,6 +75,7 @@ def test_a_model_is_measured_and_its_results_measure_the_same(
         again = ["--detections", output / name, "--annotations", annotations, "--json"]
         assert main.main(["eval", *map(str, again)]) == 0
         measured = last_line(capsys.readouterr().out)
+        del measured["classes"]
         assert measured == {name: value for name, value in found.items() if name.startswith(kind)}
 
 

@@ -285,4 +285,33 @@ def test_of_nothing_there_are_no_matches(content, write):
     assert list(evaluation.measurements) == ["box", "mask"]
     assert evaluation.measurements["box"].matches.objects.shape == (10, 0)
     assert list(evaluation.class_metrics()) == ["fig", "date"]
-    assert set(evaluation.class_metrics()["fig"].values()) == {-1.0}
+    assert evaluation.class_metrics()["fig"].pop("objects") == 0
+    assert set(list(evaluation.class_metrics()["fig"].values())[1:]) == {-1.0}
+
+
+def test_objects_and_numbers_of_each_class_are_those_of_its_own_annotations(content, perfect, write):
+    content["annotations"][2]["iscrowd"] = 1
+    content["annotations"].append({**content["annotations"][1], "id": 3, "image_id": 9})
+    truth = groundtruth.load_groundtruth(write(content))
+    found = results.load_results(write(perfect[:2], "r.json"), truth)
+    classes = metrics.measure_results(truth, found).class_metrics()
+    assert {name: numbers["objects"] for name, numbers in classes.items()} == {"fig": 1, "date": 2}
+    for name, category_id in (("fig", 3), ("date", 5)):
+        alone = copy.deepcopy(content)
+        for key, field in (("annotations", "category_id"), ("categories", "id")):
+            alone[key] = [each for each in alone[key] if each[field] == category_id]
+        own = groundtruth.load_groundtruth(write(alone))
+        of_class = [one for one in found if one["category_id"] == category_id]
+        expected = metrics.measure_results(own, of_class).metrics()
+        assert {key: value for key, value in classes[name].items() if key != "objects"} == expected
+
+
+def test_classes_of_one_name_are_told_apart_by_their_ids(content):
+    truth = groundtruth.GroundTruth(
+        "a.json",
+        {image["id"]: image for image in content["images"]},
+        categories.Categories((3, 5), ("fig", "fig")),
+        content["annotations"],
+    )
+    classes = measurement.Evaluation({"box": metrics.measure(truth, [], "box")}).class_metrics()
+    assert {name: numbers["objects"] for name, numbers in classes.items()} == {"fig (3)": 2, "fig (5)": 1}

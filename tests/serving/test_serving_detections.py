@@ -27,6 +27,15 @@ def found():
     )
 
 
+def test_what_was_found_is_printed_in_one_line(found):
+    assert str(found) == "2 detections: 1 date, 1 fig"
+    assert str(found.select([0, 0, 1, 0])) == "4 detections: 1 date, 3 fig"
+    assert str(found.select([0])) == "1 detection: 1 fig"
+    assert str(found.select([])) == "0 detections"
+    assert [found, found].__repr__() == f"[{found}, {found}]"
+    assert str(dataclasses.replace(found, names=["a\nb", "\x1b[1m"])) == "2 detections: 1 \\x1b[1m, 1 a b"
+
+
 def test_coco_results_hold_ids_boxes_and_masks(found):
     first, second = found.to_coco(image_id=5)
     assert list(first) == ["image_id", "category_id", "bbox", "score", "segmentation"]

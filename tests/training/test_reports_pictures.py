@@ -150,7 +150,7 @@ def make_trainer(strategy=None):
         global_step=tf.Variable(0, dtype=tf.int64),
         loop_start=0,
         strategy=strategy or tf.distribute.get_strategy(),
-        task=types.SimpleNamespace(unusable={True: records, False: records}),
+        task=types.SimpleNamespace(unusable={True: records, False: records}, class_metrics={}),
         train_dataset=[make_batch([1, 2, -1])],
         eval_dataset=[make_batch([11, 12]), make_batch([13, -1])],
         train_metrics=[],
@@ -251,7 +251,7 @@ def test_without_pictures_none_are_drawn_and_nothing_is_watched(params, tmp_path
     _, eval_actions = reports.build_actions(params, trainer, str(tmp_path))
     evaluate(trainer, eval_actions, 2, make_outputs([11]))
     assert trainer.eval_observers == []
-    assert sorted(os.listdir(tmp_path)) == ["results.csv", "results.png"]
+    assert sorted(os.listdir(tmp_path)) == ["metrics.json", "results.csv", "results.png"]
 
 
 def test_a_report_that_fails_is_named_once_and_harms_nothing(params, tmp_path, caplog):
@@ -270,7 +270,8 @@ def test_a_report_that_fails_is_named_once_and_harms_nothing(params, tmp_path, c
         "row of a loop in results.csv",
         "results.png",
         "picture of a training batch",
-        "row of an evaluation in results.csv",
+        "rows of an evaluation in results.csv",
+        "metrics.json",
         "results.png",
         "pictures of validation images",
     ]

@@ -2,10 +2,12 @@
 
 import csv
 import glob
+import json
 import math
 import os
 
 import cv2
+import pytest
 import small_network
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
@@ -75,13 +77,24 @@ def test_a_run_leaves_lines_a_table_curves_pictures_and_scalars(tiny_records, tm
 
     with open(tmp_path / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["kind"], row["step"]) for row in rows] == [("train", "2"), ("train", "4"), ("eval", "4")]
+    assert [(row["kind"], row["step"]) for row in rows[:3]] == [("train", "2"), ("train", "4"), ("eval", "4")]
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (found["step"], float(rows[2]["mask_AP"])) == (4, pytest.approx(found["mask_AP"]))
+    classes = found["classes"]
+    assert list(classes) == [row["class"] for row in rows[3:]]
+    assert [numbers["objects"] for numbers in classes.values()] == [float(row["objects"]) for row in rows[3:]]
+    assert {row["kind"] for row in rows[3:]} == {"class"}
+    # So early in a training next to nothing is found; which class it is differs.
+    (table,) = [message for message in messages if message.startswith("class ")]
+    assert "classes have mask AP 0: " in table.splitlines()[-1]
     assert all(math.isfinite(float(rows[1][name])) for name in LOOP_TAGS)
     assert all(0 <= float(rows[2][name]) <= 1 for name in EVAL_TAGS)
 
     train, validation = summaries(tmp_path / "train"), summaries(tmp_path / "validation")
     assert set(train) >= LOOP_TAGS
     assert set(validation) >= EVAL_TAGS
+    known = {name for name, numbers in classes.items() if numbers["mask_AP"] >= 0}
+    assert {f"mask_AP_by_class/{name}" for name in known} < set(validation)
     assert {step for step, _ in train["total_loss"]} == {2, 4}
     assert all(math.isfinite(value) for series in train.values() for _, value in series)
     assert all(math.isfinite(value) for series in validation.values() for _, value in series)

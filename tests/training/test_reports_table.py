@@ -5,6 +5,7 @@ import io
 import math
 import multiprocessing
 import os
+import pathlib
 import signal
 import time
 
@@ -90,6 +91,52 @@ def test_an_evaluation_that_is_done_again_replaces_its_row(tmp_path):
     table.append("train", 6, {})
     assert list_rows(table) == [("train", 2), ("eval", 2), ("train", 4), ("eval", 4), ("train", 6)]
     assert [row["mask_AP"] for row in table.read()] == ["", "0.02", "", "0.5", ""]
+    assert os.listdir(tmp_path) == ["results.csv"]
+
+
+CLASSES = {
+    "fig": {"objects": 12, "mask_AP": 0.25, "box_AR1": 0.5},
+    'a, "b"\nö': {"objects": 3, "mask_AP": 0.0, "mask_AP50": -1.0},
+}
+
+
+def test_classes_have_rows_of_their_own_which_a_repeated_evaluation_replaces(tmp_path):
+    table = results_table.ResultsTable(str(tmp_path))
+    for _ in range(2):
+        table.append("train", 2, {"total_loss": 1.0})
+        table.append("eval", 2, {"mask_AP": 0.125}, CLASSES)
+        table.drop_after(2)
+    assert list_rows(table) == [("train", 2), ("train", 2), ("eval", 2), ("class", 2), ("class", 2)]
+    assert table.find_best("mask_AP") == (2, 0.125)
+    frame = pandas.read_csv(table.path)
+    found = frame[frame.kind == "class"].set_index("class")
+    assert found["objects"].to_dict() == {"fig": 12, 'a, "b"\\nö': 3}
+    assert found["mask_AP"].tolist() == [0.25, 0.0]
+    table.drop_after(1)
+    assert list_rows(table) == []
+
+
+def test_of_many_classes_the_hundred_with_the_most_objects_have_rows(tmp_path):
+    table = results_table.ResultsTable(str(tmp_path))
+    table.append("eval", 2, {}, {str(index): {"objects": index % 600} for index in range(1203)})
+    kept = [int(row["objects"]) for row in table.read() if row["kind"] == "class"]
+    assert len(kept) == 100
+    assert sorted(kept)[0] == sorted(index % 600 for index in range(1203))[-100]
+
+
+@pytest.mark.parametrize("end", [-1, -20], ids=["whole", "torn"])
+def test_a_table_of_fewer_columns_is_read_and_goes_on(tmp_path, end):
+    table = results_table.ResultsTable(str(tmp_path))
+    fill(table, [2, 4, 6], evaluate_at=[4])
+    before = table.read()
+    text = pathlib.Path(table.path).read_text()
+    text = "".join(line.rsplit(",", 2)[0] + "\n" for line in text.splitlines())
+    (tmp_path / "results.csv").write_text(text if end == -1 else text[:end])
+    expected = before if end == -1 else before[:-1]
+    assert table.read() == expected
+    table.append("train", 8, {})
+    assert table.read()[:-1] == expected
+    assert tuple(pandas.read_csv(table.path).columns) == results_table.COLUMNS
     assert os.listdir(tmp_path) == ["results.csv"]
 
 

@@ -26,7 +26,7 @@ def build_actions(
     Args:
       params: the experiment.
       trainer: its `YolactTrainer`, to whose evaluation steps an observer for pictures is added.
-      model_dir: of the run, for `results.csv`, `results.png` and the folder `pictures`.
+      model_dir: of the run, for `results.csv`, `metrics.json`, `results.png` and the folder `pictures`.
 
     Returns:
       Actions to call with the logs of each training loop, to which they add memory, and with those
@@ -43,7 +43,8 @@ def build_actions(
         _Guarded(figure, report.draw_now_and_then),
     ]
     eval_actions: list[Action] = [
-        _Guarded(f"row of an evaluation in {table}", report.tabulate_evaluation),
+        _Guarded(f"rows of an evaluation in {table}", report.tabulate_evaluation),
+        _Guarded(run_report.METRICS_FILE, report.write_metrics),
         _Guarded("line of an evaluation", report.say_evaluation),
         _Guarded(figure, report.draw),
     ]

@@ -1,4 +1,4 @@
-"""The table of a run: `results.csv`, one row for each training loop and each evaluation."""
+"""The table of a run: `results.csv`, one row for each training loop, each evaluation and each class in it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
+from official_yolact.files import json_text
 from official_yolact.files import locks
 from official_yolact.files import outputs
 
 FILE_NAME = "results.csv"
-TRAIN, EVAL = "train", "eval"
+TRAIN, EVAL, CLASS = "train", "eval", "class"
+MAX_CLASSES = 100
+"""Classes that have a row in each evaluation; of more, those with the most objects."""
+_LONGEST_NAME = 200
+
 COLUMNS = (
     "kind",
     "step",
@@ -44,6 +49,8 @@ COLUMNS = (
         for kind in ("box", "mask")
         for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
     ),
+    "class",
+    "objects",
 )
 _HEADER = ",".join(COLUMNS) + "\n"
 
@@ -51,17 +58,24 @@ _HEADER = ",".join(COLUMNS) + "\n"
 class ResultsTable:
     """Appends whole rows, and reads only whole rows.
 
-    A row is one write at the end of the file. A process or machine that dies in the middle leaves a
-    row without its line break, which the next one to append removes. Cells that do not apply are
-    empty; times are UTC. An evaluation in another process may append too.
+    The rows of a loop or an evaluation are one write at the end of the file. A process or machine that dies
+    in the middle leaves a row without its line break, which the next one to append removes. Cells that do
+    not apply are empty; times are UTC. An evaluation in another process may append too. A table of an older
+    version, with fewer columns, gets the others when the first row is appended.
     """
 
     def __init__(self, model_dir: str):
         """Name the file in the run directory; nothing is written before the first row."""
         self.path = os.path.join(model_dir, FILE_NAME)
 
-    def append(self, kind: str, step: int, values: Mapping[str, float]) -> None:
-        """Append a row; one of an evaluation replaces an earlier one of its step.
+    def append(
+        self,
+        kind: str,
+        step: int,
+        values: Mapping[str, float],
+        classes: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """Append a row; those of an evaluation replace the earlier ones of its step.
 
         A run that is killed between writing this row and `evaluations.json` repeats the evaluation.
 
@@ -69,19 +83,22 @@ class ResultsTable:
           kind: `TRAIN` or `EVAL`.
           step: global step.
           values: by column; other names are ignored.
+          classes: of an evaluation, the values by the name of a class; each becomes a row of kind `CLASS`.
         """
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        cells = {"kind": kind, "step": str(step), "time": now}
-        cells |= {name: format(float(value), ".7g") for name, value in values.items() if name in COLUMNS}
-        line = ",".join(cells.get(name, "") for name in COLUMNS) + "\n"
+        head = {"step": str(step), "time": now}
+        added = [{"kind": kind, **head, **_to_cells(values)}]
+        for name, numbers in select_classes(classes or {}).items():
+            label = json_text.escape_control(name).replace("\n", "\\n")[:_LONGEST_NAME]
+            added.append({"kind": CLASS, **head, **_to_cells(numbers), "class": label})
         with self._open_locked() as file:
             size = _repair(file, self.path)
             rows = self.read() if kind == EVAL else []
-            kept = [row for row in rows if (row["kind"], row["step"]) != (EVAL, str(step))]
+            kept = [row for row in rows if row["kind"] == TRAIN or row["step"] != str(step)]
             if len(kept) < len(rows):
-                _replace(self.path, [*kept, {name: cells.get(name, "") for name in COLUMNS}])
+                _replace(self.path, [*kept, *added])
                 return
-            os.write(file, (line if size else _HEADER + line).encode("ascii"))
+            os.write(file, ("" if size else _HEADER).encode() + b"".join(map(_to_line, added)))
             os.fsync(file)
 
     def drop_after(self, step: int) -> int:
@@ -107,11 +124,14 @@ class ResultsTable:
                 text = file.read()
         except OSError:
             return []
-        whole = text[: text.rfind("\n") + 1]
-        if not whole.startswith(_HEADER):
+        header, _, rest = text[: text.rfind("\n") + 1].partition("\n")
+        columns = header.split(",")
+        if not _is_known(columns):
             return []
-        lines = csv.reader(io.StringIO(whole[len(_HEADER) :]))
-        return [dict(zip(COLUMNS, cells, strict=True)) for cells in lines if _is_whole(cells)]
+        lines = csv.reader(io.StringIO(rest))
+        whole = (dict(zip(columns, cells, strict=True)) for cells in lines if len(cells) == len(columns))
+        # An older version had fewer columns.
+        return [dict.fromkeys(COLUMNS, "") | row for row in whole if _is_row(row)]
 
     def find_best(self, metric: str, higher_is_better: bool = True) -> tuple[int, float] | None:
         """Find the first evaluation with the best value of a column, as (step, value)."""
@@ -131,14 +151,47 @@ class ResultsTable:
         """Open the file for appending while no other process changes it."""
         # Not every network file system has locks; single writes at the end remain.
         file, _ = locks.acquire(self.path, flags=os.O_APPEND, seconds=math.inf)
+        if self._is_older():
+            _replace(self.path, self.read())
+            os.close(file)
+            file, _ = locks.acquire(self.path, flags=os.O_APPEND, seconds=math.inf)
         try:
             yield file
         finally:
             os.close(file)
 
+    def _is_older(self) -> bool:
+        """Tell whether the table has fewer columns than this version writes."""
+        with open(self.path, encoding="utf-8", errors="replace", newline="") as file:
+            header = file.readline()
+        return header.endswith("\n") and header != _HEADER and _is_known(header[:-1].split(","))
 
-def _is_whole(cells: Sequence[str]) -> bool:
-    return len(cells) == len(COLUMNS) and cells[0] in (TRAIN, EVAL) and cells[1].isdecimal()
+
+def select_classes(classes: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    """Select the classes whose numbers are kept over time: 100 at most, with the most objects."""
+    if len(classes) <= MAX_CLASSES:
+        return dict(classes)
+    most = set(sorted(classes, key=lambda name: -classes[name]["objects"])[:MAX_CLASSES])
+    return {name: numbers for name, numbers in classes.items() if name in most}
+
+
+def _to_cells(values: Mapping[str, float]) -> dict[str, str]:
+    return {name: format(float(value), ".7g") for name, value in values.items() if name in COLUMNS}
+
+
+def _to_line(row: Mapping[str, str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(row.get(name, "") for name in COLUMNS)
+    return line.getvalue().encode("utf-8", errors="backslashreplace")
+
+
+def _is_known(columns: Sequence[str]) -> bool:
+    """Tell whether columns are those of this version or of an older one."""
+    return columns[:2] == ["kind", "step"] and set(columns) <= set(COLUMNS)
+
+
+def _is_row(row: Mapping[str, str]) -> bool:
+    return row["kind"] in (TRAIN, EVAL, CLASS) and row["step"].isdecimal()
 
 
 def _repair(file: int, path: str) -> int:
@@ -168,5 +221,4 @@ def _find_free(path: str) -> str:
 
 def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Replace the table in one step."""
-    lines = (",".join(row[name] for name in COLUMNS) + "\n" for row in rows)
-    outputs.store(path, (line.encode() for line in itertools.chain([_HEADER], lines)))
+    outputs.store(path, itertools.chain([_HEADER.encode()], map(_to_line, rows)))

@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
 
 from official_yolact.configs import experiments
+from official_yolact.evaluation import table
+from official_yolact.files import outputs
 from official_yolact.training.reports import console
 from official_yolact.training.reports import curves
 from official_yolact.training.reports import process_memory
 from official_yolact.training.reports import remaining
 from official_yolact.training.reports import results_table
+
+METRICS_FILE = "metrics.json"
+"""Numbers of the last evaluation, in the form of `yolact eval`."""
 
 _REDRAW_SECONDS = 600.0
 _SPEED = ("images_per_second", "input_wait")
@@ -29,6 +35,7 @@ class RunReport:
         self._batch = params.task.train_data.global_batch_size
         self._trainer = trainer
         self._table = results_table.ResultsTable(model_dir)
+        self._metrics_path = os.path.join(model_dir, METRICS_FILE)
         self._curves_path = os.path.join(model_dir, curves.FILE_NAME)
         self._remaining = remaining.RemainingTime()
         self._begin = self._drawn = time.monotonic()
@@ -61,14 +68,24 @@ class RunReport:
         self._append(results_table.TRAIN, logs)
 
     def tabulate_evaluation(self, logs: dict[str, Any]) -> None:
-        """Append the row of an evaluation."""
-        self._append(results_table.EVAL, logs)
+        """Append the rows of an evaluation."""
+        self._append(results_table.EVAL, logs, self._trainer.task.class_metrics)
+
+    def write_metrics(self, logs: dict[str, Any]) -> None:
+        """Write the numbers of an evaluation and those of all classes, in place of those of the last one."""
+        numbers = {
+            name: value if math.isfinite(value) else None for name, value in read_numbers(logs).items()
+        }
+        account = {"step": self._read_step(), **numbers, "classes": self._trainer.task.class_metrics}
+        outputs.write_json(self._metrics_path, account, indent=1)
 
     def say_evaluation(self, logs: dict[str, Any]) -> None:
-        """Log the line of an evaluation."""
+        """Log the line of an evaluation, and the classes with the lowest AP."""
         metric = self._config.best_checkpoint_eval_metric or "mask_AP"
         best = self._table.find_best(metric, self._config.best_checkpoint_metric_comp != "lower")
         logging.info("%s", console.format_eval_line(self._read_step(), read_numbers(logs), metric, best))
+        if classes := table.format_classes(self._trainer.task.class_metrics):
+            logging.info("%s", classes)
 
     def draw_now_and_then(self, logs: dict[str, Any]) -> None:
         """Draw the curves at the end of the training, and when the last ones are ten minutes old."""
@@ -82,10 +99,12 @@ class RunReport:
         self._drawn = time.monotonic()
         curves.draw_curves(self._table.read(), self._curves_path)
 
-    def _append(self, kind: str, logs: dict[str, Any]) -> None:
+    def _append(
+        self, kind: str, logs: dict[str, Any], classes: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         step = self._read_step()
         numbers, epoch = read_numbers(logs), self._count_epochs(step)
-        self._table.append(kind, step, numbers if epoch is None else {**numbers, "epoch": epoch})
+        self._table.append(kind, step, numbers if epoch is None else {**numbers, "epoch": epoch}, classes)
 
     def _read_step(self) -> int:
         return int(self._trainer.global_step.numpy())
