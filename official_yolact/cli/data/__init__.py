@@ -10,6 +10,7 @@ COMMANDS = (
     "coco2017",
     "sbd",
     "labelme",
+    "via",
     "yolo",
     "masks",
     "check",

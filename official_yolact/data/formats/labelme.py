@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from official_yolact import values
 from official_yolact.coco import segmentations
-from official_yolact.data.formats import class_lists
+from official_yolact.data.formats import class_ids
 from official_yolact.data.formats import coco_builder
+from official_yolact.data.formats import outlines
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
@@ -35,10 +36,6 @@ OUTLINES = ("polygon", "rectangle", "circle", "mask")
 
 WITHOUT_INSIDE = ("line", "linestrip", "point", "points")
 """Types of shapes that are left out and counted."""
-
-_CIRCLE_TOLERANCE = 0.1
-_MIN_CIRCLE_POINTS = 12
-_MAX_CIRCLE_POINTS = 1000
 
 
 class _NoImageError(FileNotFoundError):
@@ -101,8 +98,7 @@ def write_coco(
     outputs.check(output, force=force)
     builder = coco_builder.CocoBuilder()
     builder.read.append(classes_file)
-    names = class_lists.read(classes_file, 1) if classes_file else {}
-    id_of = {name: number for number, name in names.items()}
+    ids = class_ids.ClassIds(classes_file)
     owner: dict[str, str] = {}
     paths = image_folders.find_files(folder, (".json",))
     gone: list[_NoImageError] = []
@@ -117,43 +113,19 @@ def write_coco(
             _claim(file, owner)
             builder.read.append(os.path.join(folder, path))
             builder.add_image(file.image, file.height, file.width)
-            _add_instances(builder, file, id_of, classes_file)
+            _add_instances(builder, file, ids)
         else:
             builder.skipped["json_of_another_kind"] += 1
             # What an earlier call wrote into the folder may be written again.
             builder.read += [] if written.is_own(os.path.join(folder, path)) else [os.path.join(folder, path)]
         if progress:
             progress(done, len(paths))
-    _count_unused(builder, images_dir, owner, gone, allow_most)
+    pairing.count_unused(builder, images_dir, owner, [str(error) for error in gone], allow_most)
     if not owner:
         raise ValueError(
             f"{folder}: no labelme file (JSON with shapes and imagePath) among {len(paths)} JSON files"
         )
-    if not names:
-        names = dict(enumerate(sorted(id_of), start=1))
-        builder.renumber({id_of[name]: number for number, name in names.items()})
-    return builder.write(output, names, images_dir, force)
-
-
-def _count_unused(
-    builder: coco_builder.CocoBuilder,
-    images_dir: str,
-    owner: dict[str, str],
-    gone: list[_NoImageError],
-    allow_most: bool,
-) -> None:
-    """Count labels without an image and images without a label; most of them are not to be left out."""
-    if gone and (not owner or (not allow_most and pairing.is_most(len(gone), len(owner) + len(gone)))):
-        counts = f" ({len(gone)} of {len(owner) + len(gone)} labels have no image); or go on with --yes"
-        raise _NoImageError(f"{gone[0]}{counts if owner else ''}")
-    images = set(image_folders.find_files(images_dir)) | owner.keys()
-    bare = sorted(images - owner.keys())
-    builder.read += [os.path.join(images_dir, name) for name in bare]
-    if owner and not allow_most:
-        cure = "label it, or name the folder of the labelled images with --images"
-        pairing.refuse_most(images_dir, len(owner) + len(gone), len(images), [], bare, cure)
-    builder.note("label_without_image", len(gone))
-    builder.note("image_without_label", len(bare))
+    return builder.write(output, ids.finish(builder), images_dir, force)
 
 
 def _claim(file: _File, owner: dict[str, str]) -> None:
@@ -206,9 +178,7 @@ def _find_image(path: str, name: Any, images_dir: str) -> str:
     )
 
 
-def _add_instances(
-    builder: coco_builder.CocoBuilder, file: _File, id_of: dict[str, int], classes_file: str | None
-) -> None:
+def _add_instances(builder: coco_builder.CocoBuilder, file: _File, ids: class_ids.ClassIds) -> None:
     instances: dict[Any, _Instance] = {}
     for at, shape in enumerate(file.shapes):
         where = f"{file.path}: shapes[{at}]"
@@ -221,16 +191,11 @@ def _add_instances(
         label = shape.get("label")
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f"{where}: label is {values.shorten(label)}: give the name of the class")
-        json_text.refuse_control(label, f"{where}: label")
-        if classes_file and label not in id_of:
-            raise ValueError(
-                f"{where}: label is {label!r}, which {classes_file} does not list: add it there or correct it"
-            )
-        id_of.setdefault(label, len(id_of) + 1)
+        ids.find(label, f"{where}: label")
         instance = instances.setdefault(_group(where, shape, at), _Instance(label, [], []))
         _draw(f"{where} ({values.shorten(label)})", kind, shape, file, instance)
     for instance in instances.values():
-        _add(builder, id_of[instance.label], instance, file)
+        _add(builder, ids.find(instance.label, file.path), instance, file)
 
 
 def _group(where: str, shape: dict[str, Any], at: int) -> tuple[Any, ...]:
@@ -283,18 +248,13 @@ def _rectangle(points: list[tuple[float, float]], where: str) -> list[float]:
 
 
 def _circle(points: list[tuple[float, float]], where: str) -> list[float]:
-    """Give a polygon that is nowhere farther than a tenth of a pixel from the circle."""
     (x, y), (edge_x, edge_y) = points
     radius = math.hypot(edge_x - x, edge_y - y)
     if not radius:
         raise ValueError(
             f"{where}: points are twice the same: a circle has its centre and a point of its edge"
         )
-    half_step = math.acos(max(0.0, 1 - _CIRCLE_TOLERANCE / radius))
-    wanted = math.ceil(math.pi / half_step) if half_step else _MAX_CIRCLE_POINTS
-    count = min(max(wanted, _MIN_CIRCLE_POINTS), _MAX_CIRCLE_POINTS)
-    angles = [2 * math.pi * step / count for step in range(count)]
-    return [number for a in angles for number in (x + radius * math.cos(a), y + radius * math.sin(a))]
+    return outlines.ellipse(x, y, radius, radius)
 
 
 def _read_mask(

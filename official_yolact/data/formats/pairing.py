@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from official_yolact.data.formats import coco_builder
 from official_yolact.images import image_folders
 
 _SHARE = 0.5
@@ -80,6 +81,39 @@ def refuse_most(
         return
     counts = f"{len(unused)} of {labels} labels have no image and {len(bare)} of {images} images no label"
     raise ValueError(f"{where}: {counts}: {_guess(unused, bare)}{cure}; or go on with --yes")
+
+
+def count_unused(
+    builder: coco_builder.CocoBuilder,
+    images_dir: str,
+    used: Collection[str],
+    gone: Sequence[str],
+    allow_most: bool,
+) -> None:
+    """Count labels without an image and images without a label, where the labels name their images.
+
+    Args:
+      builder: counts, and takes the images without a label for files that are read.
+      images_dir: folder of the images.
+      used: names of the images that have labels.
+      gone: messages of the labels whose image is not there.
+      allow_most: go on where most labels have no image, or most images no label.
+
+    Raises:
+      FileNotFoundError: most labels, or all, have no image.
+      ValueError: most images have no label.
+    """
+    if gone and (not used or (not allow_most and is_most(len(gone), len(used) + len(gone)))):
+        counts = f" ({len(gone)} of {len(used) + len(gone)} labels have no image); or go on with --yes"
+        raise FileNotFoundError(f"{gone[0]}{counts if used else ''}")
+    images = set(image_folders.find_files(images_dir)) | set(used)
+    bare = sorted(images - set(used))
+    builder.read += [os.path.join(images_dir, name) for name in bare]
+    if used and not allow_most:
+        cure = "label it, or name the folder of the labelled images with --images"
+        refuse_most(images_dir, len(used) + len(gone), len(images), [], bare, cure)
+    builder.note("label_without_image", len(gone))
+    builder.note("image_without_label", len(bare))
 
 
 def _guess(unused: Sequence[str], bare: Sequence[str]) -> str:
