@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -129,6 +130,31 @@ def read_entries(listed: Any, where: str = "categories") -> list[dict[str, Any]]
         refuse_control(entry, place)
         entries.append({"id": values.parse_int(place, "id", entry.get("id")), "name": entry["name"]})
     return entries
+
+
+def fold_name(name: str) -> str:
+    """Write a name so that names which differ in case, spaces or Unicode form only are equal."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if not c.isspace() and unicodedata.category(c) != "Cf")
+
+
+def group_alike(names: Iterable[str]) -> list[list[str]]:
+    """List the groups of different names that `fold_name` makes equal, each in the order of the names."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(fold_name(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def find_roots(entries: Iterable[tuple[str, Any]]) -> list[bool]:
+    """Mark categories that are the supercategory of others and in no group of their own name.
+
+    Args:
+      entries: name and supercategory of each, as the file has them.
+    """
+    listed = list(entries)
+    above = {parent for _, parent in listed if isinstance(parent, str)}
+    return [name in above and name not in ("", parent) for name, parent in listed]
 
 
 def refuse_control(entry: Mapping[str, Any], place: str) -> None:

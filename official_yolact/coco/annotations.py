@@ -62,6 +62,7 @@ class CocoJson:
       annotations: image id to that image's annotations, in the file's order.
       categories: the classes.
       orphans: number of annotations whose image is not listed.
+      roots: names of categories that are the supercategory of others and in no group of their own name.
     """
 
     path: str
@@ -70,6 +71,7 @@ class CocoJson:
     annotations: dict[int, list[Annotation]]
     categories: categories_lib.Categories
     orphans: int
+    roots: frozenset[str] = frozenset()
 
 
 def read(path: str) -> CocoJson:
@@ -91,7 +93,8 @@ def read(path: str) -> CocoJson:
 
 def _read(path: str) -> CocoJson:
     content, sha256 = _load(path)
-    categories = parse_categories(path, _list_of(path, content, "categories"))
+    listed = _list_of(path, content, "categories")
+    categories = parse_categories(path, listed)
     images = [parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
     refuse_twice(path, "images", [image.id for image in images])
     if not images:
@@ -114,7 +117,7 @@ def _read(path: str) -> CocoJson:
             f"{path}: no annotation belongs to one of its {len(images)} images"
             f" ({orphans} belong to images that are not listed): there is nothing to learn from"
         )
-    return CocoJson(path, sha256, images, by_image, categories, orphans)
+    return CocoJson(path, sha256, images, by_image, categories, orphans, find_roots(listed))
 
 
 def _load(path: str) -> tuple[Mapping[str, Any], str]:
@@ -152,6 +155,13 @@ def find_name(entry: Mapping[str, Any]) -> Any:
     """Find the name of an image's file: `file_name`, or in LVIS the end of `coco_url`, `val2017/139.jpg`."""
     name, url = entry.get("file_name"), entry.get("coco_url")
     return "/".join(url.split("/")[-2:]) if name is None and isinstance(url, str) and "/" in url else name
+
+
+def find_roots(entries: list[dict[str, Any]]) -> frozenset[str]:
+    """Name the categories that are the supercategory of others, of a list that `parse_categories` takes."""
+    named = [(entry["name"], entry.get("supercategory")) for entry in entries]
+    marked = zip(named, categories_lib.find_roots(named), strict=True)
+    return frozenset(name for (name, _), is_root in marked if is_root)
 
 
 def parse_image(path: str, at: int, entry: Any) -> Image:

@@ -41,6 +41,7 @@ class CocoIndex:
       spare_id: an id that no annotation has.
       spans: int64 [annotations, 3], sorted by image.
       starts: int64 [images + 1], where the spans of each image start.
+      roots: as of `CocoJson`.
     """
 
     path: str
@@ -53,6 +54,7 @@ class CocoIndex:
     spare_id: int
     spans: NDArray[np.int64]
     starts: NDArray[np.int64]
+    roots: frozenset[str]
 
     def spans_of(self, position: int) -> list[Span]:
         """List where the annotations of an image are."""
@@ -100,7 +102,7 @@ def _read_index(path: str, skip_bad: bool) -> CocoIndex:
         path,
         reader,
         images,
-        coco_annotations.parse_categories(path, categories),
+        categories,
         np.frombuffer(fields, np.int64).reshape(-1, _FIELDS),
         (bad.tolist(), skip_bad),
     )
@@ -145,10 +147,11 @@ def _assemble(
     path: str,
     reader: json_stream.ListReader,
     images: list[coco_annotations.Image],
-    categories: categories_lib.Categories,
+    listed_categories: list[Any],
     table: NDArray[np.int64],
     bad: tuple[list[int], bool],
 ) -> CocoIndex:
+    categories = coco_annotations.parse_categories(path, listed_categories)
     coco_annotations.refuse_twice(path, "images", [image.id for image in images])
     if not images:
         raise ValueError(f"{path}: images is empty: there is nothing to convert")
@@ -178,6 +181,7 @@ def _assemble(
     starts = np.searchsorted(position[by_image], np.arange(len(images) + 1))
     spare_id = min(1 + max(0, int(table[:, _ID].max())), values.MAX_ID)
     total = reader.lengths["annotations"]
+    roots = coco_annotations.find_roots(listed_categories)
     return CocoIndex(
-        path, reader.sha256, images, categories, total, orphans, bad_ids, spare_id, spans, starts
+        path, reader.sha256, images, categories, total, orphans, bad_ids, spare_id, spans, starts, roots
     )

@@ -38,6 +38,13 @@ def read_numbers(value: Any) -> Any:
     return [_read_part(part) if type(part) is list and str in map(type, part) else part for part in value]
 
 
+def extent(parts: list[list[float]]) -> tuple[float, float, float, float]:
+    """Find x0, y0, x1, y1 of the points of polygons, of which there is at least one, in COCO's lists."""
+    x = [number for part in parts for number in part[0::2]]
+    y = [number for part in parts for number in part[1::2]]
+    return min(x), min(y), max(x), max(y)
+
+
 def _flatten_part(part: Any) -> Any:
     """Unwrap a polygon from lists that hold nothing else: of two, one may be a hole."""
     inner = part

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import box_forms
 from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.files import json_text
@@ -104,9 +105,25 @@ class GroundTruth:
                     "nothing says where it is"
                 )
             entry["bbox"] = [float(side) for side in coco_mask.toBbox(self._encode(entry)[0])]
+        elif "segmentation" in entry and self._is_without_area(entry):
+            entry["bbox"] = self._find_box_of_mask(entry) or entry["bbox"]
         if not self._is_possible_area(entry):
             entry["area"] = self._measure_area(entry)
         return entry
+
+    def _is_without_area(self, entry: dict[str, Any]) -> bool:
+        image = self.images[entry["image_id"]]
+        height, width = image["height"], image["width"]
+        return bool(height and width and not box_forms.has_area(entry["bbox"], height, width))
+
+    def _find_box_of_mask(self, entry: dict[str, Any]) -> list[float] | None:
+        """Find the box of a mask, by the rule of the conversion for boxes that disagree with it."""
+        height, width = self.size(entry["image_id"])
+        where = f"{self.path}: annotation {entry['source_id']}"
+        cleaned, _ = segmentations.clean_segmentation(entry["segmentation"], height, width, where)
+        mask = segmentations.rasterize(cleaned, height, width)
+        found = box_forms.find_box_of_mask(entry["bbox"], cleaned, mask) if mask.any() else None
+        return None if found is None else list(found)
 
     def _is_possible_area(self, entry: dict[str, Any]) -> bool:
         area, image = entry["area"], self.images[entry["image_id"]]
@@ -131,9 +148,10 @@ def load_groundtruth(path: str) -> GroundTruth:
     """Read an annotation file in COCO's instance form, by the rules of the conversion.
 
     Left out, and counted in the log: annotations of images that the file does not list, those whose box
-    has no area, and polygon parts of fewer than three points. A missing box is that of the mask; an area
-    that is missing or impossible is that of the mask, or else of the box. Boxes that reach beyond the
-    image stay as they are, as pycocotools measures them; so do objects whose mask covers no pixel.
+    has no area, and polygon parts of fewer than three points. A missing box is that of the mask, and so is
+    one without area in the image that disagrees with its mask; an area that is missing or impossible is that
+    of the mask, or else of the box. Boxes that reach beyond the image stay as they are, as pycocotools
+    measures them; so do objects whose mask covers no pixel.
 
     Args:
       path: the JSON file; ids may be strings.

@@ -53,6 +53,7 @@ class Manifest:
       skipped_ids: under `images` and `annotations`, by reason, the ids that were left out; for an
         annotation without a usable id its place in the source below zero, -1 being the first.
       category_map: category id of the source to class; what is not in it was left out.
+      notes: what is unusual about the data, a sentence each.
       version: of this format.
     """
 
@@ -72,6 +73,7 @@ class Manifest:
     skipped_images: dict[str, int]
     skipped_ids: dict[str, dict[str, list[int]]]
     category_map: dict[str, int]
+    notes: list[str] = dataclasses.field(default_factory=list)
     version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,9 +161,11 @@ def _check_types(kind: type[Any], content: Any) -> None:
         raise ValueError(f"{unknown[0]!r} is no field of it")
     for field in dataclasses.fields(kind):
         wanted = _JSON_TYPES[str(field.type).partition("[")[0]]
-        if field.name not in content and field.default is dataclasses.MISSING:
-            raise ValueError(f"{field.name} is missing")
-        value = content.get(field.name, field.default)
+        if field.name not in content:
+            if field.default is field.default_factory is dataclasses.MISSING:
+                raise ValueError(f"{field.name} is missing")
+            continue
+        value = content[field.name]
         if type(value) is not wanted:
             raise TypeError(f"{field.name} is a {type(value).__name__}, not a {wanted.__name__}")
 

@@ -30,7 +30,15 @@ def source(tmp_path: pathlib.Path) -> list[str]:
 
 
 def test_every_policy_reaches_the_manifest(source: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    policies = ["--crowd", "as-instance", "--missing-masks=box", "--bad-images", "skip", "--recompute-area"]
+    policies = [
+        "--crowd",
+        "as-instance",
+        "--missing-masks=box",
+        "--boxes=file",
+        "--bad-images",
+        "skip",
+        "--recompute-area",
+    ]
     names = ["--rename", "car=vehicle", "--rename", "truck=vehicle", "--classes", "vehicle, tree"]
     more = ["--bad-annotations", "skip", "--max-pixels", "200", "--workers", "2", "--json"]
     assert main.main([*source, *policies, *names, *more]) == 0
@@ -40,6 +48,7 @@ def test_every_policy_reaches_the_manifest(source: list[str], capsys: pytest.Cap
         "num_shards": 1,
         "crowd": "as-instance",
         "missing_masks": "box",
+        "boxes": "file",
         "bad_images": "skip",
         "bad_annotations": "skip",
         "classes": ["vehicle", "tree"],

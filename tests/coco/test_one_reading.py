@@ -50,9 +50,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "bbox of three": ({"bbox": [4, 5, 12]}, "bbox is [4, 5, 12]"),
     "bbox of text": ({"bbox": ["4", 5, 12, 10]}, "bbox is '4'"),
     "bbox beyond floats": ({"bbox": [4, 5, 12, 10**400]}, "bbox is 1"),
-    "bbox of negative width": ({"bbox": [16, 5, -12, 10]}, LEFT_OUT),
-    "bbox of negative height": ({"bbox": [4, 15, 12, -10]}, LEFT_OUT),
-    "bbox without width": ({"bbox": [4, 5, 0, 10]}, LEFT_OUT),
+    "bbox of negative width": ({"bbox": [16, 5, -12, 10]}, SAME),
+    "bbox of negative height": ({"bbox": [4, 15, 12, -10]}, SAME),
+    "bbox without width": ({"bbox": [4, 5, 0, 10]}, SAME),
+    "bbox without width near a thin mask": (
+        {"bbox": [4, 5, 0, 10], "segmentation": [[4, 5, 5, 5, 5, 15, 4, 15]]},
+        LEFT_OUT,
+    ),
+    "bbox outside the image": ({"bbox": [50, 5, 12, 10]}, SAME),
     "bbox beyond the image": ({"bbox": [4, 5, 99, 99]}, SAME),
     "polygon not in a list": ({"segmentation": SQUARE}, SAME),
     "polygon of points": ({"segmentation": [[4, 5], [16, 5], [16, 15], [4, 15]]}, SAME),
@@ -208,7 +213,13 @@ def test_check_conversion_and_evaluation_tell_one_story(
         return
     assert (converted[0], evaluated[0]) == (0, 0), converted[2] + evaluated[2]
     objects = list_evaluated()
-    assert objects == list_converted()
+    if name == "bbox beyond the image":
+        # The conversion writes the box of the mask, the evaluation measures the one that is there.
+        assert [(*entry[:3], *entry[4:]) for entry in objects] == [
+            (*entry[:3], *entry[4:]) for entry in list_converted()
+        ]
+    else:
+        assert objects == list_converted()
     expected = build({} if outcome == SAME else {"iscrowd": 1})
     pathlib.Path("ann.json").write_text(json.dumps(expected))
     wanted = list_evaluated()

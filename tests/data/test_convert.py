@@ -17,6 +17,7 @@ from pycocotools import coco
 from pycocotools import mask as coco_mask
 
 from official_yolact.data.conversion import convert
+from official_yolact.data.conversion import convert_options
 from official_yolact.data.sets import shapes
 from official_yolact.records import manifest as manifest_lib
 
@@ -171,6 +172,7 @@ def test_the_written_annotations_are_ground_truth_for_pycocotools(
 
 
 def test_instances_without_area_are_left_out_and_counted(source: Any, tmp_path: pathlib.Path) -> None:
+    options = convert_options.ConvertOptions(boxes="file")
     square = [[2, 2, 9, 2, 9, 9, 2, 9]]
     path, images = source(
         [
@@ -183,7 +185,7 @@ def test_instances_without_area_are_left_out_and_counted(source: Any, tmp_path: 
             annotation(7, 2, square),
         ]
     )
-    manifest = convert.convert_coco(path, images, str(tmp_path / "out"), "train")
+    manifest = convert.convert_coco(path, images, str(tmp_path / "out"), "train", options=options)
     assert manifest.skipped == {"box_without_area": 2, "image_not_listed": 1, "mask_without_area": 2}
     assert manifest.changed == {"areas_from_masks": 2, "boxes_from_masks": 1, "polygon_parts_dropped": 1}
     written = json.loads((tmp_path / "out" / "instances-train.json").read_text())["annotations"]

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data.conversion import convert_options
@@ -45,6 +46,12 @@ def _add_policies(parser: argparse.ArgumentParser) -> None:
         choices=convert_options.MISSING_MASKS,
         default="error",
         help="annotations without segmentation; box takes the box as the mask (%(default)s)",
+    )
+    parser.add_argument(
+        "--boxes",
+        choices=convert_options.BOXES,
+        default="mask",
+        help="for a box that disagrees with its mask: that of the mask, or the one of the file (%(default)s)",
     )
     parser.add_argument(
         "--bad-images",
@@ -105,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         for reason, count in counts.items():
             progress.say(f"{title}: {count} {reason.replace('_', ' ')}")
+    notes.say(args.annotations, manifest.notes, args.images)
     options.print_json(args, manifest.to_dict())
     return 0
 
@@ -119,6 +127,7 @@ def _read_policies(args: argparse.Namespace) -> convert_options.ConvertOptions:
     return convert_options.ConvertOptions(
         crowd=args.crowd,
         missing_masks=args.missing_masks,
+        boxes=args.boxes,
         bad_images=args.bad_images,
         bad_annotations=args.bad_annotations,
         classes=tuple(name.strip() for name in (args.classes or "").split(",") if name.strip()),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import box_forms
 from official_yolact.coco import segmentations
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
@@ -27,8 +28,6 @@ MAX_DRAWN = 20_000
 
 _SAME_AREA = 0.005
 _LESS_AREA = 0.9
-_BOX_TOLERANCE = 2.0
-_BOX_SHARE = 0.05
 _AREA_FACTOR = 2.0
 _AREA_SLACK = 8.0
 _SEGMENTATION = "segmentation"
@@ -93,13 +92,16 @@ def check_boxes(view: view_lib.View) -> Findings:
     yield from _where("D72", empty_boxes(view), "bbox")
     own, mask = _clip(corners(view), view.canvas), _clip(view.outlines.box, view.canvas)
     fit = ~empty_boxes(view) & ~far_boxes(view) & drawable(view)
-    differs = fit & _boxes_differ(own, mask)
+    differs = fit & box_forms.differ(own, mask)
+    drawn_boxes = mask.copy()
 
     def is_other(at: int, _: float, box: coco_annotations.Box) -> bool:
-        drawn = np.array([[box[0], box[1], box[0] + box[2], box[1] + box[3]]])
-        return bool(_boxes_differ(own[at : at + 1], drawn)[0])
+        drawn_boxes[at] = box[0], box[1], box[0] + box[2], box[1] + box[3]
+        return bool(box_forms.differ(own[at : at + 1], drawn_boxes[at : at + 1])[0])
 
-    yield from _where("D73", _confirm(view, differs, is_other), "bbox")
+    differs = _confirm(view, differs, is_other)
+    forms = box_forms.count_forms(view.boxes[0][differs], drawn_boxes[differs], view.canvas[differs])
+    yield from _where("D73", differs, "bbox", box_forms.name_form(forms, int(differs.sum())))
 
 
 def check_areas(view: view_lib.View) -> Findings:
@@ -181,12 +183,6 @@ def too_long(view: view_lib.View) -> Marks:
     limit = 4 * height * width + 64 * (height + width)
     with np.errstate(invalid="ignore"):
         return np.asarray(view.outlines.outline > limit) & ~far_outlines(view)
-
-
-def _boxes_differ(own: columns.Floats, mask: columns.Floats) -> Marks:
-    with np.errstate(invalid="ignore"):
-        sides = np.concatenate([mask[:, 2:] - mask[:, :2]] * 2, axis=1)
-        return np.asarray((np.abs(own - mask) > _BOX_TOLERANCE + _BOX_SHARE * sides).any(axis=1))
 
 
 def _areas_differ(area: Any, mask: Any) -> Marks:

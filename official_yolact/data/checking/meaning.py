@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
@@ -160,16 +161,12 @@ def root_categories(view: view_lib.View, other: view_lib.View | None = None) -> 
       bool [N]: another category names it as its supercategory, it is in none of its own name, and no
       category of that name has objects, in either split.
     """
-    parents = view.values("categories", "supercategory")
-    above = {parent for parent in parents if isinstance(parent, str)}
-    above -= names_with_objects(view) | (names_with_objects(other) if other is not None else set())
-    return np.array(
-        [
-            name in above and name not in ("", parent)
-            for name, parent in zip(view.names, parents, strict=True)
-        ],
-        np.bool_,
+    roots = categories_lib.find_roots(
+        zip(view.names, view.values("categories", "supercategory"), strict=True)
     )
+    held = names_with_objects(view) | (names_with_objects(other) if other is not None else set())
+    free = np.array([name not in held for name in view.names], np.bool_)
+    return np.array(roots, np.bool_) & free
 
 
 def with_objects(view: view_lib.View) -> NDArray[np.bool_]:

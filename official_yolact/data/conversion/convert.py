@@ -18,6 +18,7 @@ from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact.coco import index as coco_index
+from official_yolact.coco import inspection
 from official_yolact.data import parts
 from official_yolact.data import worker_count
 from official_yolact.data.conversion import convert_options
@@ -34,7 +35,7 @@ IMAGES_PER_SHARD = 500
 
 _SMALL_SHARDS, _IMAGES_PER_SMALL_SHARD = 4, 100
 
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever equal input results in other bytes: earlier shards are then not kept."""
 
 Progress = Callable[[int, int], None]
@@ -120,7 +121,7 @@ class _Conversion:
         if total > count:
             raise ValueError(f"shards is {total}, but {annotations} has {count} images: ask for fewer")
         self._names = [manifest_lib.shard_name(split, index, total) for index in range(total)]
-        self._paths: collections.Counter[str] = collections.Counter()
+        self._files: collections.Counter[str] = collections.Counter()
         self._inputs = [self._fingerprint(index) for index in range(total)]
         self._categories, self._id_map = options.choose_categories(self._index.categories, annotations)
 
@@ -178,7 +179,7 @@ class _Conversion:
                     status = os.stat(path)
                 except OSError as error:
                     raise image_files.BadImageError("image_missing", f"{path}: {error.strerror}") from error
-                self._paths[os.path.normpath(path)] += 1
+                self._files[os.path.relpath(path, self._images_dir)] += 1
                 state = f"{path} {status.st_size} {status.st_mtime_ns}"
             except image_files.BadImageError as error:
                 if self._options.bad_images == "error":
@@ -210,7 +211,7 @@ class _Conversion:
             shards.append(summary.shard)
             tally.add(summary.tally)
             per_image.update(summary.instances_per_image)
-        tally.changed["images_of_one_file"] += sum(n for n in self._paths.values() if n > 1)
+        tally.changed["images_of_one_file"] += sum(n for n in self._files.values() if n > 1)
         for reason, ids in (("image_not_listed", self._index.orphans), ("bad_annotation", self._index.bad)):
             for annotation_id in ids:
                 tally.skip_annotation(reason, annotation_id)
@@ -243,6 +244,9 @@ class _Conversion:
             skipped_images=skipped_images,
             skipped_ids={key: noted[key] for key in ("images", "annotations")},
             category_map={str(source): class_of[self._id_map[source]] for source in sorted(self._id_map)},
+            notes=inspection.describe(
+                tally.seen, self._categories, index.roots, self._files, self._options.boxes == "mask"
+            ),
         )
 
 

@@ -14,6 +14,7 @@ from official_yolact.images import formats
 CROWD = ("keep", "as-instance", "drop")
 MISSING_MASKS = ("error", "skip", "box")
 BAD = ("error", "skip")
+BOXES = ("mask", "file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ConvertOptions:
       crowd: `keep` annotations with iscrowd 1 as crowds, convert them `as-instance`, or `drop` them.
       missing_masks: for an annotation without segmentation: stop with an `error`, `skip` it, or use
         its `box` as its mask.
+      boxes: for a box that disagrees with its mask (`box_forms.contradicts`): that of the `mask`, or the one
+        of the `file`.
       bad_images: for an image that is missing, unreadable, damaged or of another size: `error` or `skip`.
       bad_annotations: for an annotation that contradicts itself or cannot be drawn: `error` or `skip`.
       classes: names, after renaming, of the classes to keep; empty keeps all. Their order has no
@@ -35,6 +38,7 @@ class ConvertOptions:
 
     crowd: str = "keep"
     missing_masks: str = "error"
+    boxes: str = "mask"
     bad_images: str = "error"
     bad_annotations: str = "error"
     classes: tuple[str, ...] = ()
@@ -44,7 +48,13 @@ class ConvertOptions:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        choices = {"crowd": CROWD, "missing_masks": MISSING_MASKS, "bad_images": BAD, "bad_annotations": BAD}
+        choices = {
+            "crowd": CROWD,
+            "missing_masks": MISSING_MASKS,
+            "boxes": BOXES,
+            "bad_images": BAD,
+            "bad_annotations": BAD,
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: choose from {', '.join(allowed)}")

@@ -13,9 +13,11 @@ import numpy as np
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.coco import box_forms
 from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.coco import spellings
+from official_yolact.coco import twins
 from official_yolact.data.conversion import convert_options
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.images import image_files
@@ -122,6 +124,8 @@ class InstanceMaker:
             tally.changed["polygon_parts_dropped"] += dropped
             return "mask_without_area"
         box = annotation.box or segmentations.tight_box(mask)
+        if annotation.box is not None and given is annotation.segmentation:
+            box = self._choose_box(annotation.box, segmentation, mask, tally)
         clipped = clip_box(box, height, width)
         # Stored as float32 fractions: a sliver can lose its area there.
         if min(clipped[2:]) <= 0 or not _has_area_as_stored(clipped, height, width):
@@ -139,6 +143,23 @@ class InstanceMaker:
         _, png = cv2.imencode(".png", mask)
         category_id = self._id_map[annotation.category_id]
         return Instance(annotation, category_id, is_crowd, clipped, area, segmentation, png.tobytes())
+
+    def _choose_box(
+        self,
+        box: coco_annotations.Box,
+        segmentation: segmentations.Polygons | segmentations.Rle,
+        mask: segmentations.Mask,
+        tally: tally_lib.Tally,
+    ) -> coco_annotations.Box:
+        """Choose the box of the file or, where the two disagree and the options say so, that of the mask."""
+        of_mask = box_forms.find_box_of_mask(box, segmentation, mask)
+        if of_mask is None:
+            return box
+        tally.seen.add_wrong_box(box, of_mask, mask.shape[0], mask.shape[1])
+        if self._options.boxes == "file":
+            return box
+        tally.changed["wrong_boxes_replaced"] += 1
+        return of_mask
 
     def _segmentation_of(
         self,
@@ -180,6 +201,20 @@ def clip_box(box: coco_annotations.Box, height: int, width: int) -> coco_annotat
         return box
     left, top = max(x, 0.0), max(y, 0.0)
     return left, top, min(x + box_width, width) - left, min(y + box_height, height) - top
+
+
+def note_objects(instances: list[Instance], height: int, width: int, tally: tally_lib.Tally) -> None:
+    """Note the objects of an image of some size, and which of them are the same object."""
+    boxes = box_forms.to_corners([instance.box for instance in instances])
+    boxes[[instance.is_crowd for instance in instances]] = np.nan
+    objects = twins.Objects(
+        np.zeros(len(instances), np.int64),
+        boxes,
+        [instance.segmentation for instance in instances],
+        np.tile([float(height), float(width)], (len(instances), 1)),
+    )
+    ids = [instance.annotation.id for instance in instances]
+    tally.seen.add_objects(ids, [instance.category_id for instance in instances], objects)
 
 
 def make_record(

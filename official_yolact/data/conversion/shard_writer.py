@@ -159,6 +159,7 @@ class ShardWriter:
                 tally.changed.update(encoded.changes)
                 planes = mask_planes.Planes(encoded.height, encoded.width)
                 instances = self._maker.make(annotations, encoded.height, encoded.width, tally, planes)
+                examples.note_objects(instances, encoded.height, encoded.width, tally)
                 per_image[len(instances)] = per_image.get(len(instances), 0) + 1
                 entries.write(self._to_line(image, encoded, instances))
                 stacked = planes.encode()

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from official_yolact.coco import inspection
+
 
 @dataclasses.dataclass
 class Tally:
@@ -16,11 +18,13 @@ class Tally:
       images: ids of images that were left out, by reason.
       annotations: ids of annotations that were left out, by reason; those of such images included.
       changed: number of things that are written otherwise than the file has them, by kind.
+      seen: what is unusual about what was written.
     """
 
     images: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     annotations: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     changed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    seen: inspection.Seen = dataclasses.field(default_factory=inspection.Seen)
 
     def skip_image(self, reason: str, image_id: int) -> None:
         """Note an image that is left out."""
@@ -36,6 +40,7 @@ class Tally:
             for reason, ids in theirs.items():
                 mine.setdefault(reason, []).extend(ids)
         self.changed.update(other.changed)
+        self.seen.add(other.seen)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON: sorted, without zeros."""
@@ -43,12 +48,15 @@ class Tally:
             "images": {reason: sorted(self.images[reason]) for reason in sorted(self.images)},
             "annotations": {reason: sorted(self.annotations[reason]) for reason in sorted(self.annotations)},
             "changed": {kind: count for kind, count in sorted(self.changed.items()) if count},
+            "seen": self.seen.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tally:
         """Read what `to_dict` returned."""
-        return cls(content["images"], content["annotations"], collections.Counter(content["changed"]))
+        changed = collections.Counter(content["changed"])
+        seen = inspection.Seen.from_dict(content["seen"])
+        return cls(content["images"], content["annotations"], changed, seen)
 
 
 def count(ids: Mapping[str, list[int]]) -> dict[str, int]:
