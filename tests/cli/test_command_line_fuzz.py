@@ -29,6 +29,8 @@ COMMANDS = [
     "data show good.json --images photos --output out/shown --count 1",
     "data convert good.json --images photos --output out/records --split val --shards 1 --workers 1",
     "data labelme labelme --output out/lm.json",
+    "data via list.json --images photos --output out/via.json --class-key fruit",
+    "data labelstudio list.json --images photos --output out/ls.json --annotator 3 --predictions",
     "data yolo yolo --output out/yolo.json --split train",
     "data masks masks --images photos --output out/masks.json",
     "data init --train good.json --val good.json --images photos --output out/my.yaml --epochs 2 --batch 4",

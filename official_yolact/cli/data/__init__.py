@@ -11,6 +11,7 @@ COMMANDS = (
     "sbd",
     "labelme",
     "via",
+    "labelstudio",
     "yolo",
     "masks",
     "check",
