@@ -176,7 +176,7 @@ def read_classes(path: str) -> Categories:
       ValueError: it holds no names, or a COCO file without usable categories.
     """
     with inputs.open_input(path) as file:
-        text = json_text.decode(file.read(), path)
+        text = inputs.decode(file.read(), path)
     if text.lstrip().startswith(("{", "[")):
         listed = json_text.parse(text, path)
         try:

@@ -19,11 +19,12 @@ def flatten(value: Any) -> Any:
 
     Returns:
       A list of polygons of a flat list of numbers in the same pixels, for a flat list, for one or several
-      lists of points [x, y] or {"x": x, "y": y}, and for one of these in further lists of its own; anything
-      else as it is.
+      lists of points [x, y] or {"x": x, "y": y}, each point perhaps in a list of its own as in OpenCV's
+      contours, and for one of these in further lists of its own; anything else as it is.
     """
     if type(value) is not list or not value:
         return value
+    value = _open_points(value)
     if len(value) >= _MIN_POINTS and _are_points(value):
         return [_join(value)]
     if not any(type(part) is list for part in value):
@@ -45,11 +46,28 @@ def extent(parts: list[list[float]]) -> tuple[float, float, float, float]:
     return min(x), min(y), max(x), max(y)
 
 
+def read_points(value: Any) -> Any:
+    """Write the points of one polygon as a list of [x, y], for the forms of `flatten`; others as they are."""
+    parts = flatten(value)
+    if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not list or len(parts[0]) % 2:
+        return value
+    return [list(point) for point in zip(parts[0][::2], parts[0][1::2], strict=True)]
+
+
+def _open_points(part: list[Any]) -> list[Any]:
+    """Take each point out of a list of its own, where all points are in one."""
+    if len(part) < _MIN_POINTS or not all(type(one) is list and len(one) == 1 for one in part):
+        return part
+    points = [one[0] for one in part]
+    return points if _are_points(points) else part
+
+
 def _flatten_part(part: Any) -> Any:
     """Unwrap a polygon from lists that hold nothing else: of two, one may be a hole."""
     inner = part
     while type(inner) is list and len(inner) == 1 and type(inner[0]) is list and not _is_point(inner[0]):
         inner = inner[0]
+    inner = _open_points(inner) if type(inner) is list else inner
     if type(inner) is list and _are_points(inner):
         return _join(inner)
     return part if type(inner) is list and list in map(type, inner) else inner

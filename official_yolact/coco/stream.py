@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from official_yolact.files import inputs
 from official_yolact.files import json_text
 
 _CHUNK_BYTES = 1 << 18
@@ -168,7 +169,7 @@ class ListReader:
             return False
         data = self._file.read(self._chunk)
         if not self._bytes_seen:
-            json_text.refuse_utf16(data, self._path)
+            inputs.refuse_utf16(data, self._path, "JSON")
         self._bytes_seen = True
         self._digest.update(data)
         self._ended = not data

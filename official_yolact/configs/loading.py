@@ -191,10 +191,13 @@ def _read_file(path: str) -> yaml_document.YamlDocument:
     inputs.check(path)
     with tf.io.gfile.GFile(path, "rb") as file:
         content: bytes = file.read()
+    document = yaml_document.YamlDocument("{}", path)
+    if b"\0" in content[:4] and content[:1] not in (b"\xff", b"\xfe"):
+        document.add("", "is UTF-16 or UTF-32", "save the file as UTF-8", line=1)
+        return document
     try:
         return _read_mapping(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
-        document = yaml_document.YamlDocument("{}", path)
         line = content.count(b"\n", 0, error.start) + 1
         rule = f"is not UTF-8: byte 0x{content[error.start]:02x} stands there"
         document.add("", rule, "save the file as UTF-8", line=line)

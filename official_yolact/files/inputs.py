@@ -10,6 +10,8 @@ import os
 import stat
 
 _MOST_LISTED = 10_000
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CURE = "save it as UTF-8"
 
 
 def open_input(path: str) -> io.BufferedReader:
@@ -37,6 +39,39 @@ def read(path: str) -> bytes:
     """Read a whole file: as `open_input`."""
     with open_input(path) as file:
         return file.read()
+
+
+def read_text(path: str, kind: str = "text") -> str:
+    """Read a whole file of text: as `open_input` and `decode`."""
+    return decode(read(path), path, kind)
+
+
+def decode(data: bytes, where: str, kind: str = "text") -> str:
+    """Turn the bytes of a text file into characters, without a byte order mark.
+
+    Args:
+      data: all bytes.
+      where: they come from, for the message.
+      kind: of text that is expected, such as JSON, for the message.
+
+    Raises:
+      ValueError: they are not UTF-8.
+    """
+    refuse_utf16(data, where, kind)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not {kind} in UTF-8: {error}: {_CURE}") from None
+
+
+def refuse_utf16(start: bytes, where: str, kind: str = "text") -> None:
+    """Refuse text whose first bytes are those of UTF-16 or UTF-32.
+
+    Raises:
+      ValueError: names the file and the cure.
+    """
+    if start.startswith(_UTF16) or b"\0" in start[:4]:
+        raise ValueError(f"{where}: not {kind} in UTF-8: it is UTF-16 or UTF-32: {_CURE}")
 
 
 def check(path: str) -> None:

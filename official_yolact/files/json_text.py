@@ -33,8 +33,6 @@ _NUMBER = re.compile(
 _MOST_DIGITS = sys.int_info.default_max_str_digits
 """Of a whole number: Python refuses to read more, which takes it very long."""
 _DIGITS_OF_FLOATS = 309
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_CURE = "save it as UTF-8"
 _NO_STRUCTURE = bytes(value for value in range(256) if value not in b'"[]{}')
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
@@ -183,7 +181,7 @@ def parse(text: bytes | str, where: str, finite: bool = True) -> Any:
     if is_deep(text):
         shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         raise ValueError(f"{where}: not JSON: {_find_deep(shown)}")
-    text = decode(text, where) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    text = inputs.decode(text, where, "JSON") if isinstance(text, bytes) else text.removeprefix("\ufeff")
     try:
         value = (_FINITE if finite else DECODER).decode(text)
     except TwiceError as error:
@@ -239,29 +237,6 @@ def is_deep(text: bytes | str, allowed: int = MAX_DEPTH) -> bool:
             return rest.count(b"[") > allowed
         rest = shorter
     return b"[" in rest
-
-
-def decode(data: bytes, where: str) -> str:
-    """Turn the bytes of a text file into characters, without a byte order mark.
-
-    Raises:
-      ValueError: they are not UTF-8.
-    """
-    refuse_utf16(data, where)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: not JSON in UTF-8: {error}: {_CURE}") from None
-
-
-def refuse_utf16(start: bytes, where: str) -> None:
-    """Refuse text whose first bytes are those of UTF-16 or UTF-32.
-
-    Raises:
-      ValueError: names the file and the cure.
-    """
-    if start.startswith(_UTF16) or b"\0" in start[:4]:
-        raise ValueError(f"{where}: not JSON in UTF-8: it is UTF-16 or UTF-32: {_CURE}")
 
 
 def check_value(text: str, start: int, end: int, where: str) -> None:

@@ -182,6 +182,7 @@ def test_a_fault_is_told_with_its_place_value_rule_and_cure(tmp_path, text, path
         (b"just words\n", "holds str, not a mapping", None),
         (b"experiment: yolact_tiny_shapes\n# caf\xe9\n", "not UTF-8: byte 0xe9", 2),
         ("experiment: yolact_tiny_shapes\n".encode("utf-16"), "not UTF-8: byte 0xff", 1),
+        ("experiment: yolact_tiny_shapes\n".encode("utf-16-le"), "is UTF-16 or UTF-32", 1),
         (b"experiment: yolact_tiny_shapes\ntask: {seed: \x00}\n", "a control character", 2),
         (b"experiment: yolact_tiny_shape\n", "unknown experiment", 1),
         (b"task: {seed: 1}\n", "no experiment is named", None),

@@ -267,7 +267,7 @@ def _read_text(path: str) -> tuple[str, str]:
     """Read a file's text and the sha256 of its bytes; the bytes go before the JSON is parsed."""
     with inputs.open_input(path) as file:
         data = file.read()
-    return json_text.decode(data, path), hashlib.sha256(data).hexdigest()
+    return inputs.decode(data, path, "JSON"), hashlib.sha256(data).hexdigest()
 
 
 def _read_ids(listed: list[Any], texts: dict[str | int, int] | None = None) -> Ids:

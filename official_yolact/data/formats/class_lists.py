@@ -34,11 +34,7 @@ def read(path: str, first: int) -> dict[int, str]:
     if path.lower().endswith(_YAML):
         content = read_yaml(path)
         return check(path, content.get(_NAMES, content) if isinstance(content, dict) else content, first)
-    try:
-        with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig") as file:
-            lines = [line.strip() for line in file]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not text in UTF-8: give a class name on each line") from error
+    lines = [line.strip() for line in io.StringIO(inputs.read_text(path), newline=None)]
     # Lines count from the top, so only those at the end may be empty.
     while lines and not lines[-1]:
         lines.pop()
@@ -59,11 +55,7 @@ def read_yaml(path: str, keys: Collection[str] = ()) -> Any:
       OSError: the file cannot be read.
       ValueError: names the file, the line, what is wrong and the cure.
     """
-    try:
-        text = inputs.read(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not YAML in UTF-8: {error}") from error
-    document = yaml_document.YamlDocument(text, path)
+    document = yaml_document.YamlDocument(inputs.read_text(path, "YAML"), path)
     content = document.data
     is_mapping = isinstance(content, dict) and any(key in content for key in (_NAMES, *keys))
     used = ("", _NAMES, *keys)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from official_yolact import values
+from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_ids
 from official_yolact.data.formats import coco_builder
@@ -224,6 +225,7 @@ def _draw(where: str, kind: Any, shape: dict[str, Any], file: _File, instance: _
 
 def _read_points(where: str, kind: str, points: Any) -> list[tuple[float, float]]:
     wanted = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}.get(kind)
+    points = polygons.read_points(points)
     is_list = isinstance(points, list) and all(
         isinstance(point, list) and len(point) == 2 for point in points
     )

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from official_yolact import values
+from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import brush
 from official_yolact.data.formats import class_ids
@@ -276,7 +277,7 @@ def _draw(
 
 
 def _read_points(shape: _Shape, height: int, width: int) -> list[tuple[float, float]]:
-    points = shape.value["points"]
+    points = polygons.read_points(shape.value["points"])
     if not isinstance(points, list) or not all(isinstance(one, list) and len(one) == 2 for one in points):
         raise ValueError(f"{shape.where}: points is {values.shorten(points)}: a polygon has points [x, y]")
     read = [[values.parse_number(shape.where, "points", number) for number in point] for point in points]

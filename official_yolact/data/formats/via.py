@@ -185,10 +185,7 @@ def _check_region(where: str, region: Any) -> _Region:
 
 def _read_csv(source: str, data: bytes) -> Iterator[_Photo]:
     """Read the export as CSV; the lines of an image lie anywhere."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source}: neither JSON nor CSV in UTF-8 ({error}): save it as UTF-8") from None
+    text = inputs.decode(data, source, "JSON or CSV")
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     found: dict[str, _Photo] = {}
     at: dict[str, int] = {}

@@ -250,8 +250,8 @@ def _find_place(where: str, root: str, entry: str) -> str:
 def _list_images(path: str, root: str) -> list[str]:
     if os.path.isdir(path):
         return [_relative(os.path.join(path, name), root) for name in image_folders.find_files(path)]
-    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
-        lines = [(number, line.strip()) for number, line in enumerate(file, start=1) if line.strip()]
+    read = io.StringIO(inputs.read_text(path), newline=None)
+    lines = [(number, line.strip()) for number, line in enumerate(read, start=1) if line.strip()]
     result = []
     for number, line in lines:
         image = os.path.join(root, line)
@@ -302,24 +302,26 @@ def _refuse_none(images: list[str], where: str) -> list[str]:
 def _add_labels(
     builder: coco_builder.CocoBuilder, path: str, height: int, width: int, layout: _Layout, boxes: str
 ) -> None:
+    data = inputs.read(path)
+    inputs.refuse_utf16(data, path)
     # What is not text fails as a number, with its line.
-    with io.TextIOWrapper(inputs.open_input(path), encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            words = line.split()
-            if not words:
+    text = data.decode("utf-8-sig", "replace")
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"{path}: line {number}"
+        label = _parse_class(where, words[0], layout)
+        points = _parse_points(where, words[1:])
+        if len(points) == _NUMBERS_OF_BOX:
+            points = _box_to_polygon(where, points)
+            if boxes == "skip":
+                builder.skipped["box_without_mask"] += 1
                 continue
-            where = f"{path}: line {number}"
-            label = _parse_class(where, words[0], layout)
-            points = _parse_points(where, words[1:])
-            if len(points) == _NUMBERS_OF_BOX:
-                points = _box_to_polygon(where, points)
-                if boxes == "skip":
-                    builder.skipped["box_without_mask"] += 1
-                    continue
-            pixels = _to_pixels(points, words[1:], height, width)
-            polygons, _ = segmentations.clean_segmentation([pixels], height, width, where)
-            assert isinstance(polygons, list)
-            builder.add_polygons(label + 1, polygons)
+        pixels = _to_pixels(points, words[1:], height, width)
+        polygons, _ = segmentations.clean_segmentation([pixels], height, width, where)
+        assert isinstance(polygons, list)
+        builder.add_polygons(label + 1, polygons)
 
 
 def _to_pixels(points: list[float], words: list[str], height: int, width: int) -> list[float]:
