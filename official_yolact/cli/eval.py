@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from official_yolact.cli import detection_options
+from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.files import outputs
 
@@ -136,6 +137,7 @@ def _measure_file(args: argparse.Namespace) -> _Measured:
     from official_yolact.evaluation import results
 
     truth = groundtruth.load_groundtruth(args.annotations)
+    notes.say(args.annotations, truth.describe())
     found = results.load_results(args.detections, truth, args.integer_boxes)
     return _Measured(
         metrics.measure_results(truth, found, _report_comparisons()),
@@ -154,6 +156,8 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
+    if evaluator.groundtruth is not None:
+        notes.say(args.annotations, evaluator.groundtruth.describe(), args.images)
     skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)

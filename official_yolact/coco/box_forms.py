@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
@@ -19,6 +21,9 @@ Boxes = NDArray[np.float64]
 _TOLERANCE, _SHARE = 2.0, 0.05
 _FORM_TOLERANCE, _FORM_SHARE = 1.5, 0.01
 """Pixels, and share of the mask's side, by which an edge of a box may be off the mask's."""
+
+_POINTS, _NUMBERS = 6, {int, float}
+_UNKNOWN = (math.nan,) * 4
 
 _LAYOUTS = {
     "x, y, width, height": ((0, 1), (2, 3), "size"),
@@ -85,6 +90,33 @@ def to_corners(boxes: Sequence[coco_annotations.Box]) -> Boxes:
     """Write boxes (x, y, width, height) as their corners."""
     listed = np.array(boxes, np.float64).reshape(-1, 4)
     return np.concatenate([listed[:, :2], listed[:, :2] + listed[:, 2:]], axis=1)
+
+
+def find_suspects(boxes: Sequence[coco_annotations.Box], segmentations_: Sequence[Any]) -> list[int]:
+    """Find the boxes that may disagree with their masks, without drawing any.
+
+    Args:
+      boxes: (x, y, width, height) in pixels, as the file has them.
+      segmentations_: theirs, as the file has them.
+
+    Returns:
+      Positions: boxes that differ from the points of the polygons, and those whose mask is written otherwise.
+    """
+    extents = [_find_extent(given) for given in segmentations_]
+    unknown = np.array([extent is _UNKNOWN for extent in extents], np.bool_)
+    apart = differ(to_corners(boxes), np.array(extents, np.float64).reshape(-1, 4))
+    return np.flatnonzero(apart | unknown).tolist()
+
+
+def _find_extent(given: Any) -> tuple[float, float, float, float]:
+    """Find the extent of polygons that are flat lists of numbers."""
+    if type(given) is not list or not given:
+        return _UNKNOWN
+    for part in given:
+        if type(part) is not list or len(part) < _POINTS or not _NUMBERS.issuperset(map(type, part)):
+            return _UNKNOWN
+    extent = polygons.extent(given)
+    return extent if all(map(values.is_finite, extent)) else _UNKNOWN
 
 
 def count_forms(written: Boxes, mask: Boxes, sizes: Boxes) -> collections.Counter[str]:

@@ -14,15 +14,17 @@ import numpy as np
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import box_forms
+from official_yolact.coco import segmentations
 from official_yolact.coco import twins
 
 _NUM_NAMED = 3
 """Examples in a sentence."""
 
-_WRITTEN = {
-    True: "the boxes of the masks are written in their place; --boxes file keeps those of the file",
-    False: "they are written as they are",
-}
+MASKS_WRITTEN = "the boxes of the masks are written in their place; --boxes file keeps those of the file"
+MASKS_COUNTED = "the boxes of the masks are counted in their place"
+FILE_WRITTEN = "they are written as they are"
+FILE_MEASURED = "they are measured as they are; what yolact data convert writes has the boxes of the masks"
+"""What is done with boxes that disagree with their masks."""
 
 _NO_BOX = (float("nan"),) * 4
 
@@ -102,30 +104,72 @@ class Seen:
         )
 
 
-def inspect(source: coco_annotations.CocoJson) -> list[str]:
+def inspect(
+    source: coco_annotations.CocoJson, boxes: str, *, empty_classes: bool = True
+) -> tuple[coco_annotations.CocoJson, list[str]]:
     """Say what is unusual about a file that was read.
 
     Args:
       source: the file; nothing but what it holds is looked at.
+      boxes: what is done with boxes that disagree with their masks.
+      empty_classes: name the classes without an object.
 
     Returns:
-      Sentences without a stop, none for a usual file.
+      The file with the boxes of the masks in place of those that disagree with them, as the conversion
+      writes them; and sentences without a stop, none for a usual file.
     """
     seen = Seen()
-    pairs = [(image, annotation) for image in source.images for annotation in source.annotations[image.id]]
-    boxes = [_NO_BOX if a.is_crowd or a.box is None else a.box for _, a in pairs]
+    source = _replace_boxes(source, seen)
+    pairs = [(image, one) for image in source.images for one in source.annotations[image.id]]
+    listed = [_NO_BOX if one.is_crowd or one.box is None else one.box for _, one in pairs]
     seen.add_objects(
-        [annotation.id for _, annotation in pairs],
-        [annotation.category_id for _, annotation in pairs],
+        [one.id for _, one in pairs],
+        [one.category_id for _, one in pairs],
         twins.Objects(
             np.array([image.id for image, _ in pairs], np.int64),
-            box_forms.to_corners(boxes),
-            [annotation.segmentation for _, annotation in pairs],
-            np.array([(i.height, i.width) for i, _ in pairs], np.float64).reshape(-1, 2),
+            box_forms.to_corners(listed),
+            [one.segmentation for _, one in pairs],
+            np.array([(image.height, image.width) for image, _ in pairs], np.float64).reshape(-1, 2),
         ),
     )
-    names = collections.Counter(os.path.normpath(image.file_name) for image in source.images)
-    return describe(seen, source.categories, source.roots, names)
+    files = collections.Counter(os.path.normpath(image.file_name) for image in source.images)
+    if not empty_classes:
+        seen.objects.update(source.categories.ids)
+    return source, describe(seen, source.categories, source.roots, files, boxes)
+
+
+def _replace_boxes(source: coco_annotations.CocoJson, seen: Seen) -> coco_annotations.CocoJson:
+    """Replace the boxes that disagree with their masks, in images whose size is stated."""
+    entries = [
+        (image, at, one, one.box)
+        for image in source.images
+        for at, one in enumerate(source.annotations[image.id])
+        if one.box is not None and segmentations.has_mask(one.segmentation)
+    ]
+    suspects = box_forms.find_suspects([e[3] for e in entries], [e[2].segmentation for e in entries])
+    annotations = dict(source.annotations)
+    for image, at, one, box in (entries[suspect] for suspect in suspects):
+        if image.height is None or image.width is None:
+            continue
+        found = _find_box_of_mask(box, one.segmentation, image.height, image.width)
+        if found is not None:
+            seen.add_wrong_box(box, found, image.height, image.width)
+            listed = list(annotations[image.id])
+            listed[at] = dataclasses.replace(one, box=found)
+            annotations[image.id] = listed
+    return dataclasses.replace(source, annotations=annotations)
+
+
+def _find_box_of_mask(
+    box: coco_annotations.Box, given: Any, height: int, width: int
+) -> coco_annotations.Box | None:
+    """Find the box of a mask with which a box disagrees; a segmentation that is none has no box."""
+    try:
+        cleaned, _ = segmentations.clean_segmentation(given, height, width, "")
+        mask = segmentations.rasterize(cleaned, height, width)
+    except (ValueError, OverflowError):
+        return None
+    return box_forms.find_box_of_mask(box, cleaned, mask) if mask.any() else None
 
 
 def describe(
@@ -133,7 +177,7 @@ def describe(
     categories: categories_lib.Categories,
     roots: Iterable[str],
     files: Mapping[str, int],
-    boxes_replaced: bool = False,
+    boxes: str,
 ) -> list[str]:
     """Say what is unusual.
 
@@ -142,7 +186,7 @@ def describe(
       categories: of the file.
       roots: names of categories that are only the supercategory of others.
       files: name of each photo to the number of images that it is listed as.
-      boxes_replaced: whether the boxes of the masks stand in for those that disagree with them.
+      boxes: what is done with boxes that disagree with their masks.
 
     Returns:
       Sentences without a stop.
@@ -150,8 +194,8 @@ def describe(
     lines = []
     if seen.wrong_boxes:
         form = box_forms.name_form(seen.box_forms, seen.wrong_boxes)
-        boxes = _count(seen.wrong_boxes, "box disagrees with its mask", "boxes disagree with their masks")
-        lines.append(f"{boxes}{form and f' ({form})'}: {_WRITTEN[boxes_replaced]}")
+        count = _count(seen.wrong_boxes, "box disagrees with its mask", "boxes disagree with their masks")
+        lines.append(f"{count}{form and f' ({form})'}: {boxes}")
     return lines + _describe_objects(seen, files) + _describe_classes(seen, categories, set(roots))
 
 

@@ -41,9 +41,8 @@ def read_numbers(value: Any) -> Any:
 
 def extent(parts: list[list[float]]) -> tuple[float, float, float, float]:
     """Find x0, y0, x1, y1 of the points of polygons, of which there is at least one, in COCO's lists."""
-    x = [number for part in parts for number in part[0::2]]
-    y = [number for part in parts for number in part[1::2]]
-    return min(x), min(y), max(x), max(y)
+    x, y = [part[0::2] for part in parts], [part[1::2] for part in parts]
+    return min(map(min, x)), min(map(min, y)), max(map(max, x)), max(map(max, y))
 
 
 def read_points(value: Any) -> Any:

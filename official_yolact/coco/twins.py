@@ -65,7 +65,8 @@ def find(objects: Objects) -> list[Pair]:
     for first, second in _find_near(objects.images, objects.boxes).tolist():
         iou = drawn.compare(first, second)
         if iou >= MIN_IOU:
-            found.append(Pair(first, second, iou == 1.0))
+            has_mask = segmentations_lib.has_mask(objects.segmentations[first])
+            found.append(Pair(first, second, has_mask and iou == 1.0))
     return found
 
 

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import box_forms
+from official_yolact.coco import inspection
 from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.files import json_text
@@ -53,6 +54,26 @@ class GroundTruth:
         encoded = [self._encode(annotation) for annotation in self.annotations]
         _warn(self.path, sum(dropped for _, dropped in encoded), "polygon parts have fewer than 3 points")
         return [{**a, "segmentation": rle} for a, (rle, _) in zip(self.annotations, encoded, strict=True)]
+
+    def describe(self) -> list[str]:
+        """Say what is unusual about it, a sentence each."""
+        images = [coco_annotations.Image(**image) for image in self.images.values()]
+        held: dict[int, list[coco_annotations.Annotation]] = {image.id: [] for image in images}
+        for one in self.annotations:
+            held[one["image_id"]].append(
+                coco_annotations.Annotation(
+                    id=one["source_id"],
+                    image_id=one["image_id"],
+                    category_id=one["category_id"],
+                    box=tuple(one["bbox"]),
+                    segmentation=one.get("segmentation"),
+                    is_crowd=bool(one["iscrowd"]),
+                    area=one["area"],
+                )
+            )
+        source = coco_annotations.CocoJson(self.path, "", images, held, self.categories, 0)
+        _, notes = inspection.inspect(source, inspection.FILE_MEASURED, empty_classes=False)
+        return notes if self.has_masks else ["no annotation has a mask: mask AP is not measured", *notes]
 
     def size(self, image_id: int) -> tuple[int, int]:
         """Look up the (height, width) of an image in pixels.
@@ -139,6 +160,10 @@ class GroundTruth:
 
     def _encode(self, entry: dict[str, Any]) -> tuple[segmentations.Rle, int]:
         where = f"{self.path}: annotation {entry['source_id']}"
+        if not self.has_masks:
+            raise ValueError(
+                f"{self.path}: no annotation has a segmentation: masks cannot be measured against it"
+            )
         if "segmentation" not in entry:
             raise ValueError(f"{where}: no segmentation, while others of the file have one")
         return segmentations.to_rle(entry["segmentation"], *self.size(entry["image_id"]), where)

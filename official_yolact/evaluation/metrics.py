@@ -32,10 +32,12 @@ def measure_results(
 ) -> measurement.Evaluation:
     """Measure what a results file has the fields for: boxes, masks or both.
 
-    No detections at all count for both, if the annotations have masks. `report` is told of progress.
+    Masks are left out where the results have boxes too and no annotation has a mask. No detections at all
+    count for both, if the annotations have masks. `report` is told of progress.
     """
     has_boxes = not results or "bbox" in results[0]
-    has_masks = "segmentation" in results[0] if results else groundtruth.has_masks
+    has_masks = not results or "segmentation" in results[0]
+    has_masks &= groundtruth.has_masks or not has_boxes
     kinds = [kind for kind, is_there in (("box", has_boxes), ("mask", has_masks)) if is_there]
     return measurement.Evaluation({kind: measure(groundtruth, results, kind, report) for kind in kinds})
 

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.files import json_text
 
@@ -37,14 +38,17 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Count and measure a data set."""
     from official_yolact.coco import annotations as coco_annotations
+    from official_yolact.coco import inspection
     from official_yolact.data import statistics
     from official_yolact.data import statistics_table
 
     grid = _choose_anchors(args)
-    found = statistics.describe(coco_annotations.read(args.annotations), grid, args.images)
+    source, unusual = inspection.inspect(coco_annotations.read(args.annotations), inspection.MASKS_COUNTED)
+    found = statistics.describe(source, grid, args.images)
     print(
         json_text.dump(dataclasses.asdict(found)) if args.json else statistics_table.format_statistics(found)
     )
+    notes.say(args.annotations, unusual, args.images)
     return 0
 
 

@@ -7,6 +7,7 @@ from official_yolact.data.checking import files
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import meaning
+from official_yolact.data.checking import repeats
 from official_yolact.data.checking import splits
 from official_yolact.data.checking import structure
 from official_yolact.data.checking import view as view_lib
@@ -19,6 +20,7 @@ OF_A_FILE = (
     structure.check_crowd_field,
     structure.check_unread_numbers,
     structure.check_category_names,
+    repeats.check_alike_names,
     structure.check_category_order,
     structure.check_annotation_order,
     files.check_names,
@@ -35,6 +37,7 @@ OF_A_FILE = (
     geometry.check_boxes,
     geometry.check_areas,
     geometry.check_masks,
+    repeats.check_objects,
 )
 """Take a view."""
 

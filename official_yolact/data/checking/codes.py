@@ -46,6 +46,8 @@ _ROWS = (
     ("D05", ERROR, "category_id that categories does not list", "the class is unknown", "add the category, or --fix removes the annotations"),
     ("D06", ERROR, "class names differ between the splits", "a class has examples in one split only", "give both files the same categories"),
     ("D07", WARNING, "single objects seem to be marked as crowd", "training ignores crowds: it sees almost no objects", "convert with --crowd=as-instance, or --fix sets iscrowd to 0"),
+    ("D08", WARNING, "the same object listed twice", "it counts double in training, and perfect detections score AP 50", "--fix removes those of the same class and the same mask to the pixel, and keeps the first; the others " + _HAND),
+    ("D09", WARNING, "the same object listed under two classes", "training learns both from one mask: neither gets a high score", "remove one of them " + _HAND),
     ("D10", WARNING, "images with more objects than the padding", "the smallest of them are cut off", "raise task.train_data.parser.max_num_instances"),
     ("D11", INFO, "objects too small at the input size", "the augmentation drops boxes of at most 4 input pixels", "a larger input size, or tiles"),
     ("D12", ERROR, "the same photo in both splits", "scores measure memory", "split again by group, see yolact data split"),
@@ -76,6 +78,7 @@ _ROWS = (
     ("D36", INFO, "annotation id 0", "pycocotools takes 0 for no match", "--fix gives a new id"),
     ("D37", WARNING, "ids that are text or beyond 64 bits", "COCO's ids are integers: evaluation needs them", "--fix numbers them"),
     ("D38", WARNING, "numbers that are NaN or infinite in fields that are not read", "JSON has no such numbers: other tools refuse the file", "--fix writes null"),
+    ("D39", WARNING, "class names that differ in case, spaces or Unicode form only", "one class is split into several", "convert with the --rename that is shown, or correct the names"),
     # Files.
     ("D40", ERROR, "image file not found", "the image is lost", "correct --images or file_name; --fix removes them"),
     ("D41", WARNING, "image file found under another name only", "other tools find the exact name only", "--fix writes the name that was found"),

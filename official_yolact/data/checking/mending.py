@@ -22,6 +22,7 @@ from official_yolact.data.checking import geometry
 from official_yolact.data.checking import masks
 from official_yolact.data.checking import meaning
 from official_yolact.data.checking import outlines
+from official_yolact.data.checking import repeats
 from official_yolact.data.checking import view as view_lib
 from official_yolact.files import json_text
 from official_yolact.images import image_files
@@ -61,6 +62,11 @@ class Mender:
     def same_name(self) -> dict[str, list[int]]:
         """Positions of the categories of each name."""
         return _group(self.view.names, [bool(name) for name in self.view.names])
+
+    @functools.cached_property
+    def copies(self) -> set[int]:
+        """Positions of the annotations that say what an earlier one says."""
+        return repeats.list_copies(self.view)
 
     @functools.cached_property
     def has_objects(self) -> list[bool]:
@@ -124,6 +130,11 @@ class Mender:
 
 def _remove(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> None:
     return None
+
+
+def _remove_copy(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
+    """Remove an entry of an object whose first entry, of the same class and mask, stays."""
+    return mender.merge("annotations", at) if at in mender.copies else entry
 
 
 def _remove_root(mender: Mender, finding: findings.Finding, at: int, entry: Entry) -> Entry | None:
@@ -331,6 +342,7 @@ _CODES_OF: dict[Mend, str] = {
     _remove: "D02 D03 D05 D32 D40 D42 D43 D44 D52 D64 D67 D68 D69 D77",
     _take_file_size: "D04 D50 D51",
     _no_crowd: "D07 D33 D34",
+    _remove_copy: "D08",
     _remove_root: "D18",
     _tell_images_apart: "D20",
     _tell_categories_apart: "D21",

@@ -41,6 +41,8 @@ FORMAT = 3
 Progress = Callable[[int, int], None]
 """Is called with the images done and their total."""
 
+_BOXES = {"mask": inspection.MASKS_WRITTEN, "file": inspection.FILE_WRITTEN}
+
 _SPLIT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
@@ -245,7 +247,7 @@ class _Conversion:
             skipped_ids={key: noted[key] for key in ("images", "annotations")},
             category_map={str(source): class_of[self._id_map[source]] for source in sorted(self._id_map)},
             notes=inspection.describe(
-                tally.seen, self._categories, index.roots, self._files, self._options.boxes == "mask"
+                tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
             ),
         )
 
