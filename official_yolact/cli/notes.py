@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from official_yolact.cli import progress
+
+if TYPE_CHECKING:
+    from official_yolact.coco import annotations as coco_annotations
+
+
+def read(path: str, images_dir: str | None = None) -> coco_annotations.CocoJson:
+    """Read an annotation file, say what is unusual about it, and use the boxes of the masks.
+
+    Args:
+      path: COCO instances file.
+      images_dir: folder of its images, for the command that is said.
+
+    Returns:
+      The file; a box that disagrees with its mask is that of the mask, as the conversion writes it.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: the file is no such file; names the record, the field, its value and the cure.
+    """
+    from official_yolact.coco import annotations as coco_annotations
+    from official_yolact.coco import inspection
+
+    source, unusual = inspection.inspect(coco_annotations.read(path), inspection.MASKS_COUNTED)
+    say(path, unusual, images_dir)
+    return source
 
 
 def say(path: str, notes: Sequence[str], images_dir: str | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_yolact import categories as categories_lib
+from official_yolact.coco import inspection
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.records import manifest as manifest_lib
 
@@ -81,6 +82,17 @@ def list_annotations(files: Sequence[str]) -> list[str] | None:
             found.append(annotations)
             unlisted -= held
     return None if unlisted else found
+
+
+def list_notes(input_path: str | Sequence[str]) -> list[str]:
+    """List lines about what is unusual about the data, of every manifest that lists one of the shards."""
+    files = set(shards_lib.list_files(input_path))
+    lines = []
+    for path, manifest in manifest_lib.find(files).items():
+        if manifest.notes and manifest.list_shards(path).keys() & files:
+            source = manifest.source
+            lines += inspection.format_notes(source["annotations"], manifest.notes, source["images"])
+    return lines
 
 
 def count_overfull(input_path: str | Sequence[str], max_num_instances: int) -> int:

@@ -201,6 +201,14 @@ def _report_overfull(launch: Launch) -> None:
         )
 
 
+def _report_notes(launch: Launch) -> None:
+    """Say what the conversion found unusual about the data."""
+    task = launch.params.task
+    for mode, data in (("train", task.train_data), ("eval", task.validation_data)):
+        for line in manifests.list_notes(data.input_path) if mode in launch.mode else ():
+            logging.warning("%s", line)
+
+
 def _check_hosts(launch: Launch) -> None:
     if launch.mode == "continuous_eval" and launch.devices.num_workers > 1:
         raise ValueError("mode 'continuous_eval' runs on one host: set another runtime.distribution_strategy")
@@ -216,6 +224,7 @@ CHECKS: tuple[Callable[[Launch], None], ...] = (
     _check_annotations,
     _wait_for_training,
     _report_overfull,
+    _report_notes,
     _check_hosts,
     _check_batches,
 )

@@ -152,7 +152,10 @@ def convert_photo(mode: str, suffix: str, **options: Any) -> Callable[[Case], No
 def crowd_the_first_image(case: Case, number: int) -> None:
     template = case.data["annotations"][0]
     for i in range(number):
-        case.data["annotations"].append({**template, "id": 100 + i})
+        x, y, side = 2 + 8 * (i % 12), 2 + 7 * (i // 12), template["bbox"][2]
+        square = [x, y, x + side, y, x + side, y + side, x, y + side]
+        shape = {"bbox": [x, y, side, side], "segmentation": [square]}
+        case.data["annotations"].append({**template, **shape, "id": 100 + i})
 
 
 def mark_crowd(case: Case, of: int, number: int) -> None:

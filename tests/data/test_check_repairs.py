@@ -107,7 +107,7 @@ def test_run_lengths_of_whole_numbers_in_another_form_are_kept_and_written_as_in
     found = {finding.code: finding for finding in checked.found}
     assert (found["D23"].count, found["D23"].field) == (12, "segmentation")
     assert not {"D67", "D68"} & set(found)
-    content = repair.repair(checked, meaning.Target()).view.content
+    content = repair.repair(checked, meaning.Target(), ["D08"]).view.content
     written = [annotation["segmentation"] for annotation in content["annotations"]]
     assert json.dumps(written) == json.dumps([{"size": [96, 128], "counts": runs}] * 12)
 

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.files import outputs
@@ -46,14 +47,13 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a configuration."""
-    from official_yolact.coco import annotations as coco_annotations
     from official_yolact.data.recipes import recipe as recipe_lib
     from official_yolact.data.recipes import recipe_text
     from official_yolact.environment import precision
 
     _check_paths(args)
-    train, val = coco_annotations.read(args.train), coco_annotations.read(args.val)
     val_images = args.val_images or args.images
+    train, val = notes.read(args.train, args.images), notes.read(args.val, val_images)
     gpus = _count_gpus() if args.gpus is None else args.gpus
     name, base = _find_experiment(args.experiment)
     recipe = recipe_lib.decide(

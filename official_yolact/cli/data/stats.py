@@ -37,18 +37,15 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Count and measure a data set."""
-    from official_yolact.coco import annotations as coco_annotations
-    from official_yolact.coco import inspection
     from official_yolact.data import statistics
     from official_yolact.data import statistics_table
 
     grid = _choose_anchors(args)
-    source, unusual = inspection.inspect(coco_annotations.read(args.annotations), inspection.MASKS_COUNTED)
+    source = notes.read(args.annotations, args.images)
     found = statistics.describe(source, grid, args.images)
     print(
         json_text.dump(dataclasses.asdict(found)) if args.json else statistics_table.format_statistics(found)
     )
-    notes.say(args.annotations, unusual, args.images)
     return 0
 
 
