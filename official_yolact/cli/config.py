@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.files import json_text
@@ -42,18 +43,31 @@ def run(args: argparse.Namespace) -> int:
     params, findings = loading.examine_config(
         args.config, args.overrides, lambda params: annotation_file.find_faults(params.task)
     )
+    weights = _describe_weights(params)
     if args.json:
         listed = [one.as_dict() for one in findings]
-        print(json_text.dump({"config": args.config, "ok": params is not None, "findings": listed}))
+        ok = params is not None
+        print(json_text.dump({"config": args.config, "ok": ok, "findings": listed, **weights}))
         return 0 if params is not None else 2
     for one in findings:
         print(f"{one.severity}: {one}")
+    for line in weights.values():
+        print(f"weights: {line}")
     errors = sum(one.severity == "error" for one in findings)
     verdict = f"{_count(errors, 'error')}: it cannot be used" if errors else "it can be used"
     warnings = len(findings) - errors
     noted = f" ({_count(warnings, 'warning')})" if warnings else ""
     print(f"{args.config}: {verdict}{noted}")
     return 0 if params is not None else 2
+
+
+def _describe_weights(params: Any) -> dict[str, str]:
+    """Say where weights that are called by name are; empty without such."""
+    from official_yolact.weights import imported
+    from official_yolact.weights import named_weights
+
+    checkpoint = (params.task.init_checkpoint or "") if params is not None else ""
+    return {"weights": imported.describe(checkpoint)} if named_weights.is_name(checkpoint) else {}
 
 
 def _count(number: int, word: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
 from official_yolact.configs import schedules
+from official_yolact.configs import yolact
+from official_yolact.weights import named_weights
 
 EVALUATED = tuple(
     f"{kind}_{name}"
@@ -19,6 +22,7 @@ _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _HIGHEST_BACKBONE_LEVEL = 5
 _DIVISIBLE = 128  # SpineNet adds levels of different strides
 _REDUCTIONS = {"mirrored": ("nccl", "hierarchical_copy"), "multi_worker_mirrored": ("ring", "nccl")}
+_PIXEL = 1.0  # the original's mean and torchvision's differ by half a grey level
 _STRATEGY = "runtime.distribution_strategy"
 _OPTIMIZATION = "trainer.optimizer_config."
 
@@ -48,6 +52,7 @@ def check_contradictions(params: experiments.YolactExperiment) -> Iterator[findi
         _check_steps,
         _check_clipping,
         _check_scaling,
+        _check_weights,
     ):
         for path, rule, cure, *others in check(params):
             yield finding.about(params, path, rule, cure, others)
@@ -237,3 +242,47 @@ def _check_scaling(params: experiments.YolactExperiment) -> Iterator[_Contradict
         known = ", ".join(schedules.SCALED_KINDS)
         cure = f"write it for batch {batch} and set {key}={batch}, or choose one of {known}"
         yield f"{_OPTIMIZATION}learning_rate.type", rule, cure, key, batch_key
+
+
+def _check_weights(params: experiments.YolactExperiment) -> Iterator[_Contradiction]:
+    """Check weights by name: that they exist, and fit the backbone and the pixels that it sees."""
+    model, path, checkpoint = params.task.model, "task.init_checkpoint", params.task.init_checkpoint or ""
+    if not named_weights.is_name(checkpoint):
+        return
+    try:
+        entry = named_weights.find(checkpoint)
+    except ValueError as error:
+        rule = "is no file or folder, and no name of weights"
+        yield path, rule, f"`yolact weights list` shows them: {error}"
+        return
+    backbone, section = "task.model.backbone", model.backbone.get()
+    keys = (f"{backbone}.type", *(f"{backbone}.{entry.backbone}.{key}" for key in entry.settings))
+    if not _fits(entry, model.backbone):
+        found = {
+            key: getattr(section, key)
+            for key in ("model_id", "filter_size_scale", "depth")
+            if hasattr(section, key)
+        }
+        here = ", ".join([str(model.backbone.type), *(f"{key} {value}" for key, value in found.items())])
+        right = [one.name for one in named_weights.ENTRIES.values() if _fits(one, model.backbone)]
+        cure = f"write {' or '.join(right)}" if right else "take an experiment that has this backbone"
+        yield path, f"fits the backbone {entry.describe_backbone()}, and here is {here}", cure, *keys
+        return
+    given, wanted = model.normalization, (entry.mean, entry.std)
+    differs = [abs(a - b) > _PIXEL for a, b in zip((*given.mean, *given.std), sum(wanted, ()), strict=True)]
+    if any(differs):
+        rule = f"was trained with pixels of mean {list(entry.mean)} and std {list(entry.std)}"
+        cure = (
+            f"write these into task.model.normalization, which has {list(given.mean)} and {list(given.std)}"
+        )
+        yield path, rule, cure, "task.model.normalization.mean", "task.model.normalization.std"
+    epsilon = "task.model.norm_activation.norm_epsilon"
+    if not math.isclose(model.norm_activation.norm_epsilon, entry.epsilon, rel_tol=1e-3):
+        rule = f"was trained with batch norms of epsilon {entry.epsilon:g}"
+        yield path, rule, f"write {epsilon}: {entry.epsilon:g}", epsilon
+
+
+def _fits(entry: named_weights.NamedWeights, backbone: yolact.Backbone) -> bool:
+    section = backbone.get()
+    settings = {key: getattr(section, key, None) for key in entry.settings}
+    return backbone.type == entry.backbone and settings == dict(entry.settings)

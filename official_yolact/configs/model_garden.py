@@ -150,7 +150,8 @@ _PIECES: dict[type[Any], dict[str, Setting]] = {
     },
     cfg.TaskConfig: {
         "init_checkpoint": Setting(
-            "directory or checkpoint to start from where the model directory has none; empty: random weights"
+            "directory or checkpoint to start from where the model directory has none, or a name of "
+            "`yolact weights list`; empty: random weights"
         ),
         "name": Setting(unread="the task is the experiment's"),
         "differential_privacy_config": Setting(

@@ -1,16 +1,15 @@
-"""Import of ImageNet MobileNetV2 weights from an .npz archive, as a backbone to start from.
+"""Import of ImageNet MobileNetV2 weights of Keras, as a backbone to start from.
 
-The archive holds, for each of the 52 convolutions in network order, `NN/LAYER/kernel`, and the batch
-norm after it as `gamma`, `beta`, `moving_mean`, `moving_variance` (`NN/LAYER_BN/...`), in the
-layouts of Keras' MobileNetV2 with alpha 1 and no top.
+A file is a weights file that `tf_keras.applications` downloads (.h5), or an .npz archive: for each of the 52
+convolutions in network order, `NN/LAYER/kernel`, and the batch norm after it as `gamma`, `beta`,
+`moving_mean`, `moving_variance` (`NN/LAYER_BN/...`), in the layouts of Keras' MobileNetV2 without top.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,25 +19,39 @@ import tf_keras
 
 from official.vision.modeling.backbones import factory
 from official_yolact.configs import yolact as configs
-from official_yolact.files import inputs
+from official_yolact.files import inputs as inputs_lib
+from official_yolact.files import storage
 from official_yolact.importing import import_account
+from official_yolact.importing import keras_file
 from official_yolact.importing import model_folder
+from official_yolact.weights import named_weights
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
 _KINDS = ("kernel", *_NORM_KINDS)
 _MAX_BYTES = 256 * 2**20
+_CONVOLUTIONS = 52  # the last one ends in 1,280 channels that no pyramid level uses
+_LAST_FILTERS = 320  # of the last but one, before the width
+_Convolutions = list[tuple[str, dict[str, npt.NDArray[np.float32]]]]
 
 
 def import_mobilenet_v2(
-    path: str, model: configs.YolactModel, output: str, *, force: bool = False
+    path: str,
+    model: configs.YolactModel,
+    output: str,
+    *,
+    width: float | None = None,
+    inputs: Sequence[str] = (),
+    force: bool = False,
 ) -> import_account.ImportAccount:
-    """Write a checkpoint of the backbone alone from an .npz archive.
+    """Write a checkpoint of the backbone alone.
 
     Args:
-      path: the archive.
-      model: configuration whose backbone is MobileNetV2 of Model Garden with filter_size_scale 1.
+      path: weights file of Keras, or .npz archive.
+      model: configuration whose backbone is MobileNetV2 of Model Garden; the file decides its width.
       output: directory that gets `ckpt-0` and `import.json`; name it in `task.init_checkpoint`, with
         `task.init_checkpoint_modules: backbone`.
+      width: that the file must have; None: any.
+      inputs: files that are never replaced, beside `path`.
       force: replace files that this program did not write.
 
     Returns:
@@ -46,50 +59,89 @@ def import_mobilenet_v2(
 
     Raises:
       OSError: the file cannot be read or the directory not written.
-      ValueError: the directory holds something else; the file is no such archive: wrong keys, shapes,
-        types, or values that are not finite.
+      ValueError: the directory holds something else; the file is no such file: wrong keys, shapes, types,
+        width, or values that are not finite.
     """
-    model_folder.check_import(output, [path], force)
-    convolutions = _read_archive(path)
-    backbone = _build_backbone(model)
+    read = [path, *inputs]
+    model_folder.check_import(output, read, force)
+    is_keras = keras_file.is_keras_file(path)
+    convolutions, skipped = _read_keras(path) if is_keras else (_read_archive(path), [])
+    found = _find_width(path, convolutions)
+    if width not in (None, found):
+        raise ValueError(f"{path}: is MobileNetV2 of width {found:g}, expected is width {width:g}")
+    backbone = _build_backbone(model, found)
     units = list(_units(backbone))
-    extra = len(convolutions) - len(units)
-    # Keras ends with a 1x1 convolution to 1,280 channels that no pyramid level uses.
-    if extra not in (0, 1):
-        raise ValueError(
-            f"{path}: has {len(convolutions)} convolutions, MobileNetV2 here has {len(units)}: "
-            "is it MobileNetV2 1.0 without top?"
-        )
     unused = "a layer above those that the feature pyramid uses"
-    skipped = [(f"{name}/{kind}", unused) for name, _ in convolutions[len(units) :] for kind in _KINDS]
+    skipped += [(f"{name}/{kind}", unused) for name, _ in convolutions[len(units) :] for kind in _KINDS]
     for (name, arrays), variables in zip(convolutions[: len(units)], units, strict=True):
         for kind, variable in variables.items():
             _assign(path, f"{name}/{kind}", variable, arrays[kind])
     checkpoint = os.path.join(output, model_folder.FIRST)
-    with inputs.open_input(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     done = import_account.ImportAccount(
         file=path,
-        form="npz",
-        sha256=digest,
+        form="h5" if is_keras else "npz",
+        sha256=storage.measure(path)[1],
         published="",
         experiment="yolact_mobilenetv2_coco",
         modules="backbone",
         num_classes=0,
         mapped=tuple(f"{name}/{kind}" for name, _ in convolutions[: len(units)] for kind in _KINDS),
         skipped=tuple(skipped),
-        notes=(),
+        notes=(f"width {found:g}: fits task.model.backbone.mobilenet.filter_size_scale={found:g}",),
         checkpoint=checkpoint,
     )
-    with model_folder.open_import(output, done.to_json(), [path], force):
+    with model_folder.open_import(output, done.to_json(), read, force):
         model_folder.save_model(tf.train.Checkpoint(backbone=backbone), output, "backbone")
     return done
 
 
-def _build_backbone(model: configs.YolactModel) -> tf_keras.Model:
+def _find_width(path: str, convolutions: _Convolutions) -> float:
+    """Read the width off the last block."""
+    count = len(convolutions)
+    # Another one may follow: the archives of some have a classifier that is a convolution.
+    if count not in (_CONVOLUTIONS, _CONVOLUTIONS + 1):
+        raise ValueError(
+            f"{path}: has {count} convolutions, MobileNetV2 here has {_CONVOLUTIONS}:"
+            " is it MobileNetV2 without top?"
+        )
+    kernel = convolutions[_CONVOLUTIONS - 2][1]["kernel"]
+    filters = kernel.shape[-1] if kernel.ndim else 0
+    for width in named_weights.WIDTHS:
+        if filters == round(_LAST_FILTERS * width):
+            return width
+    raise ValueError(
+        f"{path}: its last block has {filters} filters, not {_LAST_FILTERS} times a published width:"
+        f" {', '.join(map(str, named_weights.WIDTHS))}"
+    )
+
+
+def _read_keras(path: str) -> tuple[_Convolutions, list[tuple[str, str]]]:
+    """Pair each convolution with the batch norm after it; what else has weights is skipped."""
+    found: _Convolutions = []
+    skipped = []
+    for name, arrays in keras_file.read_layers(path, _MAX_BYTES):
+        if set(arrays) == {"kernel"}:
+            found.append((name, arrays))
+        elif set(arrays) == set(_NORM_KINDS) and found and len(found[-1][1]) == 1:
+            found[-1][1].update(arrays)
+        elif set(arrays) == {"kernel", "bias"}:
+            skipped += [(f"{name}/{kind}", "the classifier of ImageNet") for kind in arrays]
+        else:
+            raise ValueError(
+                f"{path}: layer {name} has {sorted(arrays)}: MobileNetV2 has no such layer there"
+            )
+    for name, arrays in found:
+        if len(arrays) != len(_KINDS):
+            raise ValueError(f"{path}: no batch norm follows the convolution {name}")
+    return found, skipped
+
+
+def _build_backbone(model: configs.YolactModel, width: float = 1.0) -> tf_keras.Model:
+    model = model.replace()
     backbone = model.backbone
     if backbone.type != "mobilenet" or backbone.mobilenet.model_id != "MobileNetV2":
         raise ValueError(f"backbone {backbone.type!r} is not MobileNetV2: use an experiment that has it")
+    backbone.mobilenet.filter_size_scale = width
     return factory.build_backbone(
         input_specs=tf_keras.layers.InputSpec(shape=[None, *model.input_size, 3]),
         backbone_config=backbone,
@@ -112,8 +164,8 @@ def _units(backbone: tf_keras.Model) -> Iterator[dict[str, tf.Variable]]:
                 }
 
 
-def _read_archive(path: str) -> list[tuple[str, dict[str, npt.NDArray[np.float32]]]]:
-    inputs.check(path)
+def _read_archive(path: str) -> _Convolutions:
+    inputs_lib.check(path)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -125,7 +177,7 @@ def _read_archive(path: str) -> list[tuple[str, dict[str, npt.NDArray[np.float32
         raise ValueError(f"{path}: is no .npz archive: {error}") from error
 
 
-def _group(path: str, arrays: dict[str, Any]) -> list[tuple[str, dict[str, npt.NDArray[np.float32]]]]:
+def _group(path: str, arrays: dict[str, Any]) -> _Convolutions:
     groups: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
     names: dict[str, str] = {}
     for key in sorted(arrays):

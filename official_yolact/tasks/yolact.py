@@ -28,6 +28,8 @@ from official_yolact.modeling import factory
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import annotation_file
 from official_yolact.tasks import train_step
+from official_yolact.weights import imported
+from official_yolact.weights import named_weights
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
 MASK_IOU_LOSS = "mask_iou_loss"
@@ -83,11 +85,12 @@ class YolactTask(base_task.Task):
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Load what fits of `init_checkpoint`, if one is named, and log how each tensor was used."""
-        path = self.task_config.init_checkpoint
-        if not path:
+        named, modules = self.task_config.init_checkpoint, self.task_config.init_checkpoint_modules
+        if not named:
             return
+        path = imported.resolve(named)
         account: object
-        if self.task_config.init_checkpoint_modules == "backbone":
+        if named_weights.choose_modules(named, modules) == "backbone":
             account = restore.restore_model(model, path, "backbone")
         else:
             account = transfer.transfer_model(model, path, self._trained_categories())

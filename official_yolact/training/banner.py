@@ -19,6 +19,7 @@ from official_yolact.environment import precision
 from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.training import strategies
+from official_yolact.weights import named_weights
 
 
 def describe_run(
@@ -185,7 +186,8 @@ def _describe_weights(task: yolact.YolactTask, trains: bool, restored: str | Non
     if restored:
         return f"{restored}, all of it"
     if task.init_checkpoint:
-        return f"{task.init_checkpoint} ({task.init_checkpoint_modules}); see init_checkpoint above"
+        modules = named_weights.choose_modules(task.init_checkpoint, task.init_checkpoint_modules)
+        return f"{task.init_checkpoint} ({modules}); see init_checkpoint above"
     return f"random, seed {task.seed}" if trains else "none yet"
 
 

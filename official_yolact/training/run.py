@@ -16,6 +16,7 @@ from official.core import train_utils
 from official.modeling import performance
 from official_yolact import hosts
 from official_yolact.checkpoints import directory_lock
+from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
@@ -32,6 +33,7 @@ from official_yolact.training import trainer as yolact_trainer
 from official_yolact.training import workers
 from official_yolact.training.saving import best_checkpoint
 from official_yolact.training.saving import new_checkpoints
+from official_yolact.weights import imported
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval", "train_and_post_eval")
 
@@ -180,6 +182,27 @@ def _check_annotations(launch: Launch) -> None:
     finding.report(list(annotation_file.find_faults(launch.params.task, classes)))
 
 
+def _provide_weights(launch: Launch) -> None:
+    """Download what `init_checkpoint` names, unless a run goes on: its weights are its own."""
+    if launch.restart or not scan.was_saved(launch.model_dir):
+        imported.provide_apart(
+            launch.params.task.init_checkpoint or "", make_progress=_log_progress, note=logging.info
+        )
+
+
+def _log_progress(what: str) -> Callable[[int, int], None]:
+    """Make a display that logs each tenth."""
+    shown = [-1]
+
+    def show(done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > shown[0]:
+            shown[0] = tenth
+            logging.info("%d of %d %s", done, total, what)
+
+    return show
+
+
 def _wait_for_training(launch: Launch) -> None:
     """Wait, or an evaluation beside a training would write its own classes where that writes its."""
     if launch.mode == "continuous_eval":
@@ -222,6 +245,7 @@ def _check_batches(launch: Launch) -> None:
 CHECKS: tuple[Callable[[Launch], None], ...] = (
     _check_mode,
     _check_annotations,
+    _provide_weights,
     _wait_for_training,
     _report_overfull,
     _report_notes,

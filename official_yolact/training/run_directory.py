@@ -30,6 +30,7 @@ from official_yolact.training import config_changes
 from official_yolact.training.reports import curves
 from official_yolact.training.reports import run_report
 from official_yolact.training.watch import early_stopping
+from official_yolact.weights import named_weights
 
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
@@ -145,7 +146,8 @@ def move_aside(model_dir: str) -> str | None:
 
 def _require_weights(task: yolact.YolactTask, model_dir: str) -> None:
     """Refuse to evaluate what would be random weights, in whole or but for the backbone."""
-    has_model = task.init_checkpoint and task.init_checkpoint_modules != "backbone"
+    modules = named_weights.choose_modules(task.init_checkpoint or "", task.init_checkpoint_modules)
+    has_model = task.init_checkpoint and modules != "backbone"
     if not has_model and not scan.was_saved(model_dir):
         raise ValueError(
             f"{model_dir}: there is no checkpoint to evaluate: give the directory of a training as "

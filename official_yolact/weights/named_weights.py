@@ -160,8 +160,8 @@ ENTRIES: dict[str, NamedWeights] = {
         _mobilenet(0.5, 3_200_000),
         _mobilenet(0.75, 5_900_000),
         _mobilenet(1.0, 9_406_464, is_size_exact=True),
-        _mobilenet(1.3, 15_500_000),
-        _mobilenet(1.4, 17_900_000),
+        _mobilenet(1.3, 15_440_000),
+        _mobilenet(1.4, 17_830_000),
         _resnet(
             50,
             "resnet50-0676ba61.pth",
@@ -211,6 +211,20 @@ def find(name: str) -> NamedWeights:
     near = difflib.get_close_matches(name, ENTRIES, n=2)
     hint = f": did you mean {' or '.join(near)}?" if near else ""
     raise ValueError(f"no weights are called {name!r}{hint}; known are {', '.join(ENTRIES)}")
+
+
+def choose_modules(checkpoint: str, modules: str) -> str:
+    """Say what of a checkpoint is loaded: of a name of a backbone, the backbone whatever `modules` says.
+
+    Args:
+      checkpoint: `task.init_checkpoint`.
+      modules: `task.init_checkpoint_modules`.
+    """
+    if checkpoint and is_name(checkpoint):
+        entry = ENTRIES.get(_AUTHORS_NAMES.get(checkpoint, checkpoint))
+        if entry is not None and entry.modules == "backbone":
+            return "backbone"
+    return modules
 
 
 def for_experiment(experiment: str, width: float = 1.0) -> str | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -13,94 +11,32 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import file_server
 import numpy as np
 import PIL.Image
 import pytest
+from file_server import Server
 
 from official_yolact.cli import main
 from official_yolact.cli.data import coco2017 as command
 from official_yolact.data.sets import archives
 from official_yolact.data.sets import coco2017
-from official_yolact.data.sets import downloads
+from official_yolact.files import downloads
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 SUM = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server:
-    """Serves bytes by path from this machine, with the faults that it is told."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-        self.ranges = True
-        self.etag: str | None = '"one"'
-        self.cuts: list[int] = []
-        self.statuses: list[int] = []
-        self.length: str | None = "true"
-        self.extra = 0
-        self.pause = 0.0
-        self.requests: list[tuple[str, str | None]] = []
-        self.url = ""
-
-    def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
-        asked = handler.headers.get("Range")
-        self.requests.append((handler.command, asked))
-        status = self.statuses.pop(0) if self.statuses else 200
-        body = self.files.get(handler.path)
-        if status != 200 or body is None:
-            handler.send_error(status if status != 200 else 404)
-            return
-        start, total = 0, len(body)
-        if asked and self.ranges and handler.headers.get("If-Range") in (None, self.etag):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-            if start >= total:
-                handler.send_error(416)
-                return
-            status, body = 206, body[start:]
-        handler.send_response(status)
-        if status == 206:
-            handler.send_header("Content-Range", f"bytes {start + self.extra}-{total - 1}/{total}")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
-        if self.length:
-            handler.send_header("Content-Length", str(len(body)) if self.length == "true" else self.length)
-        handler.end_headers()
-        if handler.command == "GET":
-            body = body[: self.cuts.pop(0)] if self.cuts else body
-            for at in range(0, len(body), 100_000):
-                handler.wfile.write(body[at : at + 100_000])
-                time.sleep(self.pause)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    served = Server({"/file.bin": CONTENT})
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            with contextlib.suppress(ConnectionError):
-                served.answer(self)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        served.url = f"http://127.0.0.1:{running.server_port}"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield served
-        running.shutdown()
-        thread.join()
+    with file_server.serve({"/file.bin": CONTENT}) as running:
+        yield running
 
 
 def download(server: Server, folder: pathlib.Path, **options: Any) -> pathlib.Path:
@@ -263,7 +199,7 @@ def test_two_downloads_of_one_file_do_not_mix(server: Server, tmp_path: pathlib.
 def test_a_killed_download_goes_on(server: Server, tmp_path: pathlib.Path) -> None:
     server.pause = 0.02
     path = tmp_path / "got" / "file.bin"
-    code = "import sys; from official_yolact.data.sets import downloads; downloads.download(*sys.argv[1:])"
+    code = "import sys; from official_yolact.files import downloads; downloads.download(*sys.argv[1:])"
     for wanted in (500_000, 1_500_000):
         child = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/file.bin", str(path)])
         part = path.with_name("file.bin.part")
@@ -284,7 +220,7 @@ def test_a_disk_that_fills_up_is_named_and_the_download_goes_on_later(
     path = tmp_path / "got" / "file.bin"
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000));"
-        "from official_yolact.data.sets import downloads; downloads.download(*sys.argv[1:])"
+        "from official_yolact.files import downloads; downloads.download(*sys.argv[1:])"
     )
     command_line = [sys.executable, "-c", code, f"{server.url}/file.bin", str(path)]
     child = subprocess.run(command_line, capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
-from official_yolact.data.sets import downloads
+from official_yolact.files import downloads
 from official_yolact.files import outputs
 from official_yolact.files import storage
 

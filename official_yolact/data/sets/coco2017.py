@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from official_yolact.data.sets import archives
-from official_yolact.data.sets import downloads
+from official_yolact.files import downloads
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.files import storage
@@ -28,7 +28,6 @@ MakeProgress = Callable[[str], Progress]
 _ANNOTATIONS = "annotations"
 _FOLDERS = ("", "images")
 _ROOM_FOR_RECORDS = 1.2
-_MEGABYTE = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +143,9 @@ def fetch(
             if expected and found != expected.lower():
                 raise ValueError(f"{path}: its sha256 is {found}, expected is {expected}: remove it")
         else:
-            progress = _in_megabytes(make_progress(f"MB of {archive.name}")) if make_progress else None
+            progress = (
+                downloads.in_megabytes(make_progress(f"MB of {archive.name}")) if make_progress else None
+            )
             found = downloads.download(url, path, sha256=expected, pause=pause, progress=progress, note=note)
         _record(folder, archive, url, os.path.getsize(path), found)
         if note and found != archive.sha256:
@@ -224,9 +225,3 @@ def _record(folder: str, archive: Archive, url: str, size: int, found: str) -> N
             content = {}
     content[archive.name] = {"url": url, "bytes": size, "sha256": found}
     outputs.store_json(path, content, indent=1)
-
-
-def _in_megabytes(progress: Progress) -> Progress:
-    return lambda done, total: progress(
-        total // _MEGABYTE if done == total else done // _MEGABYTE, total // _MEGABYTE
-    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import dataclasses
+import hashlib
 import http.client
 import io
 import os
@@ -32,6 +35,7 @@ ATTEMPTS = 5
 
 _TIMEOUT_SECONDS = 30.0
 _BLOCK = 1 << 20
+_MEGABYTE = 1_000_000
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _LOST = (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "official-yolact"}
@@ -48,6 +52,7 @@ class _State:
     url: str
     size: int
     validator: str | None
+    md5: str | None = None
 
 
 def download(
@@ -55,6 +60,7 @@ def download(
     path: str,
     *,
     sha256: str | None = None,
+    size: int | None = None,
     pause: float = 1.0,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
@@ -66,8 +72,10 @@ def download(
 
     Args:
       url: http or https.
-      path: appears when the file is complete and its sum is right.
+      path: appears when the file is complete and its sum is right: `sha256`, and the one that the server
+        states, if it states one.
       sha256: that the file must have, in hexadecimal; None: any.
+      size: that the file must have; None: any.
       pause: seconds before the second attempt.
       progress: is called after each block.
       note: is called with a line for people before each further attempt.
@@ -77,20 +85,45 @@ def download(
 
     Raises:
       OSError: the server cannot be reached or refuses, or the disk is full.
-      ValueError: the file's sum is another one, or the server does not state its length.
+      ValueError: the file's sum or size is another one, or the server does not state its length.
     """
     _check_url(url)
+    state_path = f"{path}.part.json"
     with _open_part(f"{path}.part") as file:
-        _keep_trying(lambda: _transfer(url, file, f"{path}.part.json", progress), file, url, pause, note)
+        _keep_trying(lambda: _transfer(url, file, state_path, size, progress), file, url, pause, note)
         os.fsync(file.fileno())
     found = storage.measure(f"{path}.part")[1]
-    if sha256 and found != sha256.lower():
+    try:
+        if sha256 and found != sha256.lower():
+            raise ValueError(
+                f"{url}: its sha256 is {found}, expected is {sha256}: not the file that was meant"
+            )
+        _check_md5(url, f"{path}.part", _load_state(state_path))
+    except ValueError:
         # It would be wrong for ever.
-        _remove(f"{path}.part", f"{path}.part.json")
-        raise ValueError(f"{url}: its sha256 is {found}, expected is {sha256}: not the file that was meant")
+        _remove(f"{path}.part", state_path)
+        raise
     storage.rename(f"{path}.part", path)
-    _remove(f"{path}.part.json")
+    _remove(state_path)
     return found
+
+
+def _check_md5(url: str, path: str, state: _State | None) -> None:
+    if state is None or not state.md5:
+        return
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != state.md5:
+        raise ValueError(
+            f"{url}: its md5 is {found}, the server states {state.md5}: run the same command again"
+        )
+
+
+def in_megabytes(progress: Progress) -> Progress:
+    """Make a display that counts megabytes one of bytes."""
+    return lambda done, total: progress(
+        total // _MEGABYTE if done == total else done // _MEGABYTE, total // _MEGABYTE
+    )
 
 
 def find_size(url: str, pause: float = 1.0, note: Callable[[str], None] | None = None) -> int:
@@ -164,7 +197,9 @@ def _open(url: str, headers: dict[str, str], method: str = "GET") -> Any:
         raise OSError(f"{url}: the server answers {error.code} {error.reason}: check the address") from error
 
 
-def _transfer(url: str, file: io.FileIO, state_path: str, progress: Progress | None) -> None:
+def _transfer(
+    url: str, file: io.FileIO, state_path: str, expected_size: int | None, progress: Progress | None
+) -> None:
     """Append what is missing; the file's position is its length."""
     file.seek(0, os.SEEK_END)
     state = _load_state(state_path)
@@ -186,7 +221,11 @@ def _transfer(url: str, file: io.FileIO, state_path: str, progress: Progress | N
         else:
             _start_anew(file, state_path)
             offset = 0
-            state = _State(url, _content_length(url, response), _validator(response))
+            state = _State(url, _content_length(url, response), _validator(response), _stated_md5(response))
+            if expected_size not in (None, state.size):
+                raise ValueError(
+                    f"{url}: has {state.size} bytes, expected are {expected_size}: not the file meant"
+                )
             outputs.store_json(state_path, dataclasses.asdict(state))
         check_space(os.path.dirname(state_path) or ".", state.size - offset, url)
         _copy(response, file, state.size, progress)
@@ -242,7 +281,9 @@ def _load_state(path: str) -> _State | None:
         state = _State(**json_text.load(path))
     except (OSError, ValueError, TypeError):
         return None
-    return state if isinstance(state.size, int) and isinstance(state.validator, (str, type(None))) else None
+    texts = (state.validator, state.md5)
+    is_right = isinstance(state.size, int) and all(isinstance(text, (str, type(None))) for text in texts)
+    return state if is_right else None
 
 
 def _content_length(url: str, response: Any) -> int:
@@ -266,6 +307,16 @@ def _validator(response: Any) -> str | None:
         return str(tag)
     date = response.headers.get("Last-Modified")
     return str(date) if date else None
+
+
+def _stated_md5(response: Any) -> str | None:
+    """Read the sum that Google Cloud Storage states, in hexadecimal."""
+    for header in response.headers.get_all("x-goog-hash", []):
+        match = re.search(r"md5=([A-Za-z0-9+/]{22}==)", header)
+        if match:
+            with contextlib.suppress(binascii.Error):
+                return base64.b64decode(match[1]).hex()
+    return None
 
 
 def _remove(*paths: str) -> None:
