@@ -5,6 +5,8 @@ All shapes are static but for the batch, and all compile under XLA.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,6 +15,10 @@ from official_yolact.ops import boxes
 from official_yolact.schema import Tensor
 
 _EXCLUDED = -1.0
+_POOLS = (64, 512)
+"""Where the anchors above the threshold are so few, only they are looked at."""
+_STAGES = ((16, 8), (64, 24))
+"""The best N of every class are compared, then all of the classes that need it if they are M at most."""
 
 
 class Kept(NamedTuple):
@@ -54,13 +60,18 @@ def fast_nms(
     Source: the original's default. Of two boxes without area it drops the second, as their IoU is
     NaN; here it is 0 and both stay.
     """
-    boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
-    candidate = tf.reduce_max(scores, axis=-1, keepdims=True) > score_threshold
-    by_class = tf.transpose(tf.where(candidate, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
-    by_class, indices = _exclude_overlapped(boxes_norm, by_class, iou_threshold, top_k)
-    if second_threshold:
-        by_class = tf.where(by_class > score_threshold, by_class, _EXCLUDED)
-    return _keep_best(by_class, indices, max_detections)
+
+    def suppress(boxes_norm: Tensor, scores: Tensor) -> Kept:
+        candidate = tf.reduce_max(scores, axis=-1, keepdims=True) > score_threshold
+        by_class = tf.transpose(tf.where(candidate, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
+        by_class, indices = _sort_rows(by_class, top_k)
+        stages = _STAGES if _may_branch() else ()
+        by_class = _find_best_kept(boxes_norm, by_class, indices, iou_threshold, max_detections, stages)
+        if second_threshold:
+            by_class = tf.where(by_class > score_threshold, by_class, _EXCLUDED)
+        return _keep_best(by_class, indices, max_detections)
+
+    return _suppress_candidates(boxes_norm, scores, score_threshold, suppress)
 
 
 def cross_class_nms(
@@ -89,13 +100,19 @@ def cross_class_nms(
     Source: the original, which returns all that is left of `top_k` instead of the best
     `max_detections`; boxes without area as in `fast_nms`.
     """
-    boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
-    best = tf.reduce_max(scores, axis=-1)
-    best = tf.where(best > score_threshold, best, _EXCLUDED)[:, tf.newaxis]  # [B, 1, A]
-    best, indices = _exclude_overlapped(boxes_norm, best, iou_threshold, top_k)
-    kept = _keep_best(best, indices, max_detections)
-    classes = tf.gather(tf.argmax(scores, axis=-1, output_type=tf.int32), kept.indices, batch_dims=1) + 1
-    return kept._replace(classes=tf.where(kept.classes > 0, classes, 0))
+
+    def suppress(boxes_norm: Tensor, scores: Tensor) -> Kept:
+        best = tf.reduce_max(scores, axis=-1)
+        best = tf.where(best > score_threshold, best, _EXCLUDED)[:, tf.newaxis]  # [B, 1, A]
+        best, indices = _sort_rows(best, top_k)
+        kept = _keep_best(
+            _exclude_overlapped(boxes_norm, best, indices, iou_threshold), indices, max_detections
+        )
+        # [B, A] to [B, D]
+        classes = tf.gather(tf.argmax(scores, axis=-1, output_type=tf.int32), kept.indices, batch_dims=1) + 1
+        return kept._replace(classes=tf.where(kept.classes > 0, classes, 0))
+
+    return _suppress_candidates(boxes_norm, scores, score_threshold, suppress)
 
 
 def traditional_nms(
@@ -125,19 +142,65 @@ def traditional_nms(
     Source: the original, whose pixel boxes include their last row and column: side = y2 - y1 + 1.
     """
     scale = tf.tile(tf.cast(input_size, tf.float32), [1, 2])[:, tf.newaxis]
-    boxes_px = tf.cast(boxes_norm, tf.float32) * scale
-    scores = tf.cast(scores, tf.float32)
-    by_class = tf.transpose(tf.where(scores > score_threshold, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
-    batch = tf.shape(by_class)[0]
-    none = tf.zeros([batch, max_detections], tf.int32)
-    kept = Kept(none, none, tf.cast(none, tf.float32), tf.zeros([batch], tf.int32))
-    _, _, kept = tf.while_loop(
-        lambda best, left, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
-        lambda best, left, kept: _keep_one_more(boxes_px, by_class, best, left, kept, iou_threshold),
-        (tf.reduce_max(by_class, axis=-1), by_class > _EXCLUDED, kept),
-        maximum_iterations=max_detections,
-    )
-    return Kept(*kept)
+
+    def suppress(boxes_norm: Tensor, scores: Tensor) -> Kept:
+        boxes_px = boxes_norm * scale
+        by_class = tf.where(scores > score_threshold, scores, _EXCLUDED)
+        by_class = tf.transpose(by_class, [0, 2, 1])  # [B, C-1, A]
+        batch = tf.shape(by_class)[0]
+        none = tf.zeros([batch, max_detections], tf.int32)
+        kept = Kept(none, none, tf.cast(none, tf.float32), tf.zeros([batch], tf.int32))
+        _, _, kept = tf.while_loop(
+            lambda best, left, kept: tf.reduce_any(best > _EXCLUDED),  # noqa: ARG005
+            lambda best, left, kept: _keep_one_more(boxes_px, by_class, best, left, kept, iou_threshold),
+            (tf.reduce_max(by_class, axis=-1), by_class > _EXCLUDED, kept),
+            maximum_iterations=max_detections,
+        )
+        return Kept(*kept)
+
+    return _suppress_candidates(boxes_norm, scores, score_threshold, suppress)
+
+
+def _suppress_candidates(
+    boxes_norm: Tensor, scores: Tensor, score_threshold: float, suppress: Callable[[Tensor, Tensor], Kept]
+) -> Kept:
+    """Suppress among the anchors alone whose best class score is above the threshold, where they are few.
+
+    Args:
+      boxes_norm: float [B, A, 4].
+      scores: float [B, A, C-1].
+      score_threshold: below it `suppress` keeps nothing of an anchor.
+      suppress: maps float32 boxes [B, P, 4] and scores [B, P, C-1] to what is kept of them.
+
+    Returns:
+      What `suppress` keeps of all anchors.
+    """
+    boxes_norm, scores = tf.cast(boxes_norm, tf.float32), tf.cast(scores, tf.float32)
+    candidate = tf.cast(tf.reduce_max(scores, axis=-1) > score_threshold, tf.float32)  # [B, A]
+    most = tf.reduce_max(tf.reduce_sum(candidate, axis=-1))
+
+    def suppress_pool(size: int) -> Kept:
+        # [B, P]: the candidates, then others; of equal values the first comes first, so anchors ascend.
+        anchors = tf.math.top_k(candidate, size).indices
+        kept = suppress(
+            tf.gather(boxes_norm, anchors, batch_dims=1), tf.gather(scores, anchors, batch_dims=1)
+        )
+        indices = tf.gather(anchors, kept.indices, batch_dims=1)  # [B, D]
+        return kept._replace(indices=tf.where(kept.classes > 0, indices, 0))
+
+    def suppress_all() -> Kept:
+        return suppress(boxes_norm, scores)
+
+    branch = suppress_all
+    sizes = [size for size in _POOLS if size < scores.shape[1]] if _may_branch() else []
+    for size in reversed(sizes):
+        branch = functools.partial(tf.cond, most <= size, functools.partial(suppress_pool, size), branch)
+    return Kept(*branch())
+
+
+def _may_branch() -> bool:
+    """Tell whether a program may choose its way by the data: for a TPU nothing of this was measured."""
+    return not isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
 
 
 def _keep_one_more(
@@ -181,22 +244,78 @@ def _keep_one_more(
     return best, left, kept
 
 
-def _exclude_overlapped(
-    boxes_norm: Tensor, by_row: Tensor, iou_threshold: float, top_k: int
-) -> tuple[Tensor, Tensor]:
-    """Sort each row [B, R, A] of scores, cut it to `top_k`, and exclude what a better box overlaps.
+def _sort_rows(by_row: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """Sort each row [B, R, A] of scores and cut it to `top_k`: scores and anchors, [B, R, k]."""
+    values, indices = tf.math.top_k(by_row, min(top_k, by_row.shape[2]))
+    return values, indices
+
+
+def _find_best_kept(
+    boxes_norm: Tensor,
+    by_row: Tensor,
+    indices: Tensor,
+    iou_threshold: float,
+    max_detections: int,
+    stages: Sequence[tuple[int, int]],
+) -> Tensor:
+    """Exclude what a better box overlaps, and what cannot be among the best of all rows.
+
+    Whether a box is kept depends on the better ones of its row alone. So the best of each row are decided
+    first. A row whose next score is below D of those that are kept has nothing more to add.
+
+    Args:
+      boxes_norm: float32 [B, A, 4].
+      by_row: float32 [B, R, k], each row sorted.
+      indices: int32 [B, R, k], their anchors.
+      iou_threshold: as of `_exclude_overlapped`.
+      max_detections: D.
+      stages: how many of each row are decided first, N, and how many rows may need more, M; then the same
+        of the next attempt.
 
     Returns:
-      Scores and anchors, [B, R, k].
+      The scores [B, R, k] of which the best D are right.
     """
-    per_row = min(top_k, by_row.shape[2])
-    by_row, indices = tf.math.top_k(by_row, per_row)
+    num_rows, per_row = by_row.shape[1:]
+    stages = [(best, rows) for best, rows in stages if best < per_row and rows < num_rows]
+    if not stages:
+        return _exclude_overlapped(boxes_norm, by_row, indices, iou_threshold)
+    (best, most_rows), *later = stages
+    first = _exclude_overlapped(boxes_norm, by_row[..., :best], indices[..., :best], iou_threshold)
+    least = tf.fill([tf.shape(by_row)[0], 1], _EXCLUDED)
+    if num_rows * best >= max_detections:
+        least = tf.math.top_k(tf.reshape(first, [-1, num_rows * best]), max_detections).values[:, -1:]
+    following = by_row[..., best]
+    unfinished = (following > _EXCLUDED) & (following >= least)  # [B, R]
+
+    def finish_few() -> Tensor:
+        rows = tf.math.top_k(tf.cast(unfinished, tf.float32), most_rows).indices  # [B, M], ascending
+        whole = _exclude_overlapped(
+            boxes_norm,
+            tf.gather(by_row, rows, batch_dims=1),  # [B, M, k]
+            tf.gather(indices, rows, batch_dims=1),
+            iou_threshold,
+        )
+        place = tf.maximum(tf.cumsum(tf.cast(unfinished, tf.int32), axis=-1) - 1, 0)  # [B, R], below M
+        padded = tf.pad(first, [[0, 0], [0, 0], [0, per_row - best]], constant_values=_EXCLUDED)
+        # [B, R, k]
+        return tf.where(unfinished[..., tf.newaxis], tf.gather(whole, place, batch_dims=1), padded)
+
+    def try_next() -> Tensor:
+        return _find_best_kept(boxes_norm, by_row, indices, iou_threshold, max_detections, later)
+
+    most = tf.reduce_max(tf.reduce_sum(tf.cast(unfinished, tf.int32), axis=-1))
+    return tf.cond(most <= most_rows, finish_few, try_next)
+
+
+def _exclude_overlapped(boxes_norm: Tensor, by_row: Tensor, indices: Tensor, iou_threshold: float) -> Tensor:
+    """Exclude from each sorted row [B, R, k] of scores what a better box overlaps; the same shape."""
+    per_row = by_row.shape[2]
     # Excluded anchors come last in their row, so that they suppress no candidate.
     candidates = tf.gather(boxes_norm, indices, batch_dims=1)  # [B, R, k, 4]
     overlaps = boxes.iou(candidates, candidates)  # [B, R, k, k]
     better = tf.linalg.band_part(tf.ones([per_row, per_row]), 0, -1) - tf.eye(per_row)
     kept = tf.reduce_max(overlaps * better, axis=-2) <= iou_threshold
-    return tf.where(kept, by_row, _EXCLUDED), indices
+    return tf.where(kept, by_row, _EXCLUDED)
 
 
 def _keep_best(by_row: Tensor, indices: Tensor, max_detections: int) -> Kept:

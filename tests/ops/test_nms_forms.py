@@ -115,6 +115,39 @@ def test_kept_detections_are_those_of_the_loop(name, jit):
                 assert rows_of(kept, i) == by_loops(boxes[i], scores[i], SIZES[i], *limits)
 
 
+def crowded_case(seed, num_candidates, num_objects, coarse):
+    """Boxes around a few objects, each with 40 likely classes; the other anchors hold next to nothing."""
+    rng = np.random.default_rng(seed)
+    boxes, scores = np.zeros((2, 700, 4), np.float32), np.full((2, 700, 40), 1e-6, np.float32)
+    for image, count in enumerate([num_candidates, num_candidates // 2]):
+        chosen = rng.permutation(700)[:count]
+        objects = rng.integers(0, num_objects, count)
+        centre = rng.random((num_objects, 2))[objects] + rng.normal(0, 0.01, (count, 2))
+        side = rng.uniform(0.05, 0.3, (num_objects, 2))[objects] * np.exp(rng.normal(0, 0.2, (count, 2)))
+        boxes[image, chosen] = np.concatenate([centre - side / 2, centre + side / 2], axis=-1)
+        logits = 2 * rng.standard_normal((num_objects, 40))[objects] + rng.standard_normal((count, 40))
+        scores[image, chosen] = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    return boxes, (np.round(scores * 50) / 50 if coarse else scores).astype(np.float32)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("name", ["fast", *FORMS])
+def test_the_candidates_alone_give_what_all_anchors_give(name, jit, monkeypatch):
+    limits = (0.05, 0.5, 200, 100)
+    form = FORMS[name][0] if name in FORMS else lambda b, s, sizes, *limits: nms.fast_nms(b, s, *limits)
+    run = tf.function(lambda b, s: form(b, s, SIZES, *limits), jit_compile=jit)
+    counts = [(0, 1), (30, 2), (64, 1), (65, 5), (400, 3), (512, 40), (513, 8), (700, 60)]
+    cases = [crowded_case(i, *each, coarse) for i, each in enumerate(counts) for coarse in (False, True)]
+    found = [run(*case) for case in cases]
+    monkeypatch.setattr(nms, "_POOLS", ())
+    monkeypatch.setattr(nms, "_STAGES", ())
+    plain = tf.function(lambda b, s: form(b, s, SIZES, *limits))
+    assert max(int(kept.num[0]) for kept in found) > 50
+    for case, kept in zip(cases, found, strict=True):
+        for got, expected in zip(kept, plain(*case), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("case", ["small", "mid", "big"])
 @pytest.mark.parametrize(
