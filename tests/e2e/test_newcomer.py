@@ -191,7 +191,8 @@ def test_labelme_files_come_as_they_are_and_training_starts(
         "train=0.6,val=0.4",
     )
     parts = [f"split/instances_{name}.json" for name in ("train", "val")]
-    say("data", "init", "--train", parts[0], "--val", parts[1], "--images", "export", "--output", "mine.yaml")
+    words = ["--train", parts[0], "--val", parts[1], "--images", "export", "--output", "mine.yaml"]
+    say("data", "init", *words, "--init-checkpoint", "none")
     for name, part in zip(("train", "val"), parts, strict=True):
         say("data", "convert", part, "--images", "export", "--output", "records", "--split", name)
     say("config", "check", "mine.yaml")

@@ -9,6 +9,7 @@ from typing import Any
 from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
+from official_yolact.cli.data import base_models
 from official_yolact.files import outputs
 
 _GPUS = "/proc/driver/nvidia/gpus"
@@ -33,13 +34,31 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--experiment",
         metavar="NAME",
-        help="what to build on (MobileNetV2 for fewer than 1,000 photos or without a GPU, else ResNet-50)",
+        help="what to build on (that of the model that is gone on from; else MobileNetV2 for fewer than 1,000"
+        " photos or without a GPU, else ResNet-50)",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the photos (from their number)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="time that a training on this machine's CPU may take, evaluations included (30); --epochs rules"
+        " it out",
+    )
+    parser.add_argument(
+        "--input-size",
+        nargs="+",
+        metavar=("H", "W"),
+        help="height and width of the network input, also as HxW; anchors are fitted at it (from the photos,"
+        " the objects and the time)",
+    )
     parser.add_argument("--batch", type=int, metavar="B", help="batch of all devices (4, or 8 for each GPU)")
     parser.add_argument("--gpus", type=int, metavar="N", help="number of GPUs (those of this machine)")
     parser.add_argument(
-        "--init-checkpoint", default="", metavar="DIR", help="weights to start from: a model or a backbone"
+        "--init-checkpoint",
+        metavar="WEIGHTS",
+        help="weights to start from: a name of `yolact weights list`, a backbone, or a model, whose network,"
+        " input size and anchors are kept; none: random weights (ImageNet's of the network)",
     )
     options.add_force(parser)
     options.set_run(parser, run)
@@ -49,26 +68,28 @@ def run(args: argparse.Namespace) -> int:
     """Write a configuration."""
     from official_yolact.data.recipes import recipe as recipe_lib
     from official_yolact.data.recipes import recipe_text
-    from official_yolact.environment import precision
+    from official_yolact.environment import speed
 
     _check_paths(args)
+    input_size = _parse_size(args.input_size)
     val_images = args.val_images or args.images
     train, val = notes.read(args.train, args.images), notes.read(args.val, val_images)
     gpus = _count_gpus() if args.gpus is None else args.gpus
-    name, base = _find_experiment(args.experiment)
+    measured = speed.measure()
     recipe = recipe_lib.decide(
         train,
         val,
         records=args.records or os.path.join(os.path.dirname(args.output), "records"),
         train_images=args.images,
         val_images=val_images,
-        experiment=name,
-        base=base,
+        input_size=input_size,
         epochs=args.epochs,
+        minutes=args.minutes,
         batch=args.batch,
         gpus=gpus,
-        bfloat16=gpus > 0 or bool(precision.find_bfloat16_instructions()),
-        init_checkpoint=args.init_checkpoint,
+        bfloat16=gpus > 0 or measured.bfloat16,
+        speed=measured,
+        **_find_start(args, len(train.images), gpus),
     )
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
@@ -79,11 +100,64 @@ def run(args: argparse.Namespace) -> int:
         progress.say(
             f"{len(shared)} images are in both files, the first is {min(shared)}: AP will be too high"
         )
+    for line in recipe_text.describe_choices(recipe, args.minutes or recipe_lib.DEFAULT_MINUTES):
+        progress.say(line)
     progress.say(f"{args.output} is written. Next:")
     for command in commands:
         progress.say(f"  {command}")
-    options.print_json(args, {"output": args.output, "commands": commands, "steps": recipe.steps})
+    options.print_json(args, _summarise(args.output, commands, recipe))
     return 0
+
+
+def _summarise(output: str, commands: list[str], recipe: Any) -> dict[str, Any]:
+    """List what is printed with `--json`; the times are null where they are not known."""
+    plan = recipe.plan
+    return {
+        "output": output,
+        "commands": commands,
+        "steps": recipe.steps,
+        "input_size": list(recipe.grid.input_size),
+        "init_checkpoint": recipe.init_checkpoint,
+        "step_seconds": plan and round(plan.step_seconds, 4),
+        "evaluation_seconds": plan and round(plan.evaluation_seconds, 2),
+        "evaluations": plan and plan.evaluations,
+        "seconds": plan and round(plan.seconds, 1),
+    }
+
+
+def _parse_size(words: list[str] | None) -> tuple[int, int] | None:
+    """Read `H W` or `HxW`."""
+    if words is None:
+        return None
+    sides = words[0].lower().split("x") if len(words) == 1 else words
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise ValueError(
+            f"input-size is {' '.join(words)!r}: give height and width, such as 320 480 or 320x480"
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def _find_start(args: argparse.Namespace, images: int, gpus: int) -> dict[str, Any]:
+    """Find the experiment, the weights, and the model that is gone on from."""
+    from official_yolact.data.recipes import recipe as recipe_lib
+    from official_yolact.weights import named_weights
+
+    start: dict[str, Any] = {}
+    if args.experiment is not None:
+        name, base, network = base_models.read_experiment(args.experiment)
+        start = {"experiment": name, "base": base, "network": network}
+    checkpoint = args.init_checkpoint
+    if checkpoint is None:
+        usual = recipe_lib.choose_experiment(images, gpus)
+        checkpoint = named_weights.for_experiment(start.get("experiment", usual)) or ""
+    if checkpoint == "none":
+        checkpoint = ""
+    _check_weights(checkpoint)
+    start["init_checkpoint"] = checkpoint
+    params = recipe_lib.find_params(checkpoint)
+    if params and args.experiment is None:
+        start["own"] = base_models.read_own(params)
+    return start
 
 
 def _check_paths(args: argparse.Namespace) -> None:
@@ -100,15 +174,20 @@ def _list_inputs(args: argparse.Namespace) -> list[str | outputs.Folder | None]:
     return [args.train, args.val, *folders]
 
 
-def _find_experiment(name: str | None) -> tuple[str | None, Any]:
-    """Resolve the name of an experiment and read its input size and anchors."""
-    if name is None:
-        return None, None
-    from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.cli.data import stats
-    from official_yolact.configs import names
+def _check_weights(checkpoint: str) -> None:
+    """Refuse a name that no weights have, and a path where nothing is."""
+    from official_yolact.files import storage
+    from official_yolact.weights import named_weights
 
-    return names.resolve_name(name), stats.read_anchors(name)
+    if named_weights.is_name(checkpoint):
+        named_weights.find(checkpoint)
+        return
+    is_there = os.path.exists(checkpoint) or os.path.exists(f"{checkpoint}.index")
+    if checkpoint and not is_there and not storage.is_remote(checkpoint):
+        raise FileNotFoundError(
+            f"{checkpoint}: no such model or backbone; `yolact weights list` names published weights, and"
+            " `--init-checkpoint none` starts from random ones"
+        )
 
 
 def _count_gpus() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from official_yolact.cli import notes
 from official_yolact.cli import options
+from official_yolact.cli.data import base_models
 from official_yolact.files import json_text
 
 
@@ -53,25 +54,8 @@ def _choose_anchors(args: argparse.Namespace) -> Any:
     from official_yolact.data.recipes import anchor_grid
 
     if args.config:
-        return read_anchors(args.config)
+        return base_models.read_anchors(args.config)
     height, width = args.input_size or (anchor_grid.PAPER_SIDE, anchor_grid.PAPER_SIDE)
     if min(height, width) < 1:
         raise ValueError(f"input-size is {height} {width}: give the height and width in pixels")
     return anchor_grid.AnchorGrid.of_size(height, width)
-
-
-def read_anchors(config: str) -> Any:
-    """Read the input size and the anchors of a configuration as an `AnchorGrid`."""
-    from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.configs import loading
-    from official_yolact.data.recipes import anchor_grid
-
-    model = loading.load_config(config).task.model
-    return anchor_grid.AnchorGrid(
-        (int(model.input_size[0]), int(model.input_size[1])),
-        model.min_level,
-        tuple(model.anchor.scales),
-        model.anchor.scales_per_octave,
-        tuple(model.anchor.aspect_ratios),
-        model.anchor.square,
-    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,12 @@ from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.configs import batch_scaling
 from official_yolact.data import statistics
-from official_yolact.data.recipes import anchor_clusters
 from official_yolact.data.recipes import anchor_grid
+from official_yolact.data.recipes import grid_fit
+from official_yolact.data.recipes import schedule_plan
+from official_yolact.data.recipes import step_cost
+from official_yolact.environment import speed as speed_lib
+from official_yolact.weights import named_weights
 
 FEW_IMAGES = 1_000
 """Fewer training photos than this are trained as a small set: Adam, strong averaging, many epochs."""
@@ -32,34 +38,75 @@ DEFAULT_GRIDS = {
 }
 """Where the two models of our own choosing start from; the small one as its recipe has it."""
 
-MAX_EPOCHS, MAX_BATCH, MAX_GPUS = 1_000_000, 1_000_000, 100_000
+DEFAULT_NETWORKS = {
+    SMALL_MODEL: step_cost.Network("mobilenetv2"),
+    LARGE_MODEL: step_cost.Network("resnet50", filters=256),
+}
+DEFAULT_FILTERS = DEFAULT_NETWORKS[SMALL_MODEL].filters
+FRESH_NETWORK = step_cost.Network("resnet18_half", filters=64)
+"""Of random weights on a CPU: plain convolutions learn from nothing in fewer and cheaper steps."""
 
-MIN_GAIN = 0.02
-MIN_GAIN_WHOLE_MODEL = 0.10
-"""Anchors change when so much more of the objects are covered; from a whole model they cost its head."""
+MAX_EPOCHS, MAX_BATCH, MAX_GPUS, MAX_MINUTES = 1_000_000, 1_000_000, 100_000, 1_000_000
+DEFAULT_MINUTES = 30.0
+LEAST_STEPS = 200
+"""Fewer teach a network nothing that is of use."""
 
-_SIDE_MULTIPLE = 32
-_MAX_SMALL_AREA = 550 * 550
-_LEAST_SIDE = 16.0
+_ENOUGH_STEPS, _ENOUGH_FRESH_STEPS = 1_500, 3_500
+"""So many steps must fit before the input may be larger; random weights need more."""
 _ADAM_RATE, _ADAM_BATCH = 5e-4, 4
+_FRESH_RATE = 2e-3
 _SGD_RATE, _SGD_BATCH = 1e-3, 8
 _DECAYS = (0.35, 0.75, 0.875, 0.9375)
 """The paper divides the rate at 280k, 600k, 700k and 750k of 800k steps."""
+_MIDDLE_SIDE = 96.0
+"""Objects of this side are shown at 0.6 to 1.4 of their size; smaller ones are shrunk less."""
+_USUAL_DETECTIONS, _USUAL_CANDIDATES = 100, 200
+_CANDIDATES = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class _Fit:
-    """The fields of a recipe that follow from the photos and objects."""
+class Limits:
+    """Of the detections of a photo.
 
+    Attributes:
+      max_detections: D.
+      nms_top_k: candidates of a class.
+      fullest: objects of the fullest photo of training and validation.
+      fullest_class: most objects of one class in a photo.
+    """
+
+    max_detections: int
+    nms_top_k: int
+    fullest: int
+    fullest_class: int
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether they are those of the experiments."""
+        return (self.max_detections, self.nms_top_k) == (_USUAL_DETECTIONS, _USUAL_CANDIDATES)
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnModel:
+    """A trained model that a recipe goes on from.
+
+    Attributes:
+      experiment: that its configuration names.
+      grid: input size and anchors.
+      network: what decides its cost; None: not known.
+      section: keys below `task.model`, nested, that differ from the experiment's and describe the network.
+      names: of its classes; empty: not known.
+    """
+
+    experiment: str
     grid: anchor_grid.AnchorGrid
-    new_anchors: bool
-    coverage_before: anchor_clusters.Coverage
-    coverage: anchor_clusters.Coverage
-    size_reason: str
+    network: step_cost.Network | None
+    section: Mapping[str, Any]
+    names: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe(_Fit):
+class Recipe(grid_fit.Fit):
     """What a YAML file of a data set says. Sizes are in pixels of the network input.
 
     Attributes:
@@ -72,20 +119,21 @@ class Recipe(_Fit):
       adam: Adam with cosine decay, or the paper's descent with its steps.
       gpus: devices; 0 is the CPU.
       bfloat16: whether the network computes in it.
-      grid: input size and anchors.
-      new_anchors: whether the anchors are fitted to the data.
-      coverage_before: of the experiment's anchors.
-      coverage: of `grid`.
       padding: `max_num_instances`, and what it cuts.
+      limits: of detections.
       batch: of all devices.
       epochs: over the training photos.
       steps: of training.
+      wanted_steps: that show the photos as often as is of use, however long they take.
       learning_rate: for the batch.
       boundaries: steps at which the rate is divided by 10; empty with Adam.
       init_checkpoint: where weights come from; empty: random.
       init_modules: `all` or `backbone`.
-      size_reason: why the input has its size.
       records: folder of the TFRecords.
+      network: as far as it decides what a step costs; None: not known.
+      plan: times on this machine; None: not known.
+      scales: smallest and largest size at which objects are shown; None: as the experiment shows them.
+      own: the model that it goes on from.
     """
 
     experiment: str
@@ -98,19 +146,70 @@ class Recipe(_Fit):
     gpus: int
     bfloat16: bool
     padding: statistics.Padding
+    limits: Limits
     batch: int
     epochs: int
     steps: int
+    wanted_steps: int
     learning_rate: float
     boundaries: tuple[int, ...]
     init_checkpoint: str
     init_modules: str
     records: str
+    network: step_cost.Network | None
+    plan: schedule_plan.Plan | None
+    scales: tuple[float, float] | None
+    own: OwnModel | None
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches that show each training photo once."""
         return max(1, math.ceil(self.images / self.batch))
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the network for random weights is trained."""
+        return self.network is not None and self.network.backbone == FRESH_NETWORK.backbone
+
+    @property
+    def freezes(self) -> bool:
+        """Whether batch norms and the first layers stay as they were imported."""
+        return bool(self.init_checkpoint) and (self.few or not self.gpus)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Budget:
+    """What a training may cost.
+
+    Attributes:
+      costs: None: not known, so that nothing is limited.
+      steps: that are of use.
+      seconds: of the whole run; None: as long as the steps need.
+    """
+
+    costs: step_cost.Costs | None
+    steps: int
+    seconds: float | None
+
+    def plan(self, grid: anchor_grid.AnchorGrid) -> schedule_plan.Plan | None:
+        """Plan a training at an input size; None where costs are not known."""
+        if self.costs is None:
+            return None
+        times = self.costs.estimate_step(grid), self.costs.estimate_evaluation(grid)
+        if self.seconds is None:
+            return schedule_plan.plan_steps(self.steps, *times)
+        return schedule_plan.plan_seconds(self.seconds, self.steps, *times)
+
+    def choose(self, grids: Iterable[anchor_grid.AnchorGrid]) -> anchor_grid.AnchorGrid:
+        """Choose the first of grids, ever smaller ones, with which enough steps fit; or the last."""
+        grid, *smaller = grids
+        for candidate in (grid, *smaller):
+            grid = candidate
+            plan = self.plan(candidate)
+            fresh = self.costs is not None and self.costs.network == FRESH_NETWORK
+            if plan is None or plan.steps >= min(self.steps, _ENOUGH_FRESH_STEPS if fresh else _ENOUGH_STEPS):
+                break
+        return grid
 
 
 def decide(
@@ -122,10 +221,15 @@ def decide(
     val_images: str | None = None,
     experiment: str | None = None,
     base: anchor_grid.AnchorGrid | None = None,
+    network: step_cost.Network | None = None,
+    own: OwnModel | None = None,
+    input_size: tuple[int, int] | None = None,
     epochs: int | None = None,
+    minutes: float | None = None,
     batch: int | None = None,
     gpus: int = 0,
     bfloat16: bool = False,
+    speed: speed_lib.Speed | None = None,
     init_checkpoint: str = "",
 ) -> Recipe:
     """Decide every number.
@@ -136,14 +240,20 @@ def decide(
       records: folder of the TFRecords.
       train_images: where sizes are read that the annotations do not state.
       val_images: the same for validation.
-      experiment: registered name; None: MobileNetV2 for fewer than 1,000 photos or without a GPU, otherwise
-        ResNet-50.
+      experiment: registered name; None: that of `own`, or MobileNetV2 for fewer than 1,000 photos or without
+        a GPU, otherwise ResNet-50.
       base: input size and anchors of the experiment; needed with one that is not of the two.
-      epochs: None: so many that few photos are seen often, and many as often as in the paper.
+      network: of the experiment, where it is not of the two.
+      own: a model to go on from: its network, input size and anchors are kept.
+      input_size: (height, width) that is asked for; anchors are fitted at it.
+      epochs: None: so many that few photos are seen often, and many as often as in the paper, and on a CPU
+        no more than `minutes` have room for.
+      minutes: that a run on a CPU may take; None: half an hour.
       batch: of all devices; None: 4 on a CPU, 8 on each GPU, or all images where there are fewer.
       gpus: number of GPUs.
       bfloat16: whether the hardware is fast in it.
-      init_checkpoint: directory of a model or of a backbone; empty: none.
+      speed: of the machine's CPU; None: no times are estimated, and no time limits the recipe.
+      init_checkpoint: a model, a backbone or a name of weights; empty: none.
 
     Returns:
       The recipe.
@@ -151,20 +261,37 @@ def decide(
     Raises:
       ValueError: the classes of train and val differ, or an option is out of range.
     """
-    _check(train, val, epochs, batch, gpus)
+    _check(train, val, epochs, batch, gpus, minutes, input_size)
     images = len(train.images)
     few = images < FEW_IMAGES
-    name = experiment or (SMALL_MODEL if few or not gpus else LARGE_MODEL)
-    modules = "all" if _is_model(init_checkpoint) else "backbone"
+    name = experiment or (own.experiment if own else choose_experiment(images, gpus))
+    modules = "all" if own or _is_model(init_checkpoint) else "backbone"
     objects, shapes = _measure(train, train_images)
     statistics.read_image_sizes(val, val_images)
-    fit = _fit_grid(name, DEFAULT_GRIDS.get(name, base), objects, shapes, whole=modules == "all")
     adam = few or name in ADAM_MODELS
     batch = batch or min(images, 8 * gpus if gpus else 4)
-    epochs = epochs or _choose_epochs(images, adam)
-    steps = math.ceil(images * epochs / batch)
     counts = [len(listed) for source in (train, val) for listed in source.annotations.values()]
+    network = own.network if own else network or DEFAULT_NETWORKS.get(name)
+    if not gpus and speed and not init_checkpoint and not experiment:
+        network = FRESH_NETWORK
+    if network and init_checkpoint and (few or not gpus):
+        network = dataclasses.replace(network, is_frozen=True)
+    costs = None
+    if network and speed and not gpus:
+        photos = step_cost.Photos(float(np.median(shapes.prod(axis=1))) / 1e6, len(objects.classes) / images)
+        costs = step_cost.Costs(network, train.categories.num_classes, batch, len(val.images), photos, speed)
+    budget = _Budget(
+        costs,
+        steps=math.ceil(images * (epochs or _choose_epochs(images, adam)) / batch),
+        seconds=None if epochs else 60 * (minutes or DEFAULT_MINUTES),
+    )
+    fit = _fit_grid(
+        name, own.grid if own else base, objects.boxes, shapes, input_size, own is not None, budget
+    )
+    plan = budget.plan(fit.grid)
+    steps = plan.steps if plan else budget.steps
     return Recipe(
+        **vars(fit),
         experiment=name,
         categories=train.categories,
         images=images,
@@ -173,23 +300,35 @@ def decide(
         few=few,
         adam=adam,
         gpus=gpus,
-        bfloat16=bfloat16 and name == SMALL_MODEL,
-        **vars(fit),
+        bfloat16=bfloat16 and (name == SMALL_MODEL or own is not None),
         padding=statistics.propose_padding(np.array(counts)),
+        limits=_choose_limits(train, val),
         batch=batch,
-        epochs=epochs,
+        epochs=epochs or max(1, round(steps * batch / images)),
         steps=steps,
-        learning_rate=choose_learning_rate(batch, adam),
+        wanted_steps=budget.steps,
+        learning_rate=choose_learning_rate(batch, adam, network == FRESH_NETWORK),
         boundaries=() if adam else tuple(max(1, round(share * steps)) for share in _DECAYS),
         init_checkpoint=init_checkpoint,
         init_modules=modules,
         records=records,
+        network=network,
+        plan=plan,
+        scales=_choose_scales(objects.boxes, fit.grid) if few or not gpus else None,
+        own=own,
     )
 
 
-def choose_learning_rate(batch: int, adam: bool) -> float:
+def choose_experiment(images: int, gpus: int) -> str:
+    """Choose the experiment for a number of training photos and of GPUs."""
+    return SMALL_MODEL if images < FEW_IMAGES or not gpus else LARGE_MODEL
+
+
+def choose_learning_rate(batch: int, adam: bool, is_fresh: bool = False) -> float:
     """Scale the learning rate of a known recipe to a batch, as a run does; two digits are kept."""
     rate, written = (_ADAM_RATE, _ADAM_BATCH) if adam else (_SGD_RATE, _SGD_BATCH)
+    if is_fresh and adam:
+        rate = _FRESH_RATE
     scaled = batch_scaling.scale_rate(rate, written, batch, "adam" if adam else "torch_sgd")
     return float(f"{scaled:.1e}")
 
@@ -200,6 +339,8 @@ def _check(
     epochs: int | None,
     batch: int | None,
     gpus: int,
+    minutes: float | None,
+    input_size: tuple[int, int] | None,
 ) -> None:
     if train.categories != val.categories:
         raise ValueError(
@@ -208,10 +349,18 @@ def _check(
             f" {values.shorten(list(train.categories.names))} with"
             f" {values.shorten(list(train.categories.ids))}: give both the same list"
         )
-    limits = {"epochs": (epochs, 1, MAX_EPOCHS), "batch": (batch, 1, MAX_BATCH), "gpus": (gpus, 0, MAX_GPUS)}
+    limits = {
+        "epochs": (epochs, 1, MAX_EPOCHS),
+        "batch": (batch, 1, MAX_BATCH),
+        "gpus": (gpus, 0, MAX_GPUS),
+        "minutes": (minutes, 1, MAX_MINUTES),
+    }
     for option, (value, least, most) in limits.items():
         if value is not None and not least <= value <= most:
             raise ValueError(f"{option} is {values.shorten(value)}: {least} to {most:,}")
+    least, most = grid_fit.LEAST_INPUT, grid_fit.MOST_INPUT
+    if input_size is not None and not all(least <= side <= most for side in input_size):
+        raise ValueError(f"input-size is {values.shorten(list(input_size))}: sides from {least} to {most:,}")
 
 
 def _measure(
@@ -223,10 +372,22 @@ def _measure(
     return statistics.collect_objects(source, sizes), shapes
 
 
-def _is_model(checkpoint: str) -> bool:
-    """Check for a whole model: unlike a backbone it has a configuration beside its weights."""
+def find_params(checkpoint: str) -> str:
+    """Find the configuration beside the weights of a whole model; empty: a backbone, or a name, has none."""
+    if not checkpoint or named_weights.is_name(checkpoint):
+        return ""
     folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint)
-    return bool(checkpoint) and os.path.isfile(os.path.join(folder, "params.yaml"))
+    paths = (os.path.join(each, "params.yaml") for each in (folder, os.path.dirname(os.path.abspath(folder))))
+    own, above = paths
+    if os.path.basename(os.path.abspath(folder)) == "best_ckpt" and not os.path.isfile(own):
+        own = above
+    return own if os.path.isfile(own) else ""
+
+
+def _is_model(checkpoint: str) -> bool:
+    if named_weights.is_name(checkpoint):
+        return named_weights.find(checkpoint).modules == "all"
+    return bool(find_params(checkpoint))
 
 
 def _choose_epochs(images: int, adam: bool) -> int:
@@ -243,71 +404,52 @@ def _choose_epochs(images: int, adam: bool) -> int:
 def _fit_grid(
     name: str,
     base: anchor_grid.AnchorGrid | None,
-    objects: statistics.Objects,
+    boxes: NDArray[np.float64],
     shapes: NDArray[np.float64],
-    whole: bool,
-) -> _Fit:
-    """Choose input size, levels and anchors.
+    input_size: tuple[int, int] | None,
+    is_own: bool,
+    budget: _Budget,
+) -> grid_fit.Fit:
+    """Choose input size, levels and anchors; of a model that is gone on from, keep what is not asked for.
 
     Raises:
-      ValueError: `base` is None.
+      ValueError: `base` is None, and the experiment is none of the two.
     """
+    base = base or DEFAULT_GRIDS.get(name)
     if base is None:
         raise ValueError(f"experiment {name}: give its input size and anchors")
-    small = name == SMALL_MODEL
-    sized, reason = _choose_size(base, shapes, objects, may_grow=small)
-    sized = _choose_levels(sized, objects) if small else sized
-    suggested = anchor_clusters.suggest(objects.boxes, sized)
-    before, after = (
-        anchor_clusters.Coverage.of(grid.best_anchors(objects.boxes).iou) for grid in (sized, suggested)
+    if input_size:
+        sized, reason = grid_fit.resize(base, input_size), "as --input-size asks"
+    elif is_own:
+        return grid_fit.keep(base, boxes, "that of the model it goes on from")
+    else:
+        sized, reason = grid_fit.choose_size(base, shapes, boxes, may_grow=name == SMALL_MODEL)
+    if name == SMALL_MODEL:
+        if not input_size:
+            largest = sized
+            sized = budget.choose(grid_fit.shrink(sized, boxes))
+            reason += "" if sized == largest else "; reduced to what the time allows"
+        sized = sized if is_own else grid_fit.choose_levels(sized, boxes)
+    gain = grid_fit.MIN_GAIN_WHOLE_MODEL if is_own else grid_fit.MIN_GAIN
+    return grid_fit.fit_anchors(sized, boxes, reason, gain)
+
+
+def _choose_scales(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) -> tuple[float, float]:
+    """Choose at which sizes objects are shown: the smaller they are in the input, the less they shrink."""
+    sides = grid_fit.measure_sides(boxes, grid)
+    smallness = max(_MIDDLE_SIDE / float(np.median(sides)), 1.0) if len(sides) else 1.0
+    return round(min(0.6 * smallness**0.35, 0.9), 2), round(min(1.4 * smallness**0.2, 1.6), 2)
+
+
+def _choose_limits(*sources: coco_annotations.CocoJson) -> Limits:
+    """Leave room for a quarter more detections than the fullest photo has objects."""
+    fullest = fullest_class = 0
+    for listed in (listed for source in sources for listed in source.annotations.values()):
+        counts = collections.Counter(annotation.category_id for annotation in listed)
+        fullest, fullest_class = max(fullest, len(listed)), max(fullest_class, *counts.values(), 0)
+    return Limits(
+        max(_USUAL_DETECTIONS, math.ceil(1.25 * fullest / 50) * 50),
+        max(_USUAL_CANDIDATES, math.ceil(_CANDIDATES * fullest_class / 50) * 50),
+        fullest,
+        fullest_class,
     )
-    if after.at_50 - before.at_50 >= (MIN_GAIN_WHOLE_MODEL if whole else MIN_GAIN):
-        return _Fit(suggested, True, before, after, reason)
-    return _Fit(sized, False, before, before, reason)
-
-
-def _choose_size(
-    base: anchor_grid.AnchorGrid,
-    shapes: NDArray[np.float64],
-    objects: statistics.Objects,
-    may_grow: bool,
-) -> tuple[anchor_grid.AnchorGrid, str]:
-    """Choose the photos' aspect ratio where they share one, and a larger input for small objects."""
-    height, width = base.input_size
-    area = _choose_area(float(height * width), shapes, objects) if may_grow else float(height * width)
-    grown = area > height * width
-    ratios = np.log(shapes[:, 1] / shapes[:, 0])
-    middle = float(np.median(ratios))
-    alike = float(np.mean(np.abs(ratios - middle) <= 0.1)) >= 0.9
-    wanted_ratio = middle if alike else 0.0
-    if not grown and abs(wanted_ratio - math.log(width / height)) <= 0.1:
-        reason = "as the photos are" if alike else "square, since photos differ in their proportions"
-        return base, f"{reason}; the size of the recipe"
-    sides = math.sqrt(area) * np.exp(np.array([-0.5, 0.5]) * wanted_ratio)
-    size = tuple(max(_SIDE_MULTIPLE, round(side / _SIDE_MULTIPLE) * _SIDE_MULTIPLE) for side in sides)
-    reason = (
-        f"the photos are about {math.exp(middle):.2f} times as wide as high"
-        if alike
-        else "square, since photos differ in their proportions"
-    )
-    reason += "; enlarged for small objects" if grown else ""
-    return dataclasses.replace(base, input_size=(size[0], size[1])), reason
-
-
-def _choose_area(area: float, shapes: NDArray[np.float64], objects: statistics.Objects) -> float:
-    """Enlarge an input until nine in ten objects have 16 pixels of it, but not beyond the photos."""
-    if not len(objects.boxes):
-        return area
-    sides = np.sqrt((objects.boxes[:, 2:] - objects.boxes[:, :2]).prod(axis=1)) * math.sqrt(area)
-    wanted = area * max(1.0, _LEAST_SIDE / float(np.percentile(sides, 10))) ** 2
-    return min(wanted, _MAX_SMALL_AREA, max(area, float(np.median(shapes.prod(axis=1)))))
-
-
-def _choose_levels(base: anchor_grid.AnchorGrid, objects: statistics.Objects) -> anchor_grid.AnchorGrid:
-    """Add levels, each with twice the scale, until the anchors reach the large objects."""
-    sides = np.sqrt(anchor_grid.scale_sizes(objects.boxes, base.input_size).prod(axis=1))
-    large = float(np.percentile(sides, 95)) if len(sides) else 0.0
-    scales: Sequence[float] = base.scales
-    while scales[-1] * 2 ** (2 / 3) < large and base.min_level + len(scales) - 1 < 7:
-        scales = (*scales, scales[-1] * 2)
-    return dataclasses.replace(base, scales=tuple(scales))

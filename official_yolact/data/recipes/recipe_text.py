@@ -6,11 +6,13 @@ import json
 import math
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from official_yolact.data.recipes import recipe as recipe_lib
 
 _WIDTH = 106
+_RUN = "runs/mine"
 
 
 def format_recipe(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> str:
@@ -53,8 +55,76 @@ def list_commands(
         for split, path, images in sources
     ]
     lines.append(["yolact", "data", "show", config, "--output", "look"])
-    lines.append(["yolact", "train", config, "--model_dir=runs/mine"])
+    lines.append(["yolact", "train", config, f"--model_dir={_RUN}"])
+    _, path, images = sources[-1]
+    lines.append(["yolact", "eval", _RUN, "--images", images, "--annotations", path])
+    lines.append(["yolact", "predict", _RUN, images, "--output", "out"])
     return [shlex.join(words) for words in lines]
+
+
+def describe_choices(recipe: recipe_lib.Recipe, minutes: float) -> list[str]:
+    """Say what is trained, from what, and how long; the arguments are those of `describe_times`."""
+    size = "x".join(map(str, recipe.grid.input_size))
+    start = recipe.init_checkpoint or "random weights"
+    lines = [
+        f"{recipe.experiment} at {size}, from {start}; {recipe.epochs} epochs in batches of {recipe.batch}"
+    ]
+    if recipe.own is not None and recipe.own.names:
+        plain = {name.casefold() for name in recipe.own.names}
+        new = [name for name in recipe.categories.names if name.casefold() not in plain]
+        known = len(recipe.categories.names) - len(new)
+        lines.append(
+            f"{known} of the {len(recipe.categories.names)} classes are known to that model"
+            + (
+                f"; new: {', '.join(map(_printable, new[:8]))}{', ...' if len(new) > 8 else ''}"
+                if new
+                else ""
+            )
+        )
+    return [*lines, *describe_times(recipe, minutes)]
+
+
+def describe_times(recipe: recipe_lib.Recipe, minutes: float) -> list[str]:
+    """Say how long the training takes, and what would change that.
+
+    Args:
+      recipe: what was decided.
+      minutes: that were asked for, or half an hour.
+
+    Returns:
+      Lines for people.
+    """
+    plan = recipe.plan
+    if plan is None:
+        where = f"{recipe.gpus} GPUs" if recipe.gpus else "this network"
+        return [f"how long it takes was never measured with {where}: the log says it after the first steps"]
+    lines = [
+        f"about {format_time(plan.seconds)} on this machine ({plan.step_seconds:.2g} s a step,"
+        f" {plan.steps:,} steps; {plan.evaluations} x {format_time(plan.evaluation_seconds)} to evaluate)"
+        f" when nothing else runs on it"
+    ]
+    if plan.steps < min(recipe.wanted_steps, recipe_lib.LEAST_STEPS):
+        needed = recipe_lib.LEAST_STEPS * plan.step_seconds + plan.seconds - plan.steps * plan.step_seconds
+        lines.append(
+            f"{plan.steps} steps teach little: `--minutes {math.ceil(needed / 57)}` fits"
+            f" {recipe_lib.LEAST_STEPS}, or a smaller --input-size"
+        )
+    elif plan.seconds > 60 * minutes:
+        lines.append(f"without --epochs, `--minutes {minutes:g}` fits it into {minutes:g} minutes")
+    elif plan.steps < recipe.wanted_steps:
+        whole = (plan.seconds + (recipe.wanted_steps - plan.steps) * plan.step_seconds) / 57
+        lines.append(
+            f"`--minutes {math.ceil(whole)}` shows the photos as often as is of use"
+            f" ({recipe.wanted_steps:,} steps)"
+        )
+    return lines
+
+
+def format_time(seconds: float) -> str:
+    """Write a length of time as people say it."""
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
 def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> list[str]:
@@ -62,6 +132,7 @@ def _format_header(recipe: recipe_lib.Recipe, commands: Sequence[str]) -> list[s
     return [
         f"# {kind}: {recipe.images} photos with {recipe.objects} objects to train on,"
         f" {recipe.val_images} photos to validate.",
+        *([] if recipe.plan is None else [f"# {describe_times(recipe, 0)[0].capitalize()}."]),
         "#",
         *(f"#   {_printable(command)}" for command in commands),
         "#",
@@ -99,9 +170,8 @@ def _format_start(recipe: recipe_lib.Recipe) -> list[str]:
         ]
     else:
         start = [
-            "  # Random weights need far more photos and steps than imported ones. Name a directory that",
-            "  # `yolact import-weights` made: `backbone` for one of ImageNet, `all` for a whole model.",
-            "  # init_checkpoint: imagenet/backbone",
+            "  # Random weights need far more photos and steps than imported ones. Name weights, such as",
+            "  # imagenet/mobilenetv2, or a directory that `yolact import-weights` or a training made.",
         ]
     return [*start, f"  init_checkpoint_modules: {recipe.init_modules}"]
 
@@ -116,25 +186,64 @@ def _format_model(recipe: recipe_lib.Recipe) -> list[str]:
         f"    min_level: {grid.min_level}",
         f"    max_level: {grid.max_level}",
         *_format_anchors(recipe),
+        *_format_network(recipe),
     ]
+    if recipe.own is None and (recipe.few or not recipe.init_checkpoint):
+        lines += [
+            "    # Starts with few objects expected, which new layers on few photos and random weights need.",
+            "    class_prior: 0.01",
+        ]
+    return [*lines, *_format_limits(recipe), *_format_freezing(recipe)]
+
+
+def _format_network(recipe: recipe_lib.Recipe) -> list[str]:
+    if recipe.own is not None:
+        section = dict(recipe.own.section)
+        if not recipe.limits.are_usual:
+            limits = {"max_detections": recipe.limits.max_detections, "nms_top_k": recipe.limits.nms_top_k}
+            section["detection_generator"] = {**section.get("detection_generator", {}), **limits}
+        return ["    # As in the model that it goes on from.", *_nest(section, 4)] if section else []
+    lines: list[str] = []
+    if recipe.is_fresh:
+        lines += [
+            "    # Without imported weights plain convolutions learn faster than MobileNetV2, and a step",
+            "    # costs less on a CPU.",
+            "    backbone:",
+            "      type: resnet",
+            "      resnet:",
+            "        model_id: 18",
+            "        depth_multiplier: 0.5",
+        ]
     if recipe.experiment == recipe_lib.SMALL_MODEL:
+        filters = recipe.network.filters if recipe.network else recipe_lib.DEFAULT_FILTERS
         lines += [
             "    # Narrower than for COCO's 80 classes (256): faster, and enough for few classes.",
             "    decoder:",
             "      type: yolact_fpn",
             "      yolact_fpn:",
-            "        num_filters: 96",
+            f"        num_filters: {filters}",
             "    protonet:",
-            "      num_filters: 96",
+            f"      num_filters: {filters}",
             "    head:",
-            "      num_filters: 96",
+            f"      num_filters: {filters}",
         ]
-    if recipe.few or not recipe.init_checkpoint:
-        lines += [
-            "    # Starts with few objects expected, which new layers on few photos and random weights need.",
-            "    class_prior: 0.01",
-        ]
-    return lines + _format_freezing(recipe)
+    return lines
+
+
+def _format_limits(recipe: recipe_lib.Recipe) -> list[str]:
+    limits = recipe.limits
+    if limits.are_usual or recipe.own is not None:
+        return []
+    return [
+        *_comment(
+            f"The fullest photo has {limits.fullest} objects, {limits.fullest_class} of one class. COCO's AP"
+            " counts the 100 best detections of a photo all the same.",
+            4,
+        ),
+        "    detection_generator:",
+        f"      max_detections: {limits.max_detections}",
+        f"      nms_top_k: {limits.nms_top_k}",
+    ]
 
 
 def _format_classes(recipe: recipe_lib.Recipe) -> list[str]:
@@ -148,6 +257,9 @@ def _format_classes(recipe: recipe_lib.Recipe) -> list[str]:
 
 def _format_anchors(recipe: recipe_lib.Recipe) -> list[str]:
     grid, before, after = recipe.grid, recipe.coverage_before, recipe.coverage
+    owner, end = "The recipe's own", ", and fitted ones bring no more that counts"
+    if recipe.own is not None:
+        owner, end = "Those of the model that it goes on from", ""
     if recipe.new_anchors:
         why = (
             f"Fitted to the training objects: {100 * after.at_50:.0f} % have an anchor with an IoU of at"
@@ -155,8 +267,8 @@ def _format_anchors(recipe: recipe_lib.Recipe) -> list[str]:
         )
     else:
         why = (
-            f"The recipe's own: {100 * before.at_50:.0f} % of the training objects have an anchor with an IoU"
-            " of at least 0.5, and fitted ones bring no more that counts."
+            f"{owner}: {100 * before.at_50:.0f} % of the training objects have an anchor with an IoU of at"
+            f" least 0.5{end}."
         )
     return [
         *_comment(why, 4),
@@ -171,7 +283,7 @@ def _format_anchors(recipe: recipe_lib.Recipe) -> list[str]:
 
 
 def _format_freezing(recipe: recipe_lib.Recipe) -> list[str]:
-    if recipe.few and recipe.init_checkpoint:
+    if recipe.freezes:
         return [
             "    # Batches of few photos are too small for batch statistics: the imported ones stay.",
             "    freeze_bn: true",
@@ -204,11 +316,11 @@ def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
         "      augment:",
         "        preset: default",
     ]
-    if recipe.few:
+    if recipe.scales:
         lines += [
-            "        # Of few photos each object is seen at many sizes, in its own proportions.",
-            "        min_scale: 0.6",
-            "        max_scale: 1.4",
+            "        # Each object is seen at many sizes, in its own proportions; small ones shrink little.",
+            f"        min_scale: {recipe.scales[0]}",
+            f"        max_scale: {recipe.scales[1]}",
             "        # Photos from above have no upright: there, add",
             "        # flip: 0.5",
             "        # transpose: 0.5",
@@ -224,9 +336,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
 
 
 def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
-    loop = min(50 if recipe.few else 100, recipe.steps)
-    interval = recipe.steps / 3 if recipe.adam else 2 * recipe.steps_per_epoch
-    interval = min(math.ceil(interval / loop) * loop, recipe.steps)
+    loop, validation, checkpoint = _choose_intervals(recipe)
     first_rate = "0.0" if recipe.adam else f"{recipe.learning_rate / 10:.1e}"
     return [
         "trainer:",
@@ -234,8 +344,8 @@ def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
         f"  train_steps: {recipe.steps}",
         f"  steps_per_loop: {loop}",
         f"  summary_interval: {loop}",
-        f"  checkpoint_interval: {min(interval, 10_000)}",
-        f"  validation_interval: {interval}",
+        f"  checkpoint_interval: {checkpoint}",
+        f"  validation_interval: {validation}",
         "  optimizer_config:",
         *(_format_adam(recipe) if recipe.adam else _format_descent(recipe)),
         "    warmup:",
@@ -244,6 +354,16 @@ def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
         f"        warmup_steps: {min(max(recipe.steps // 20, 1), 500)}",
         f"        warmup_learning_rate: {first_rate}",
     ]
+
+
+def _choose_intervals(recipe: recipe_lib.Recipe) -> tuple[int, int, int]:
+    """Choose the steps from line to line, evaluation to evaluation and checkpoint to checkpoint."""
+    if recipe.plan is not None:
+        return recipe.plan.loop, recipe.plan.interval, recipe.plan.interval
+    loop = min(50 if recipe.few else 100, recipe.steps)
+    interval = recipe.steps / 10 if recipe.adam else 2 * recipe.steps_per_epoch
+    interval = min(math.ceil(interval / loop) * loop, recipe.steps)
+    return loop, interval, min(interval, 10_000)
 
 
 def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
@@ -258,7 +378,8 @@ def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
         "    learning_rate:",
         "      type: cosine",
         "      cosine:",
-        f"        # 5.0e-4 at batch 4, times the root of {recipe.batch} / 4.",
+        f"        # {'2.0e-3 for random weights' if recipe.is_fresh else '5.0e-4'} at batch 4, times the root"
+        f" of {recipe.batch} / 4.",
         f"        initial_learning_rate: {recipe.learning_rate:.1e}",
         f"        decay_steps: {recipe.steps}",
     ]
@@ -280,6 +401,21 @@ def _format_descent(recipe: recipe_lib.Recipe) -> list[str]:
         f"        values: [{', '.join(f'{rate:.1e}' for rate in rates)}]",
         "        offset: -1",
     ]
+
+
+def _nest(section: Mapping[str, Any], indent: int) -> list[str]:
+    """Write a nested mapping as lines of YAML."""
+    lines = []
+    for key, value in section.items():
+        start = " " * indent + f"{key}:"
+        if isinstance(value, Mapping):
+            lines += [start, *_nest(value, indent + 2)]
+        else:
+            # To YAML 1e-05 is a text.
+            lines.append(
+                f"{start} {value:.6e}" if isinstance(value, float) else f"{start} {json.dumps(value)}"
+            )
+    return lines
 
 
 def _floats(values: Sequence[float]) -> str:
