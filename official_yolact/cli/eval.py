@@ -46,6 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     options.add_force(parser)
     detection_options.add_positive(parser, "--batch-size", 1, "images at once (default: 1)")
+    options.add_bit_depth(parser)
     group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
     detection_options.add_positive(
         group, "--max-detections", None, "keep at most so many in an image; COCO AP counts the best 100"
@@ -155,6 +156,7 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
 
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
+    predictor.bit_depth = args.bit_depth
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
     if evaluator.groundtruth is not None:
         notes.say(args.annotations, evaluator.groundtruth.describe(), args.images)

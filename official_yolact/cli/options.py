@@ -49,6 +49,18 @@ def add_count(
     parser.add_argument(name, type=int, default=default, metavar=metavar, help=f"{help_text} (%(default)s)")
 
 
+def add_bit_depth(parser: argparse._ActionsContainer) -> None:
+    """Add `--bit-depth`."""
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        choices=(8, 10, 12, 14, 16),
+        default=16,
+        help="bits that the values of pictures of 16 bits a channel fill; use the same for training and"
+        " prediction (%(default)s)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser, printed: str = "the numbers") -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help=f"print {printed} as one line of JSON")

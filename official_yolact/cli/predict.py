@@ -38,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     detection_options.add_positive(
         parser, "--batch-size", 4, "pictures at once, at most (default: %(default)s)"
     )
+    options.add_bit_depth(parser)
     detection_options.add_options(parser, "--candidate-threshold")
     options.set_run(parser, run, "an account")
 
@@ -55,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
         # More than usual have to be made where more are to be shown.
         fields["max_detections"] = max(args.max_detections, predictor.MAX_DETECTIONS)
     paths = sources.find_pictures(args.sources)
+    model = loading.load(args.model, args.batch_size, fields)
+    model.bit_depth = args.bit_depth
     done = batch.predict_files(
-        loading.load(args.model, args.batch_size, fields),
+        model,
         paths,
         args.output,
         args.score_threshold,

@@ -10,6 +10,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.images import deep_pixels
 from official_yolact.images import formats
 from official_yolact.images import image_folders
 from official_yolact.images import jpeg_warnings
@@ -21,7 +22,8 @@ JPEG_QUALITY = 95
 
 _KEPT_FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA", "1")
-_PNG_DEPTH_AT = 24
+_DEEP = 16
+_ORIENTATION_TAG = 0x0112
 
 
 class BadImageError(ValueError):
@@ -87,7 +89,12 @@ def locate(image: coco_annotations.Image, images_dir: str, where: str) -> str:
 
 
 def read(
-    path: str, height: int | None, width: int | None, where: str, max_pixels: int = MAX_PIXELS
+    path: str,
+    height: int | None,
+    width: int | None,
+    where: str,
+    max_pixels: int = MAX_PIXELS,
+    bit_depth: int = 16,
 ) -> EncodedImage:
     """Read an image file, turned upright by its EXIF orientation.
 
@@ -100,6 +107,7 @@ def read(
       width: that the annotations state, or None.
       where: begins each error message.
       max_pixels: larger images are refused.
+      bit_depth: of a picture of 16 bits a channel, so many are used, of which the upper 8 are kept.
 
     Returns:
       The bytes as they are when they are an upright JPEG or PNG of 8 bits without palette and ink
@@ -128,6 +136,11 @@ def read(
     changes += ("images_turned",) if turn else ()
     changes += () if keep else ("images_transcoded",)
     try:
+        picture, bits = _find_used_bits(picture, data, bit_depth, header.orientation)
+        if bits > bit_depth:
+            raise ValueError(f"its values fill {bits} bits, more than --bit-depth {bit_depth}: choose {bits}")
+        changes += (f"images_of_{bits}_bits_in_16",) if 0 < bits < bit_depth == _DEEP else ()
+        changes += ("images_scaled_to_the_bit_depth",) if bits and bit_depth < _DEEP else ()
         upright_picture = PIL.ImageOps.exif_transpose(picture) if turn else picture
         return _encode(upright_picture, name or "png", changes)
     except Exception as error:  # as decoders, whatever the format meets
@@ -162,10 +175,25 @@ def _decode(path: str, where: str, max_pixels: int) -> tuple[bytes, PIL.Image.Im
     return data, picture
 
 
+def _find_used_bits(
+    picture: PIL.Image.Image, data: bytes, bit_depth: int, orientation: int
+) -> tuple[PIL.Image.Image, int]:
+    """Find how many bits a picture of 16 uses, 0 for others, and scale it where the bit depth is less."""
+    if not deep_pixels.is_deep(picture, data):
+        return picture, 0
+    pixels = deep_pixels.read(picture, data)
+    bits = deep_pixels.find_bits(pixels)
+    if bit_depth == _DEEP or bits > bit_depth:
+        return picture, bits
+    scaled = PIL.Image.fromarray(deep_pixels.to_8_bits(pixels, bit_depth))
+    scaled.getexif()[_ORIENTATION_TAG] = orientation
+    return scaled, bits
+
+
 def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
     """Check whether a record can hold the bytes of an upright picture as they are."""
-    is_deep = picture.format == "PNG" and data[_PNG_DEPTH_AT : _PNG_DEPTH_AT + 1] == b"\x10"
-    return picture.format in _KEPT_FORMATS and picture.mode in _KEPT_MODES and not is_deep
+    is_usual = picture.format in _KEPT_FORMATS and picture.mode in _KEPT_MODES
+    return is_usual and not deep_pixels.is_deep(picture, data)
 
 
 def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar, overload
@@ -18,6 +19,7 @@ from official_yolact.serving import images as image_files
 from official_yolact.serving import runtime as runtime_lib
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+_logger = logging.getLogger(__name__)
 _Key = TypeVar("_Key")
 
 SCORE_THRESHOLD = 0.3
@@ -36,6 +38,8 @@ class Predictor:
     Attributes:
       runtime: what computes.
       categories: what its classes mean.
+      bit_depth: bits that the values of pictures of 16 bits a channel fill, 16 unless it is set: what the
+        training photos were converted with (`--bit-depth`).
     """
 
     def __init__(self, runtime: runtime_lib.Runtime, categories: categories_lib.Categories) -> None:
@@ -55,6 +59,8 @@ class Predictor:
             )
         self.runtime = runtime
         self.categories = categories
+        self.bit_depth = 16
+        self._warned: set[int] = set()
 
     @overload
     def __call__(
@@ -138,7 +144,19 @@ class Predictor:
     def read(self, source: Source, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Read a picture; see `images.read_image`."""
         arguments.check_sources([source])
-        return image_files.read_image(source, self.runtime.decode, size)
+        return image_files.read_image(
+            source, self.runtime.decode, size, self.bit_depth, self._warn_of_darkness
+        )
+
+    def _warn_of_darkness(self, name: str, bits: int) -> None:
+        """Warn of the first picture that fills so many bits alone."""
+        if bits not in self._warned:
+            self._warned.add(bits)
+            _logger.warning(
+                "%s: its values fill %d of 16 bits, and it is read as dark as that, perhaps others too:"
+                " read it with --bit-depth %d (bit_depth of a Predictor), as the training photos were read",
+                *(name, bits, bits),
+            )
 
     def detect(
         self, pictures: Iterable[tuple[_Key, NDArray[np.uint8]]]

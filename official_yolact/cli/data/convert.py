@@ -77,6 +77,7 @@ def _add_policies(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recompute-area", action="store_true", help="take every area from the mask")
     options.add_count(parser, "--max-pixels", formats.MAX_PIXELS, "of an image")
+    options.add_bit_depth(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -127,6 +128,7 @@ def _read_policies(args: argparse.Namespace) -> convert_options.ConvertOptions:
     return convert_options.ConvertOptions(
         crowd=args.crowd,
         missing_masks=args.missing_masks,
+        bit_depth=args.bit_depth,
         boxes=args.boxes,
         bad_images=args.bad_images,
         bad_annotations=args.bad_annotations,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
+from official_yolact.images import deep_pixels
 from official_yolact.images import formats
 from official_yolact.images import image_files
 from official_yolact.images import image_folders
@@ -51,6 +52,7 @@ class FileFacts:
       is_transcoded: whether conversion has to encode it anew for its format, colours or depth.
       stored: (height, width) of the pixels as stored, (0, 0) unknown.
       orientation: EXIF's, 1 upright.
+      bits: of a file of 16 bits a channel, how many of them its values fill; 0 for others, or not decoded.
       sha256: of the bytes.
       dhash: 64 signs of horizontal differences as an int; None where not made or without contrast.
     """
@@ -64,6 +66,7 @@ class FileFacts:
     is_transcoded: bool = False
     stored: tuple[int, int] = (0, 0)
     orientation: int = 1
+    bits: int = 0
     sha256: str = ""
     dhash: int | None = None
 
@@ -174,7 +177,17 @@ def _describe(
     except reading.PictureError as error:
         return dataclasses.replace(facts, state=error.state, reason=str(error))
     dhash = make_dhash(picture) if decode and hashes else None
-    return dataclasses.replace(facts, orientation=reading.find_orientation(picture), dhash=dhash)
+    bits = _find_bits(picture, data) if decode else 0
+    return dataclasses.replace(facts, orientation=reading.find_orientation(picture), dhash=dhash, bits=bits)
+
+
+def _find_bits(picture: PIL.Image.Image, data: bytes) -> int:
+    if not deep_pixels.is_deep(picture, data):
+        return 0
+    try:
+        return deep_pixels.find_bits(deep_pixels.read(picture, data))
+    except ValueError:
+        return 0
 
 
 def make_dhash(picture: PIL.Image.Image) -> int | None:

@@ -83,6 +83,9 @@ def check_formats(view: view_lib.View) -> Findings:
     other = _mark(facts, lambda f: f.state == file_facts.FOUND and f.is_transcoded)
     kinds = sorted({f"{facts[at].format} {facts[at].mode}" for at in np.flatnonzero(other)})
     yield from findings.where("D48", "images", other, "file_name", ", ".join(kinds))
+    most = max((each.bits for each in facts), default=0)
+    dark = _mark(facts, lambda f: bool(f.bits)) & (0 < most < 16)
+    yield from findings.where("D55", "images", dark, "file_name", f"at most {most}: --bit-depth {most}")
 
 
 def check_sizes(view: view_lib.View) -> Findings:

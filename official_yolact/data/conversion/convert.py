@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from official_yolact import categories as categories_lib
@@ -27,6 +27,7 @@ from official_yolact.data.conversion import shard_writer
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.data.conversion import work_folder
 from official_yolact.files import outputs
+from official_yolact.images import deep_pixels
 from official_yolact.images import image_files
 from official_yolact.records import manifest as manifest_lib
 
@@ -246,10 +247,25 @@ class _Conversion:
             skipped_images=skipped_images,
             skipped_ids={key: noted[key] for key in ("images", "annotations")},
             category_map={str(source): class_of[self._id_map[source]] for source in sorted(self._id_map)},
-            notes=inspection.describe(
-                tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
-            ),
+            notes=[
+                *inspection.describe(
+                    tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
+                ),
+                *_describe_depth(noted["changed"]),
+            ],
         )
+
+
+def _describe_depth(changed: Mapping[str, int]) -> list[str]:
+    """Say that images of 16 bits are stored dark, and with which bit depth they are not."""
+    counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in deep_pixels.DEPTHS}
+    most = max((bits for bits, count in counts.items() if count), default=0)
+    if not most:
+        return []
+    return [
+        f"{sum(counts.values())} images of 16 bits a channel fill at most {most} of them and are stored as"
+        f" dark as that: convert with --bit-depth {most}, and predict and evaluate with it too"
+    ]
 
 
 def _count_shards(images: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.files import json_text
+from official_yolact.images import deep_pixels
 from official_yolact.images import formats
 
 CROWD = ("keep", "as-instance", "drop")
@@ -34,6 +35,7 @@ class ConvertOptions:
       rename: (old, new) names; categories that are renamed to one name become one class.
       recompute_area: compute every area from the mask, whatever the file says.
       max_pixels: of an image; larger ones are bad images.
+      bit_depth: bits that the values of images of 16 bits a channel fill; more make a bad image.
     """
 
     crowd: str = "keep"
@@ -45,6 +47,7 @@ class ConvertOptions:
     rename: tuple[tuple[str, str], ...] = ()
     recompute_area: bool = False
     max_pixels: int = formats.MAX_PIXELS
+    bit_depth: int = 16
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -54,10 +57,13 @@ class ConvertOptions:
             "boxes": BOXES,
             "bad_images": BAD,
             "bad_annotations": BAD,
+            "bit_depth": deep_pixels.DEPTHS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: choose from {', '.join(allowed)}")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: choose from {', '.join(map(str, allowed))}"
+                )
         if not 1 <= self.max_pixels <= formats.MAX_PIXELS:
             raise ValueError(
                 f"max_pixels is {self.max_pixels}: 1 to {formats.MAX_PIXELS}, which training decodes"

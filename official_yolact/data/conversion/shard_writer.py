@@ -180,7 +180,14 @@ class ShardWriter:
             with warnings.catch_warnings():
                 # Of Pillow, about metadata.
                 warnings.simplefilter("ignore")
-                encoded = image_files.read(path, image.height, image.width, where, self._options.max_pixels)
+                encoded = image_files.read(
+                    path,
+                    image.height,
+                    image.width,
+                    where,
+                    self._options.max_pixels,
+                    self._options.bit_depth,
+                )
             if path == os.path.join(self._images_dir, image.file_name):
                 return encoded
             return dataclasses.replace(encoded, changes=(*encoded.changes, "found_under_another_name"))
