@@ -27,6 +27,7 @@ CHECK = ["data", "check", "ann.json", "--images", "images"]
 SHOW = ["data", "show", "ann.json", "--images", "images", "--output", "out"]
 CONVERT = ["data", "convert", "ann.json", "--images", "images", "--split", "t"]
 INIT = ["data", "init", "--train", "ann.json", "--val", "ann.json", "--images", "images"]
+MERGE = ["data", "merge", "ann.json", "instances-a.json", "--images", "images"]
 EVAL = ["eval", "--detections", "found.json", "--annotations", "ann.json", "--output", "out"]
 
 COMMANDS = {
@@ -39,6 +40,7 @@ COMMANDS = {
         ["data", "split", "ann.json", "--output", "out", "--fractions", "train=0.5,val=0.5"],
         ["out/instances_train.json", "out/instances_val.json"],
     ),
+    "merge": ([*MERGE, "--output", "out/all.json"], ["out/all.json"]),
     "init": ([*INIT, "--output", "out/mine.yaml"], ["out/mine.yaml"]),
     "shapes": (
         ["data", "shapes", "--output", "out", "--train", "1", "--val", "1", "--workers", "1"],
@@ -91,6 +93,8 @@ INPUTS = {
     "yolo over classes": ["data", "yolo", "yolo", "--split", "train", "--output", "yolo/classes.txt"],
     "masks over a mask": ["data", "masks", "images", "masks", "--output", "masks/a.png"],
     "masks over a photo": ["data", "masks", "images", "masks", "--output", "images/a.jpg"],
+    "merge over annotations": [*MERGE, "--output", "instances-a.json"],
+    "merge over a photo": [*MERGE, "--output", "images/a.jpg"],
     "split over annotations": ["data", "split", "instances_train.json", "--output", "."],
     "convert over annotations": [
         "data", "convert", "instances-a.json", "--images", "images", "--output", ".", "--split", "a",

@@ -46,6 +46,7 @@ _COMMANDS = {
     "stats": ["data", "stats", "FILE.json"],
     "show": ["data", "show", "FILE.json", "--images", ".", "--output", "shown"],
     "split": ["data", "split", "FILE.json", "--output", "parts", "--fractions", "a=0.5,b=0.5"],
+    "merge": ["data", "merge", "ann.json", "FILE.json", "--images", ".", "--output", "all.json"],
     "annotations": ["eval", "--detections", "results.json", "--annotations", "FILE.json"],
     "results": ["eval", "--detections", "FILE.json", "--annotations", "ann.json"],
     "configuration": ["config", "check", "FILE.yaml"],

@@ -18,6 +18,7 @@ COMMANDS = (
     "convert",
     "stats",
     "split",
+    "merge",
     "init",
     "show",
 )

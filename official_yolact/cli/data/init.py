@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from official_yolact.cli import notes
@@ -95,11 +96,7 @@ def run(args: argparse.Namespace) -> int:
     commands = recipe_text.list_commands(recipe, args.output, sources)
     text = recipe_text.format_recipe(recipe, commands)
     outputs.write(args.output, text, inputs=_list_inputs(args), force=args.force)
-    shared = {image.file_name for image in train.images} & {image.file_name for image in val.images}
-    if shared and val_images == args.images:
-        progress.say(
-            f"{len(shared)} images are in both files, the first is {min(shared)}: AP will be too high"
-        )
+    _say_shared(args, train.images, val.images)
     for line in recipe_text.describe_choices(recipe, args.minutes or recipe_lib.DEFAULT_MINUTES):
         progress.say(line)
     progress.say(f"{args.output} is written. Next:")
@@ -107,6 +104,26 @@ def run(args: argparse.Namespace) -> int:
         progress.say(f"  {command}")
     options.print_json(args, _summarise(args.output, commands, recipe))
     return 0
+
+
+def _say_shared(args: argparse.Namespace, train: Sequence[Any], val: Sequence[Any]) -> None:
+    """Say which images are in both files, and which come from one photo or video."""
+    from official_yolact.data import leaks
+
+    names, others = [image.file_name for image in train], [image.file_name for image in val]
+    val_images = args.val_images or args.images
+    shared = set(names) & set(others)
+    if shared and val_images == args.images:
+        progress.say(
+            f"{len(shared)} images are in both files, the first is {min(shared)}: AP will be too high"
+        )
+    leak = leaks.find(names, others)
+    if leak is None:
+        return
+    progress.say(f"{leak.describe()} files, by the names of the photos: AP will be too high")
+    commands = leak.list_commands(args.train, args.val, [args.images, val_images])
+    for command in ["split them again:", *(f"  {command}" for command in commands)] if commands else ():
+        progress.say(command)
 
 
 def _summarise(output: str, commands: list[str], recipe: Any) -> dict[str, Any]:

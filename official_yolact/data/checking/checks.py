@@ -54,7 +54,7 @@ OF_A_TARGET = (
 OF_CLASSES = (meaning.check_classes,)
 """Take a view and that of another split, or None."""
 
-OF_TWO = (splits.check_names, splits.check_photos)
+OF_TWO = (splits.check_names, splits.check_photos, splits.check_stems)
 """Take a view and that of another split."""
 
 

@@ -94,6 +94,7 @@ _ROWS = (
     ("D51", ERROR, "height or width is unusable", "boxes cannot be scaled", "--fix takes the file's"),
     ("D52", ERROR, "file_name missing or unusable", "there is no image", _DROP),
     ("D53", INFO, "photos in the folder that are not listed", "they are not used", "annotate them or leave them"),
+    ("D54", WARNING, "tiles, copies or frames of one photo or video in both splits, by their names", "scores measure memory", "join both files with yolact data merge, and split again with the --group-by that is shown"),
     ("D55", WARNING, "16 bits a channel, of which fewer are used", "conversion stores them as dark as that", "convert, predict and evaluate with --bit-depth"),
     # Geometry.
     ("D60", ERROR, "segmentation that is none", "no mask can be drawn", "--fix removes the parts, or the annotation when none is left"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.data import leaks
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
 
@@ -58,6 +59,21 @@ def check_photos(view: view_lib.View, other: view_lib.View) -> Findings:
     ):
         detail = f"{marked.sum()} of {len(view.images)} images"
         yield from findings.where(code, "images", marked, "file_name", detail, note)
+
+
+def check_stems(view: view_lib.View, other: view_lib.View) -> Findings:
+    """Find photos of one photo or one video in both splits, as their names tell."""
+    leak = leaks.find(view.file_names, other.file_names)
+    if leak is not None:
+        marked = np.array([at in leak.partners for at in range(len(view.images))], np.bool_)
+        yield from findings.where(
+            "D54",
+            "images",
+            marked,
+            "file_name",
+            "; ".join(filter(None, [leak.describe(), leak.option()])),
+            lambda at: f"{other.file_names[leak.partners[at]]} is there",
+        )
 
 
 def other_ids(view: view_lib.View, other: view_lib.View) -> dict[int, int]:
