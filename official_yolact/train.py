@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from official_yolact.training import run_log
+
+if __name__ == "__main__":
+    run_log.RunLog().start()  # before TensorFlow is imported, which has something to say
+else:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app
 from absl import flags
@@ -46,6 +51,7 @@ def main(_: list[str]) -> None:
         params.lock()
         run.run(params, FLAGS.mode, FLAGS.model_dir, FLAGS.restart)
     except Exception as error:
+        run_log.write_error(error)
         sys.exit(failures.report(error, sys.argv[1:], _PROGRAM))
 
 

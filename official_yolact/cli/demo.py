@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
@@ -22,19 +20,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     options.add_count(parser, "--val", 250, "held-out images")
     options.add_overrides(parser, "override the configuration")
     options.set_run(parser, run)
+    parser.set_defaults(keeps_log=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from absl import logging
 
-    from official_yolact import demo
-    from official_yolact import registry_imports  # noqa: F401  for its effects
+    from official_yolact.training import run_log
 
-    logging.set_verbosity(logging.INFO)
-    logging.use_absl_handler()
-    # Orbit prints its progress to standard output, which is for results.
-    with contextlib.redirect_stdout(sys.stderr):
+    with run_log.RunLog():  # before TensorFlow is imported, which has something to say
+        from official_yolact import demo
+        from official_yolact import registry_imports  # noqa: F401  for its effects
+
+        logging.set_verbosity(logging.INFO)
         metrics = demo.run_demo(
             args.output,
             progress.say,

@@ -38,7 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    _quiet_tensorflow()
     try:
         _refuse_nul(words)
         args = build_parser().parse_args(words)
@@ -46,6 +45,8 @@ def _run(words: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:
         return failures.report(error, words)
+    if not getattr(args, "keeps_log", False):
+        _quiet_tensorflow()
     try:
         with _log_to_stderr():
             return int(args.run(args))

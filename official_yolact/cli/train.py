@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
 import sys
 
@@ -29,11 +28,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="begin at step 0; what an earlier run left in the directory is moved into a folder there",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps_log=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from official_yolact.training import run_log
+
+    with run_log.RunLog():  # before TensorFlow is imported, which has something to say
+        _train(args)
+    return 0
+
+
+def _train(args: argparse.Namespace) -> None:
+    from official_yolact.training import run_log
+
+    run_log.show("loading TensorFlow ...")
     from absl import logging
 
     from official_yolact import registry_imports  # noqa: F401  for its effects
@@ -41,13 +51,9 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.training import run as training
 
     logging.set_verbosity(logging.INFO)
-    logging.use_absl_handler()
     params = loading.load_config(args.config, args.overrides)
     print(equivalent(args, loading.find_config_file(args.config)), file=sys.stderr, flush=True)
-    # Orbit prints its progress to standard output, which is for results.
-    with contextlib.redirect_stdout(sys.stderr):
-        training.run(params, args.mode, args.model_dir, args.restart)
-    return 0
+    training.run(params, args.mode, args.model_dir, args.restart)
 
 
 def equivalent(args: argparse.Namespace, config_file: str | None) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from official_yolact import hosts
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import measurement
+from official_yolact.evaluation import metrics
 from official_yolact.evaluation import worker_part
 
 
@@ -23,6 +24,7 @@ class WorkerEvaluator:
     once. The chief measures and sends its numbers to every worker, so that all workers decide alike.
 
     Attributes:
+      report: of the progress of measuring.
       class_metrics: of the last evaluation, see `measurement.Evaluation`; empty but on the chief.
     """
 
@@ -33,6 +35,7 @@ class WorkerEvaluator:
           evaluator: with the ground truth; afterwards the chief's holds the detections of all workers.
         """
         self._evaluator = evaluator
+        self.report: metrics.Report = metrics.report_nothing
         self.class_metrics: dict[str, measurement.ClassMetrics] = {}
         self.reset()
 
@@ -95,7 +98,7 @@ class WorkerEvaluator:
         return scores
 
     def _evaluate(self) -> dict[str, float]:
-        evaluation = self._evaluator.evaluate()
+        evaluation = self._evaluator.evaluate(self.report)
         self.class_metrics = evaluation.class_metrics()
         return evaluation.metrics()
 

@@ -20,6 +20,7 @@ from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import unusable
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import measurement
+from official_yolact.evaluation import metrics
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
@@ -73,6 +74,7 @@ class YolactTask(base_task.Task):
         self.step = train_step.TrainStep(
             self._list_losses(), self._loss.assign, self.build_losses, params.losses.weight_decay
         )
+        self.report_comparisons: metrics.Report = metrics.report_nothing
         self._evaluator: worker_evaluator.WorkerEvaluator | None = None
         self.start_position = 0
         # By `is_training`: the records that the pipelines of this process could not use.
@@ -173,6 +175,7 @@ class YolactTask(base_task.Task):
         if state is None:
             state = self._build_evaluator()
             state.reset()
+            state.report = self.report_comparisons
         local_replicas = len(step_logs["image_id"])
         for replica in range(local_replicas):
             arrays = {name: values[replica].numpy() for name, values in step_logs.items()}

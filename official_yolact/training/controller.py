@@ -15,6 +15,7 @@ import orbit
 from official_yolact import hosts
 from official_yolact.configs import training as configs
 from official_yolact.training import errors
+from official_yolact.training import run_log
 from official_yolact.training import stopping
 from official_yolact.training.saving import new_checkpoints
 from official_yolact.training.watch import early_stopping
@@ -136,7 +137,8 @@ class YolactController(orbit.Controller):
         if steps != -1 and steps < 1:
             raise ValueError(f"steps={steps}: batches to evaluate on, or -1 for all")
         step = int(self.global_step.numpy())
-        logging.info("evaluating step %d ...", step)
+        said = f"evaluating step {step:,} ..."
+        logging.info("%s", said, extra=run_log.progress(said))
         begin = time.monotonic()
         with self.eval_summary_manager.summary_writer().as_default():
             output = self.evaluator.evaluate(tf.convert_to_tensor(steps, tf.int32)) or {}
@@ -250,7 +252,8 @@ class YolactController(orbit.Controller):
             return False
         if check_interval and step % manager.checkpoint_interval:
             return False
-        logging.info("saved %s", manager.save(step))
+        said = f"saved {manager.save(step)}"
+        logging.info("%s", said, extra=run_log.progress(said))
         return True
 
     def _follow_verdict(self) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact import hosts
+from official_yolact.training import run_log
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training.watch import input_watch
@@ -34,6 +35,7 @@ class TrainLoop:
         stop: stopping.StopSignals,
         watch: input_watch.InputWatch | None = None,
         ends_early: Callable[[], bool] = lambda: False,
+        observe: Callable[[int, float | None], None] = lambda _done, _seconds: None,
     ):
         """Build a loop.
 
@@ -43,12 +45,15 @@ class TrainLoop:
           stop: a request to end the run, looked at after each step.
           watch: reports a batch that does not come.
           ends_early: called after each step; True ends the loop, not the run.
+          observe: called after each step with the number of steps of this loop so far, and the seconds that
+            the last one took; None: it was compiled, too.
         """
         self._step = step
         self._strategy = strategy
         self._stop = stop
         self._watch = watch
         self._ends_early = ends_early
+        self._observe = observe
         self._devices = [name for name in strategies.list_devices(strategy) if "GPU" in name.upper()]
         self._is_any = hosts.build_any(strategy)
         self._is_compiled = False
@@ -72,6 +77,7 @@ class TrainLoop:
             wait_seconds = time.monotonic() - begin
             self._run_step(inputs)
             steps.append((time.monotonic() - begin, wait_seconds))
+            self._observe(len(steps), None if len(steps) <= first_timed else steps[-1][0])
             if self._is_any(self._stop.is_requested or self._ends_early()):
                 break
         timed = steps[first_timed:]
@@ -93,12 +99,14 @@ class TrainLoop:
             self._step(inputs)
             self._synchronize()
             return
-        logging.info("compiling the training step ...")
+        said = "compiling the training step ..."
+        logging.info("%s", said, extra=run_log.progress(said))
         begin = time.monotonic()
         self._step(inputs)
         self._synchronize()
         self._is_compiled = True
-        logging.info("compiled the training step and did it once in %.1f s", time.monotonic() - begin)
+        said = f"compiled the training step and did it once in {time.monotonic() - begin:.1f} s"
+        logging.info("%s", said, extra=run_log.progress(said))
 
     def _synchronize(self) -> None:
         """Wait for the GPUs: else the time that they compute would count as waiting for the input."""

@@ -21,12 +21,14 @@ from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
 from official_yolact.dataloaders import manifests
+from official_yolact.files import storage
 from official_yolact.tasks import annotation_file
 from official_yolact.training import banner
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
 from official_yolact.training import reports
 from official_yolact.training import run_directory
+from official_yolact.training import run_log
 from official_yolact.training import stopping
 from official_yolact.training import strategies
 from official_yolact.training import trainer as yolact_trainer
@@ -100,6 +102,8 @@ def run(
             num_replicas=launch.devices.strategy.num_replicas_in_sync,
             is_chief=launch.is_chief,
         )
+        if not storage.is_remote(model_dir):
+            run_log.attach(model_dir, 0 if launch.is_chief else _find_worker(launch))
         workers.check_alike(params, mode, model_dir, launch.devices.strategy)
         return _run_on_devices(launch)
 
@@ -123,6 +127,8 @@ def _run_on_devices(launch: Launch) -> dict[str, Any]:
         runner = build_runner(launch, stop)
         model, restored = runner.trainer.model, runner.controller.restored
         block = banner.describe_run(params, launch.mode, launch.model_dir, launch.devices, model, restored)
+        if path := run_log.find_path():
+            block += f"\n  {'all messages':<17}{path}"
         logging.info("this run:\n%s", block)
         _, logs = runner.run()
     return dict(logs)
@@ -167,6 +173,12 @@ def build_runner(launch: Launch, stop: stopping.StopSignals) -> experiment_runne
             is_chief=launch.is_chief,
         ),
     )
+
+
+def _find_worker(launch: Launch) -> int:
+    """Number this process among the workers; the chief is 0."""
+    resolver = launch.devices.strategy.cluster_resolver
+    return int(resolver.task_id or 0) if resolver is not None else 0
 
 
 def _check_mode(launch: Launch) -> None:

@@ -35,7 +35,8 @@ from official_yolact.weights import named_weights
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
     r"^(ckpt-\d+(\.index|\.json|\.data-\d{5}-of-\d{5}|_temp)|checkpoint|params(-\d+)?\.yaml|categories\.json"
-    r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|(evaluations|metrics)\.json)$"
+    r"|best_ckpt|ema_checkpoints|train|validation|pictures|results\.(csv|png)|(evaluations|metrics)\.json"
+    r"|log(-worker-\d+)?(-2)?(\.1)?\.txt)$"
 )
 
 _WRITTEN_WHOLE = (

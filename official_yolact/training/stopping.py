@@ -13,6 +13,7 @@ from typing import Any
 from absl import logging
 
 from official_yolact.files import storage
+from official_yolact.training import run_log
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ONE_REQUEST_SECONDS = 0.3
@@ -96,6 +97,7 @@ class StopSignals:
                 return
             logging.error("%s again: stopping at once, nothing more is saved", name)
             logging.flush()
+            run_log.expect_end()
             storage.end_process(128 + number)
         self._time = now
         self.signal_number = number

@@ -21,6 +21,7 @@ from official_yolact.training import input_stage
 from official_yolact.training import loop
 from official_yolact.training import out_of_memory
 from official_yolact.training import private_threads
+from official_yolact.training import run_log
 from official_yolact.training import stopping
 from official_yolact.training.reports import results_table
 from official_yolact.training.watch import bad_records
@@ -40,6 +41,7 @@ class YolactTrainer(base_trainer.Trainer):
     Attributes:
       stop: a request to end the training; set it before the first step.
       loop_start: global step at which the last training loop began.
+      step_observers: see `loop.TrainLoop`, whose `observe` calls them.
       eval_observers: called with the outputs of each evaluation step, by replica.
     """
 
@@ -60,6 +62,7 @@ class YolactTrainer(base_trainer.Trainer):
         self._begin = 0.0
         self._position_step: int | None = None
         self.loop_start = 0
+        self.step_observers: list[Callable[[int, float | None], None]] = []
         self.eval_observers: list[Callable[[Any], None]] = []
         self._nonfinite = nonfinite.NonfiniteGuard(config.trainer)
         self._watchers: tuple[watcher.Watcher, ...] = (
@@ -112,7 +115,9 @@ class YolactTrainer(base_trainer.Trainer):
         if self.config.trainer.train_tf_function:
             step = tf.function(step, autograph=False)
         watch = self._watch("training", self.config.task.train_data)
-        self._loop = loop.TrainLoop(step, self.strategy, self.stop, watch, self._has_too_many_faults)
+        self._loop = loop.TrainLoop(
+            step, self.strategy, self.stop, watch, self._has_too_many_faults, self._observe_step
+        )
         return self._loop
 
     def create_eval_loop_fn(self, has_state: bool) -> Callable[..., Any]:
@@ -136,6 +141,10 @@ class YolactTrainer(base_trainer.Trainer):
     def _watch(self, kind: str, data: configs.DataConfig) -> input_watch.InputWatch:
         stage = input_stage.InputStage(data, lambda: self.task.build_inputs(data))
         return input_watch.InputWatch(self.config.trainer.input_timeout, stage.describe, kind=kind)
+
+    def _observe_step(self, num_done: int, seconds: float | None) -> None:
+        for observe in self.step_observers:
+            observe(num_done, seconds)
 
     def _has_too_many_faults(self) -> bool:
         """Tell whether this loop alone has found more unusable records than the data set may have."""
@@ -162,7 +171,12 @@ class YolactTrainer(base_trainer.Trainer):
           step: training steps that were done.
         """
         self.task.start_position = step * self.config.task.train_data.global_batch_size
-        logging.info("training data: start at example %d (step %d)", self.task.start_position, step)
+        logging.info(
+            "training data: start at example %d (step %d)",
+            self.task.start_position,
+            step,
+            extra=run_log.DETAIL,
+        )
         self.train_dataset = self.distribute_dataset(self.task.build_inputs, self.config.task.train_data)
         self._position_step = step
 

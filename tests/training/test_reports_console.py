@@ -129,29 +129,50 @@ def test_the_end_of_a_training_states_its_peaks():
     assert console.format_end_line(8, 65, 1234.5, None).endswith("peak memory 1,234 MB")
 
 
-def feed(points, num_steps=100, speed=None):
-    times = iter([time for time, _ in points])
-    estimate = remaining.RemainingTime(clock=lambda: next(times))
-    return [estimate.update(step, num_steps, speed) for _, step in points]
+def test_the_time_left_is_the_usual_step_and_the_evaluations_that_are_still_to_come():
+    left = remaining.RemainingTime(num_steps=100, evaluation_interval=40)
+    assert left.estimate(0) is None
+    for _ in range(10):
+        left.add_step(2.0)
+    assert left.estimate(10) == 180.0
+    left.add_evaluation(30.0)
+    # Evaluations follow the steps 40, 80 and 100.
+    assert [left.estimate(step) for step in (10, 40, 41, 80, 81, 100)] == [270, 210, 178, 100, 68, 30]
 
 
-def test_the_time_left_follows_the_pace_with_evaluations_but_without_the_compilation():
-    # 50 s to compile and do 10 steps, then 10 s for 10 steps, then 30 s with an evaluation.
-    assert feed([(50, 10), (60, 20), (90, 30)]) == [None, 80.0, 70 * 40 / 20]
+def test_a_slow_step_changes_the_time_left_by_nothing_and_regular_waiting_counts():
+    left = remaining.RemainingTime(num_steps=1000)
+    for _ in range(20):
+        left.add_step(1.0)
+    before = left.estimate(20)
+    left.add_step(300.0)
+    assert left.estimate(20) == before
+    for step in range(100):
+        left.add_step(6.0 if step % 5 == 0 else 1.0)
+    assert left.estimate(900) == 100 * 2.0
 
 
-def test_a_known_speed_helps_until_there_is_a_pace():
-    assert feed([(50, 10), (60, 20)], speed=2.0) == [45.0, 80.0]
+def test_the_steps_of_the_last_minutes_count():
+    left = remaining.RemainingTime(num_steps=300)
+    for seconds in [5.0] * 100 + [1.0] * 60:
+        left.add_step(seconds)
+    assert left.estimate(200) == 100.0
 
 
-def test_the_time_left_starts_anew_when_a_run_goes_back():
-    assert feed([(0, 10), (10, 20), (20, 15), (30, 20)]) == [None, 80.0, None, 160.0]
-
-
-def test_the_pace_is_that_of_the_last_hour():
-    slow, fast = [(3600 * n, n) for n in range(3)], [(7200 + n, 2 + n) for n in range(1, 4001)]
-    assert feed(slow + fast, num_steps=5000)[-1] == pytest.approx(5000 - 4002, rel=0.01)
-
-
-def test_nothing_is_left_at_the_end():
-    assert feed([(0, 50), (10, 100)])[-1] == 0
+def test_a_row_of_the_terminals_table_stands_below_its_heading_and_fits():
+    row = console.format_row(1200, LOGS, epoch=0.0819, seconds_left=200_000)
+    assert row.split() == [
+        "1,200",
+        "0.08",
+        "12.3",
+        "4.20",
+        "1.05",
+        "6.13",
+        "0.988",
+        "0.0310",
+        "2",
+        "d",
+        "7:33",
+    ]
+    assert len(row) == len(console.ROW_HEADING) < 80
+    assert console.format_row(800_000, {}).split() == ["800,000", *["-"] * 8]

@@ -21,7 +21,7 @@ def train(*flags):
         text=True,
         check=False,
         timeout=300,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
     )
 
 
@@ -39,6 +39,17 @@ def test_flags_file_and_override_train_a_model(tiny_records, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert {"ckpt-2.index", "params.yaml", "categories.json", "train"} <= set(os.listdir(tmp_path / "run"))
+    log = (tmp_path / "run" / "log.txt").read_text()
+    for text in (
+        "tensorflow/core/platform/cpu_feature_guard.cc",
+        "Sharding callback",
+        "Running default trainer",
+    ):
+        assert text in log
+        assert text not in done.stdout + done.stderr
+    assert [line.split(" | ")[0] for line in done.stderr.splitlines() if line.startswith("step ")] == [
+        "step 2/2"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def build_actions(
 
     Args:
       params: the experiment.
-      trainer: its `YolactTrainer`, to whose evaluation steps an observer for pictures is added.
+      trainer: its `YolactTrainer`, to whose steps observers are added, for progress and pictures.
       model_dir: of the run, for `results.csv`, `metrics.json`, `results.png` and the folder `pictures`.
 
     Returns:
@@ -35,6 +35,10 @@ def build_actions(
     copy = mirror.Mirror(model_dir) if storage.is_remote(model_dir) else None
     model_dir = copy.folder if copy else model_dir
     report = run_report.RunReport(params, trainer, model_dir)
+    live = report.live
+    trainer.step_observers.append(_Guarded("progress of a loop", live.observe_step))
+    trainer.eval_observers.append(_Guarded("progress of an evaluation", live.observe_evaluation))
+    trainer.task.report_comparisons = _Guarded("progress of the comparisons", live.observe_comparisons)
     table, figure = results_table.FILE_NAME, curves.FILE_NAME
     train_actions: list[Action] = [
         _Guarded("memory", report.measure),
@@ -43,6 +47,7 @@ def build_actions(
         _Guarded(figure, report.draw_now_and_then),
     ]
     eval_actions: list[Action] = [
+        _Guarded("progress of an evaluation", live.end_evaluation),
         _Guarded(f"rows of an evaluation in {table}", report.tabulate_evaluation),
         _Guarded(run_report.METRICS_FILE, report.write_metrics),
         _Guarded("line of an evaluation", report.say_evaluation),

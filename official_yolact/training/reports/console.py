@@ -6,7 +6,20 @@ import math
 from collections.abc import Mapping
 
 _TERMS = ("class", "box", "mask", "semantic", "mask_iou")
+_ROW_COLUMNS = ("total_loss", "class_loss", "box_loss", "mask_loss", "semantic_loss", "images_per_second")
+_ROW_WIDTHS = (7, 7, 7, 7, 9, 10)
 _SECONDS_OF_DAY = 86400
+
+ROW_HEADING = (
+    "     step   epoch"
+    + "".join(
+        f"{title:>{width}}"
+        for title, width in zip(
+            ("loss", "class", "box", "mask", "semantic", "images/s"), _ROW_WIDTHS, strict=True
+        )
+    )
+    + "      left"
+)
 
 
 def format_train_line(
@@ -47,6 +60,24 @@ def format_train_line(
     if seconds_left is not None:
         parts.append(f"left {format_duration(seconds_left)}")
     return " | ".join(parts)
+
+
+def format_row(
+    step: int, logs: Mapping[str, float], epoch: float | None = None, seconds_left: float | None = None
+) -> str:
+    """Write a row of the table below `ROW_HEADING`, in less than 80 columns; what is missing is a dash.
+
+    Args:
+      step: global step.
+      logs: means over a loop.
+      epoch: passes over the data so far.
+      seconds_left: until the end of the run.
+    """
+    cells = [f"{step:>9,}", f"{'-' if epoch is None else f'{epoch:.2f}':>8}"]
+    for name, width in zip(_ROW_COLUMNS, _ROW_WIDTHS, strict=True):
+        cells.append(f"{format_number(logs[name]) if name in logs else '-':>{width}}")
+    cells.append(f"{'-' if seconds_left is None else format_duration(seconds_left):>10}")
+    return "".join(cells)
 
 
 def format_eval_line(

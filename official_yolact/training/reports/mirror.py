@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_yolact.files import storage
+from official_yolact.training import run_log
 from official_yolact.training.reports import results_table
 
 
@@ -21,7 +22,7 @@ class Mirror:
     """
 
     def __init__(self, address: str) -> None:
-        """Copy the table of an earlier process into a new local folder.
+        """Copy the table and the messages of an earlier process into a new local folder.
 
         Args:
           address: of the run directory, such as `gs://bucket/run`.
@@ -29,9 +30,11 @@ class Mirror:
         self.folder = storage.make_temporary_folder()
         self._address = address
         self._copied: dict[str, int] = {}
-        table = f"{address.rstrip('/')}/{results_table.FILE_NAME}"
-        if tf.io.gfile.exists(table):
-            tf.io.gfile.copy(table, os.path.join(self.folder, results_table.FILE_NAME))
+        for name in (results_table.FILE_NAME, run_log.FILE_NAME):
+            there = f"{address.rstrip('/')}/{name}"
+            if tf.io.gfile.exists(there):
+                tf.io.gfile.copy(there, os.path.join(self.folder, name))
+        run_log.attach(self.folder)
 
     def copy(self, logs: dict[str, Any]) -> None:
         """Copy what has changed; an action of the controller, which leaves the logs as they are."""

@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 import collections
-import time
-from collections.abc import Callable
+import statistics
 
-_WINDOW_SECONDS = 3600.0
-_MAX_POINTS = 1000
+_RECENT_STEPS = 100
+_GROUP = 5
+_RECENT_EVALUATIONS = 9
 
 
 class RemainingTime:
-    """Estimates the remaining time from the last hour, evaluations and checkpoints included.
+    """Estimates the remaining time from the usual duration of a step and of an evaluation.
 
-    The first loop compiles the step, so its duration is not used: before the second loop there is an
-    estimate only if a throughput is known.
+    The duration of a step is the median over groups of recent steps, so that a single slow one does not
+    change it, while steps that wait for their input at regular intervals do.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        """Begin with no loops; `clock` returns seconds."""
-        self._clock = clock
-        self._points: collections.deque[tuple[float, int]] = collections.deque(maxlen=_MAX_POINTS)
-
-    def update(self, step: int, num_steps: int, steps_per_second: float | None = None) -> float | None:
-        """Add a loop that has ended.
+    def __init__(self, num_steps: int, evaluation_interval: int = 0) -> None:
+        """Begin without any duration.
 
         Args:
-          step: global step at its end.
           num_steps: of the whole run.
-          steps_per_second: of the last loop, used as long as nothing else is known.
-
-        Returns:
-          Seconds until the last step, None if unknown.
+          evaluation_interval: steps between two evaluations; the last step is followed by one too. 0: the run
+            has none.
         """
-        now = self._clock()
-        if self._points and step <= self._points[-1][1]:
-            # A recovery went back to a checkpoint.
-            self._points.clear()
-        self._points.append((now, step))
-        while len(self._points) > 2 and now - self._points[0][0] > _WINDOW_SECONDS:
-            self._points.popleft()
-        begin, first = self._points[0]
-        if step > first:
-            return (num_steps - step) * (now - begin) / (step - first)
-        return (num_steps - step) / steps_per_second if steps_per_second else None
+        self._num_steps = num_steps
+        self._interval = evaluation_interval
+        self._steps: collections.deque[float] = collections.deque(maxlen=_RECENT_STEPS)
+        self._evaluations: collections.deque[float] = collections.deque(maxlen=_RECENT_EVALUATIONS)
+
+    def add_step(self, seconds: float) -> None:
+        """Add a step that was not compiled."""
+        self._steps.append(seconds)
+
+    def add_evaluation(self, seconds: float) -> None:
+        """Add an evaluation, with all that is saved and drawn beside it."""
+        self._evaluations.append(seconds)
+
+    @property
+    def step_seconds(self) -> float | None:
+        """The usual duration of a step; None: not known yet."""
+        steps = list(self._steps)
+        groups = [steps[start : start + _GROUP] for start in range(len(steps) % _GROUP, len(steps), _GROUP)]
+        return statistics.median(map(statistics.fmean, groups or [steps])) if steps else None
+
+    def estimate(self, step: int) -> float | None:
+        """Estimate the seconds until the end of the run; None: not known yet.
+
+        Args:
+          step: that was done last.
+        """
+        usual = self.step_seconds
+        if usual is None:
+            return None
+        evaluation = statistics.median(self._evaluations) if self._evaluations else 0.0
+        return (self._num_steps - step) * usual + self._count_evaluations(step) * evaluation
+
+    def _count_evaluations(self, step: int) -> int:
+        """Count the evaluations that follow a step; that of the step itself is still to be done."""
+        if not self._interval:
+            return 0
+        last, rest = divmod(self._num_steps, self._interval)
+        return last - (step - 1) // self._interval + (1 if rest else 0)

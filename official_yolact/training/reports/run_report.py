@@ -13,16 +13,18 @@ from absl import logging
 from official_yolact.configs import experiments
 from official_yolact.evaluation import table
 from official_yolact.files import outputs
+from official_yolact.training import run_log
 from official_yolact.training.reports import console
 from official_yolact.training.reports import curves
+from official_yolact.training.reports import live
 from official_yolact.training.reports import process_memory
-from official_yolact.training.reports import remaining
 from official_yolact.training.reports import results_table
 
 METRICS_FILE = "metrics.json"
 """Numbers of the last evaluation, in the form of `yolact eval`."""
 
 _REDRAW_SECONDS = 600.0
+_ROW_SECONDS = 20.0
 _SPEED = ("images_per_second", "input_wait")
 
 
@@ -37,7 +39,9 @@ class RunReport:
         self._table = results_table.ResultsTable(model_dir)
         self._metrics_path = os.path.join(model_dir, METRICS_FILE)
         self._curves_path = os.path.join(model_dir, curves.FILE_NAME)
-        self._remaining = remaining.RemainingTime()
+        self.live = live.Live(params, trainer)
+        self._has_heading = False
+        self._row = 0, time.monotonic()  # epochs and time of the last one on a terminal
         self._begin = self._drawn = time.monotonic()
         self._last_step: int | None = None
 
@@ -53,11 +57,30 @@ class RunReport:
         numbers = read_numbers(logs)
         step, num_steps = self._read_step(), self._config.train_steps
         speed = numbers.get("images_per_second")
-        left = self._remaining.update(step, num_steps, speed / self._batch if speed else None)
-        line = console.format_train_line(step, num_steps, numbers, self._count_epochs(step), left)
-        logging.info("%s", line)
+        if self.live.remaining.step_seconds is None and speed:
+            self.live.remaining.add_step(self._batch / speed)  # on a TPU, whose steps are not timed
+        left, epochs = self.live.remaining.estimate(step), self._count_epochs(step)
+        line = console.format_train_line(step, num_steps, numbers, epochs, left)
+        short = self.live.describe_step(step, numbers.get("total_loss"))
+        logging.info("%s", line, extra=run_log.progress(short))
+        self._show_row(step, numbers, epochs, left)
+        self.live.end_loop()
         if step >= num_steps:
             logging.info("%s", self._describe_end(step))
+
+    def _show_row(
+        self, step: int, numbers: dict[str, float], epochs: float | None, left: float | None
+    ) -> None:
+        """Show a row of a table on a terminal, at the end of an epoch or before an evaluation."""
+        is_last = step >= self._config.train_steps or step % self._config.validation_interval == 0
+        is_epoch = int(epochs or 0) > self._row[0] and time.monotonic() - self._row[1] > _ROW_SECONDS
+        if not run_log.is_terminal() or not (is_last or is_epoch):
+            return
+        if not self._has_heading:
+            run_log.say(console.ROW_HEADING)
+        self._has_heading = True
+        self._row = int(epochs or 0), time.monotonic()
+        run_log.say(console.format_row(step, numbers, epochs, left))
 
     def tabulate_loop(self, logs: dict[str, Any]) -> None:
         """Append the row of a training loop; a restart or a recovery replaces what it does again."""
@@ -86,6 +109,7 @@ class RunReport:
         logging.info("%s", console.format_eval_line(self._read_step(), read_numbers(logs), metric, best))
         if classes := table.format_classes(self._trainer.task.class_metrics):
             logging.info("%s", classes)
+        self._has_heading = False
 
     def draw_now_and_then(self, logs: dict[str, Any]) -> None:
         """Draw the curves at the end of the training, and when the last ones are ten minutes old."""

@@ -22,6 +22,7 @@ from official_yolact.configs import experiments
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.files import storage
+from official_yolact.training import run_log
 
 _NAME = train_utils.BEST_CHECKPOINT_NAME
 
@@ -160,7 +161,8 @@ class BestCheckpoint:
             )
             return False
         better = new > old if self._is_higher_better else new < old
-        logging.info("step %d: %s is %.4f, the best so far %.4f", step, self._metric_name, new, old)
+        before = "the first" if math.isnan(old) else f"the best so far {old:.4f}"
+        logging.info("step %d: %s is %.4f, %s", step, self._metric_name, new, before, extra=run_log.DETAIL)
         return better or math.isnan(old)
 
     def _value(self, logs: Mapping[str, Any] | None) -> float:

@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import logging
 
 from official_yolact.files import storage
 from official_yolact.training import errors
+from official_yolact.training import run_log
 
 _IDLE_SECONDS = 60.0
 
@@ -100,6 +102,7 @@ class InputWatch:
             waited,
         )
         _flush()
+        run_log.expect_end()
         self._end(errors.EXIT_CODE)
 
     def _report(self, waited: float) -> None:
@@ -110,7 +113,16 @@ class InputWatch:
             logging.error("the input stands still; finding out where failed: %s", error)
         _flush()
         with contextlib.suppress(OSError, ValueError):
-            faulthandler.dump_traceback(sys.__stderr__ or sys.stderr, all_threads=True)
+            faulthandler.dump_traceback(_find_stream(), all_threads=True)
+
+
+def _find_stream() -> Any:
+    """Find the stream that people read, if it is one that `faulthandler` can write to."""
+    try:
+        sys.stderr.fileno()
+        return sys.stderr
+    except (OSError, ValueError, AttributeError):
+        return sys.__stderr__
 
 
 def _flush() -> None:
