@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
@@ -16,6 +17,12 @@ _FIELDS = {
     "crop": "crop_masks",
     "crop_padding": "crop_padding",
 }
+
+
+def say_weights(predictor: Any) -> None:
+    """Say on standard error which weights a loaded model has."""
+    if predictor.weights is not None:
+        print(f"weights: {predictor.weights}", file=sys.stderr, flush=True)
 
 
 def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argparse._ArgumentGroup:

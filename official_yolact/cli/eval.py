@@ -62,13 +62,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 class _Measured(NamedTuple):
     """COCO results, and a `measurement.Evaluation` of them; None without annotations.
 
-    `skipped` has a message for each picture that could not be read; None with a results file.
+    `skipped` has a message for each picture that could not be read, and `weights` says which ones the model
+    had; None with a results file.
     """
 
     evaluation: Any
     boxes: list[Any]
     masks: list[Any]
     skipped: list[str] | None
+    weights: dict[str, Any] | None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         account["classes"] = measured.evaluation.class_metrics()
         print(table.format_classes(account["classes"]))
     if measured.skipped is not None:
-        account["skipped"] = measured.skipped
+        account |= {"skipped": measured.skipped, "weights": measured.weights}
     if args.output:
         _write(args, measured, account)
     options.print_json(args, account)
@@ -145,6 +147,7 @@ def _measure_file(args: argparse.Namespace) -> _Measured:
         results.select(found, "bbox"),
         results.select(found, "segmentation"),
         None,
+        None,
     )
 
 
@@ -157,6 +160,7 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
     predictor.bit_depth = args.bit_depth
+    detection_options.say_weights(predictor)
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
     if evaluator.groundtruth is not None:
         notes.say(args.annotations, evaluator.groundtruth.describe(), args.images)
@@ -164,7 +168,8 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
     evaluation = evaluator.evaluate(_report_comparisons()) if args.annotations else None
-    return _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped)
+    weights = predictor.weights.as_dict() if predictor.weights else None
+    return _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped, weights)
 
 
 def _list_images(args: argparse.Namespace) -> list[Any]:
@@ -186,7 +191,7 @@ def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any
     from official_yolact.evaluation import results
 
     paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}
-    evaluation, boxes, masks, _ = measured
+    evaluation, boxes, masks, *_ = measured
     if boxes or not masks:
         results.write_results(paths[0], boxes, **rule)
     if masks or not boxes:

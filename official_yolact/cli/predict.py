@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     paths = sources.find_pictures(args.sources)
     model = loading.load(args.model, args.batch_size, fields)
     model.bit_depth = args.bit_depth
+    detection_options.say_weights(model)
     done = batch.predict_files(
         model,
         paths,
@@ -75,5 +76,6 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     account = {"pictures": done.num_pictures, "detections": done.num_detections, "skipped": done.skipped}
-    options.print_json(args, {**account, "output": args.output})
+    weights = model.weights.as_dict() if model.weights else None
+    options.print_json(args, {**account, "output": args.output, "weights": weights})
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,12 @@ from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.modeling import registration
 from official_yolact.serving import arguments
+from official_yolact.serving import loaded_weights
 from official_yolact.serving import predictor
 from official_yolact.serving import tensorflow_runtime
+
+_STEP = re.compile(r"-(\d+)$")
+_IMPORT_FILE = "import.json"
 
 
 def load(
@@ -58,7 +63,8 @@ def load(
     directory = _find_directory(name)
     params_file = _require(directory, model_dir.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
-    config = _read_section(params_file, detection_generator or {})
+    document = _read_document(params_file)
+    config = _read_section(params_file, document, detection_generator or {})
     memory.check_batch(config, batch_size)
     if categories.num_classes != config.num_classes:
         raise ValueError(
@@ -71,16 +77,45 @@ def load(
     model = _build_in_float32(config)
     restore.restore_model(model, checkpoint)
     runtime = tensorflow_runtime.TensorFlowRuntime(detector.Detector(model, config), batch_size)
-    return predictor.Predictor(runtime, categories)
+    return predictor.Predictor(runtime, categories, _describe_weights(checkpoint, directory, document))
 
 
-def _read_section(params_file: str, detection_generator: Mapping[str, Any]) -> configs.YolactModel:
+def _describe_weights(
+    checkpoint: str, directory: str, document: yaml_document.YamlDocument | None
+) -> loaded_weights.LoadedWeights:
+    """Say which weights a checkpoint has: the best one has those that were evaluated, averaged ones."""
+    found = _STEP.search(checkpoint)
+    step = int(found[1]) if found else 0
+    folder = os.path.basename(os.path.dirname(os.path.abspath(checkpoint)))
+    kind = "best" if folder == model_dir.BEST_SUBDIR else "training"
+    if kind != "best" and step == 0 and os.path.isfile(os.path.join(directory, _IMPORT_FILE)):
+        return loaded_weights.LoadedWeights(checkpoint, step, "import", None)
+    try:
+        has_average = document is not None and bool(document.data["trainer"]["optimizer_config"]["ema"])
+    except (KeyError, TypeError):
+        has_average = False
+    return loaded_weights.LoadedWeights(checkpoint, step, kind, kind == "best" if has_average else None)
+
+
+def _read_document(params_file: str) -> yaml_document.YamlDocument | None:
+    """Read the text of the configuration; None: it is no text."""
+    try:
+        return yaml_document.YamlDocument(inputs.read(params_file).decode("utf-8-sig"), params_file)
+    except UnicodeDecodeError:
+        return None
+
+
+def _read_section(
+    params_file: str,
+    document: yaml_document.YamlDocument | None,
+    detection_generator: Mapping[str, Any],
+) -> configs.YolactModel:
     """Read the section of the network, as `load` describes it.
 
     What training and imports write states every key of it, and needs neither an experiment's defaults nor
     the rules of a training. For other files, and for the messages, there is the reader of configurations.
     """
-    config = _read_whole_section(params_file, detection_generator)
+    config = _read_whole_section(document, detection_generator) if document is not None else None
     if config is not None:
         return config
     from official_yolact.configs import loading  # noqa: PLC0415  what only a training asks for
@@ -90,14 +125,13 @@ def _read_section(params_file: str, detection_generator: Mapping[str, Any]) -> c
 
 
 def _read_whole_section(
-    params_file: str, detection_generator: Mapping[str, Any]
+    document: yaml_document.YamlDocument, detection_generator: Mapping[str, Any]
 ) -> configs.YolactModel | None:
     """Read the section of the network where every key is there and right; None: it is not so."""
     try:
-        document = yaml_document.YamlDocument(inputs.read(params_file).decode("utf-8-sig"), params_file)
         stored = document.data["task"]["model"]
         changed = {**stored, "detection_generator": {**stored["detection_generator"], **detection_generator}}
-    except (UnicodeDecodeError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
     config = configs.YolactModel()
     known, findings = fields.take_known(changed, config)

@@ -16,6 +16,7 @@ from official_yolact import photo_masks
 from official_yolact.serving import arguments
 from official_yolact.serving import detections as detections_lib
 from official_yolact.serving import images as image_files
+from official_yolact.serving import loaded_weights
 from official_yolact.serving import runtime as runtime_lib
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
@@ -40,14 +41,21 @@ class Predictor:
       categories: what its classes mean.
       bit_depth: bits that the values of pictures of 16 bits a channel fill, 16 unless it is set: what the
         training photos were converted with (`--bit-depth`).
+      weights: which weights it has; None where nothing was loaded.
     """
 
-    def __init__(self, runtime: runtime_lib.Runtime, categories: categories_lib.Categories) -> None:
+    def __init__(
+        self,
+        runtime: runtime_lib.Runtime,
+        categories: categories_lib.Categories,
+        weights: loaded_weights.LoadedWeights | None = None,
+    ) -> None:
         """Wrap a runtime.
 
         Args:
           runtime: what computes.
           categories: one for each foreground class.
+          weights: which weights it has.
 
         Raises:
           ValueError: categories and classes differ in number.
@@ -61,6 +69,7 @@ class Predictor:
         self.categories = categories
         self.bit_depth = 16
         self._warned: set[int] = set()
+        self.weights = weights
 
     @overload
     def __call__(

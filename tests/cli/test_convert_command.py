@@ -54,6 +54,7 @@ def test_every_policy_reaches_the_manifest(source: list[str], capsys: pytest.Cap
         "classes": ["vehicle", "tree"],
         "rename": {"car": "vehicle", "truck": "vehicle"},
         "recompute_area": True,
+        "bit_depth": 16,
         "max_pixels": 200,
     }
     assert [category["name"] for category in manifest["categories"]] == ["vehicle", "tree"]

@@ -65,6 +65,7 @@ def test_a_model_is_measured_and_its_results_measure_the_same(
         *(kind + name for kind in ("box_", "mask_") for name in measurement.NAMES),
         "classes",
         "skipped",
+        "weights",
     ]
     assert json.loads((output / "metrics.json").read_text()).items() >= found.items()
     assert found["skipped"] == []

@@ -24,6 +24,8 @@ def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, 
     entries = json.loads((output / "predictions.json").read_text())
     assert account["detections"] == len(entries) <= 6
     assert "3/3 pictures" in err
+    assert f"weights: {tiny_model_dir}/ckpt-0: step 0, weights of that step" in err.splitlines()[0]
+    assert account["weights"]["checkpoint"] == f"{tiny_model_dir}/ckpt-0"
     first = entries[0]
     assert (first["image_id"], first["file_name"]) == (1, str(photos / "9.jpg"))
     assert first["category_name"] in ("fig", "date")

@@ -109,6 +109,37 @@ def test_the_best_checkpoint_is_preferred_and_others_can_be_named(original, dire
     check_same(loading.load(directory / "best_ckpt" / "ckpt-0"), best)
 
 
+@pytest.mark.parametrize(
+    ("average", "name", "says"),
+    [
+        (True, "best_ckpt/best_ckpt-1050", "step 1,050, averaged weights, the best of the run's evaluations"),
+        (False, "best_ckpt/best_ckpt-7", "step 7, weights of that step, the best of the run's evaluations"),
+        (True, "ckpt-20", "step 20, weights of that step, not averaged"),
+        (False, "ckpt-20", "step 20, weights of that step"),
+    ],
+)
+def test_a_model_says_which_weights_it_has(original, directory, average, name, says):
+    params = (directory / "params.yaml").read_text()
+    _, trainer = params.split("\ntrainer:")
+    assert "ema:\n" in trainer
+    if not average:
+        start = trainer.index("    ema:\n")
+        following = re.search(r"^    \S", trainer[start + 5 :], re.MULTILINE)
+        trainer = trainer[:start] + "    ema: null\n" + trainer[start + 5 + following.start() :]
+        (directory / "params.yaml").write_text(params.split("\ntrainer:")[0] + "\ntrainer:" + trainer)
+    (directory / "best_ckpt").mkdir()
+    for file in directory.glob("ckpt-0.[id]*"):
+        file.rename(directory / file.name.replace("ckpt-0", name))
+    weights = official_yolact.load(directory).weights
+    assert str(weights) == f"{directory / name}: {says}"
+    assert weights.as_dict()["is_averaged"] == (name.startswith("best") if average else None)
+
+
+def test_an_import_is_said_to_be_one(original, directory):
+    (directory / "import.json").write_text("{}")
+    assert str(official_yolact.load(directory).weights) == f"{directory}/ckpt-0: imported weights"
+
+
 def test_a_photo_of_any_size_passes_through_a_real_network(original):
     predictor = loading.load(original[1], batch_size=2)
     photos = [np.full(shape, 99, np.uint8) for shape in ((30, 50, 3), (200, 64, 3), (1, 1, 3))]

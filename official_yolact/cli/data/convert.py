@@ -66,14 +66,19 @@ def _add_policies(parser: argparse.ArgumentParser) -> None:
         help="annotations that contradict themselves or cannot be drawn (%(default)s)",
     )
     parser.add_argument(
-        "--classes", metavar="A,B,C", help="classes to keep, by their names after --rename (all)"
+        "--classes",
+        action="append",
+        default=[],
+        metavar="A,B,C",
+        help=r"classes to keep, by names after --rename (all); \, is a comma in a name; can be repeated",
     )
     parser.add_argument(
         "--rename",
         action="append",
         default=[],
         metavar="OLD=NEW",
-        help="another name for a class; classes given one name become one; can be repeated",
+        help=r"another name for a class; classes given one name become one; \= is an equals sign in a name;"
+        " can be repeated",
     )
     parser.add_argument("--recompute-area", action="store_true", help="take every area from the mask")
     options.add_count(parser, "--max-pixels", formats.MAX_PIXELS, "of an image")
@@ -119,12 +124,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read_policies(args: argparse.Namespace) -> convert_options.ConvertOptions:
-    pairs = []
-    for term in args.rename:
-        old, sign, new = term.partition("=")
-        if not (old and sign and new):
-            raise ValueError(f"rename is {term!r}: give it as OLD=NEW")
-        pairs.append((old, new))
     return convert_options.ConvertOptions(
         crowd=args.crowd,
         missing_masks=args.missing_masks,
@@ -132,8 +131,8 @@ def _read_policies(args: argparse.Namespace) -> convert_options.ConvertOptions:
         boxes=args.boxes,
         bad_images=args.bad_images,
         bad_annotations=args.bad_annotations,
-        classes=tuple(name.strip() for name in (args.classes or "").split(",") if name.strip()),
-        rename=tuple(pairs),
+        typed_classes=tuple(args.classes),
+        typed_renames=tuple(args.rename),
         recompute_area=args.recompute_area,
         max_pixels=args.max_pixels,
     )

@@ -117,8 +117,9 @@ class _Conversion:
         force: bool,
     ) -> None:
         self._images_dir, self._output_dir, self._split = images_dir, output_dir, split
-        self._options, self._force = options, force
+        self._force = force
         self._index = coco_index.read_index(annotations, skip_bad=options.bad_annotations == "skip")
+        self._options = options = options.read_names(self._index.categories.names)
         count = len(self._index.images)
         total = num_shards or _count_shards(count)
         if total > count:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from official_yolact import categories as categories_lib
 from official_yolact import values
+from official_yolact.data.conversion import class_names
 from official_yolact.files import json_text
 from official_yolact.images import deep_pixels
 from official_yolact.images import formats
@@ -33,6 +35,8 @@ class ConvertOptions:
       classes: names, after renaming, of the classes to keep; empty keeps all. Their order has no
         meaning: classes are numbered by ascending category id.
       rename: (old, new) names; categories that are renamed to one name become one class.
+      typed_classes: lists of names, as people type them; `read_names` adds them to `classes`.
+      typed_renames: pairs OLD=NEW, likewise.
       recompute_area: compute every area from the mask, whatever the file says.
       max_pixels: of an image; larger ones are bad images.
       bit_depth: bits that the values of images of 16 bits a channel fill; more make a bad image.
@@ -45,6 +49,8 @@ class ConvertOptions:
     bad_annotations: str = "error"
     classes: tuple[str, ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
+    typed_classes: tuple[str, ...] = ()
+    typed_renames: tuple[str, ...] = ()
     recompute_area: bool = False
     max_pixels: int = formats.MAX_PIXELS
     bit_depth: int = 16
@@ -70,7 +76,11 @@ class ConvertOptions:
             )
         for name in self.classes:
             json_text.refuse_control(name, "classes: a name")
-        for _, name in self.rename:
+        for text in self.typed_classes:
+            json_text.refuse_control(text, "classes: a name")
+        for text in self.typed_renames:
+            class_names.check_pair(text)
+        for name in [name for _, name in self.rename] + [t.partition("=")[2] for t in self.typed_renames]:
             json_text.refuse_control(name, "rename: the new name")
         old = [name for name, _ in self.rename]
         if len(set(old)) != len(old) or not all(new for _, new in self.rename):
@@ -78,7 +88,20 @@ class ConvertOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON."""
-        return {**dataclasses.asdict(self), "classes": list(self.classes), "rename": dict(self.rename)}
+        found = {**dataclasses.asdict(self), "classes": list(self.classes), "rename": dict(self.rename)}
+        return {name: value for name, value in found.items() if not name.startswith("typed_")}
+
+    def read_names(self, known: Collection[str]) -> ConvertOptions:
+        """Read what people typed, by the names of a file: whole names first, whatever signs they hold.
+
+        Raises:
+          ValueError: a pair that can be read in several ways, or a class that is renamed twice.
+        """
+        rename = (*self.rename, *class_names.parse_renames(self.typed_renames, known))
+        new_names = dict(rename)
+        names = [new_names.get(name, name) for name in known]
+        classes = (*self.classes, *class_names.parse_lists(self.typed_classes, names))
+        return dataclasses.replace(self, classes=classes, rename=rename, typed_classes=(), typed_renames=())
 
     def choose_categories(
         self, source: categories_lib.Categories, path: str
@@ -118,4 +141,6 @@ def _require(path: str, option: str, wanted: list[str], known: list[str] | tuple
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {values.shorten(list(known))}"
+            if any("," in one or "=" in one for one in known):
+                hint += f"; {class_names.HOW_TO_NAME}"
             raise ValueError(f"{path}: {option} names {name!r}, which categories does not list: {hint}")
