@@ -102,14 +102,14 @@ def find_suspects(boxes: Sequence[coco_annotations.Box], segmentations_: Sequenc
     Returns:
       Positions: boxes that differ from the points of the polygons, and those whose mask is written otherwise.
     """
-    extents = [_find_extent(given) for given in segmentations_]
+    extents = [find_extent(given) for given in segmentations_]
     unknown = np.array([extent is _UNKNOWN for extent in extents], np.bool_)
     apart = differ(to_corners(boxes), np.array(extents, np.float64).reshape(-1, 4))
     return np.flatnonzero(apart | unknown).tolist()
 
 
-def _find_extent(given: Any) -> tuple[float, float, float, float]:
-    """Find the extent of polygons that are flat lists of numbers."""
+def find_extent(given: Any) -> tuple[float, float, float, float]:
+    """Find x0, y0, x1, y1 of polygons that are flat lists of numbers; four times NaN for anything else."""
     if type(given) is not list or not given:
         return _UNKNOWN
     for part in given:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
@@ -121,13 +122,13 @@ def inspect(
     seen = Seen()
     source = _replace_boxes(source, seen)
     pairs = [(image, one) for image in source.images for one in source.annotations[image.id]]
-    listed = [_NO_BOX if one.is_crowd or one.box is None else one.box for _, one in pairs]
+    boxes_of = [_find_corners(image, one) for image, one in pairs]
     seen.add_objects(
         [one.id for _, one in pairs],
         [one.category_id for _, one in pairs],
         twins.Objects(
             np.array([image.id for image, _ in pairs], np.int64),
-            box_forms.to_corners(listed),
+            np.array(boxes_of, np.float64).reshape(-1, 4),
             [one.segmentation for _, one in pairs],
             np.array([(image.height, image.width) for image, _ in pairs], np.float64).reshape(-1, 2),
         ),
@@ -136,6 +137,26 @@ def inspect(
     if not empty_classes:
         seen.objects.update(source.categories.ids)
     return source, describe(seen, source.categories, source.roots, files, boxes)
+
+
+def _find_corners(
+    image: coco_annotations.Image, annotation: coco_annotations.Annotation
+) -> tuple[float, float, float, float]:
+    """Find x0, y0, x1, y1 of an object, by its mask where it has no box; NaN for crowds and bad masks."""
+    if annotation.is_crowd:
+        return _NO_BOX
+    if annotation.box is not None:
+        x, y, width, height = annotation.box
+        return x, y, x + width, y + height
+    extent = box_forms.find_extent(annotation.segmentation)
+    if extent[0] == extent[0] or image.height is None or image.width is None:
+        return extent
+    try:
+        code, _ = segmentations.to_rle(annotation.segmentation, image.height, image.width, "")
+    except (ValueError, OverflowError):
+        return _NO_BOX
+    x, y, width, height = coco_mask.toBbox(code).tolist()
+    return x, y, x + width, y + height
 
 
 def _replace_boxes(source: coco_annotations.CocoJson, seen: Seen) -> coco_annotations.CocoJson:

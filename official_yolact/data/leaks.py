@@ -21,15 +21,20 @@ _COPIES = (
     "sheared|shift|shifted|translate|translated|transposed|vertical|vflip|zoom|zoomed"
 )
 _TILES = "block|chunk|grid|patch|slice|subimage|tile|window"
+_ROW_COLUMN = r"(?:x|y|r|c|row|col|column)_?\d+[_. -]?(?:y|x|c|r|col|column|row)_?\d+"
 _VIDEO = r"(?:frames?|frm|video|vid|clip|seq|sequence|cam|camera|scene|movie|drive|track|session)"
 _CAMERA = re.compile(
     r"(?i)(?:img|imag|image|photo|picture|pic|dsc[a-z]?|dcim|p|pxl|dji|gopr|scan|sample|screenshot|signal|whatsapp"
     r"|untitled|file|data|item|foto|bild)?[ _.-]*(?:\d{4}[ _.-]?\d\d[ _.-]?\d\d)?"
 )
-_FRAME = re.compile(r"(?i)(?P<source>.*?)(?P<token>[ _.-]*(?:frame|frm)?[ _.-]*)(?P<number>\d{1,7})")
+_YEAR = re.compile(r"(?:19|20)\d\d$")
+_FRAME = re.compile(r"(?i)(?P<source>.*?)(?P<token>[ _.-]*(?:frame|frm)?[ _.-]*)(?P<number>(?<!\d)\d+)")
 
 _MOST_COPIES, _MOST_WITHOUT_DIGIT, _MOST_NUMBERED = 100, 8, 5
 """Images of one photo; a name that more have is that of a set or a class."""
+
+_FULL_GRID = 0.7
+"""Share of the cells of a grid that are there."""
 
 _FEWEST_FRAMES, _WIDEST_STEP = 3, 30
 """Frames of one video in each split, and the usual step of their numbers."""
@@ -188,11 +193,21 @@ def _write_words(tokens: Iterable[str]) -> str:
     return rf"[_. -]+(?i:{'|'.join(words)})(?![A-Za-z]).*"
 
 
+def _is_grid(source: str, names: list[_Name]) -> bool:
+    """Tell whether the two numbers that were added run over rows and columns, of which most are there."""
+    if not re.search("[A-Za-z]", source) or _YEAR.search(source) or _CAMERA.fullmatch(source):
+        return False
+    cells = {tuple(map(int, re.findall(r"\d+", name.suffix))) for name in names if name.token}
+    rows, columns = (len(set(numbers)) for numbers in zip(*cells, strict=True))
+    is_full = len(cells) >= _FULL_GRID * rows * columns
+    return is_full and min(rows, columns) > 1
+
+
 def _read_frame(stem: str) -> _Name | None:
     found = _FRAME.fullmatch(stem)
     if found is None or (not found["token"].strip("_-. ") and _CAMERA.fullmatch(found["source"])):
         return None
-    return _Name(found["source"], found["token"] or "0", found["number"])
+    return _Name(found["source"], found["token"] or "0001", found["number"])
 
 
 def _may_be_video(source: str, names: list[_Name]) -> bool:
@@ -214,7 +229,7 @@ def _is_interleaved(own: list[tuple[int, _Name]], other: list[tuple[int, _Name]]
     return bool(np.median(steps) <= _WIDEST_STEP)
 
 
-_FRAMES = _Kind(_read_frame, _may_be_video, lambda _: r"[ _.-]*(?i:frame|frm)?[ _.-]*\d{1,7}")
+_FRAMES = _Kind(_read_frame, _may_be_video, lambda _: r"[ _.-]*(?i:frame|frm)?[ _.-]*(?<!\d)\d+")
 
 _KINDS = (
     # Roboflow: name_jpg.rf.0123456789abcdef
@@ -234,5 +249,13 @@ _KINDS = (
         lambda source, names: len(names) <= _MOST_NUMBERED and (_has_digit(source) or len(names) == 2),
         lambda _: r" \(\d{1,2}\)",
     ),
+    # name_x0_y512, name_r1_c2
+    _Kind(
+        _by_suffix(rf"(?P<token>[_. -]+){_ROW_COLUMN}"),
+        lambda *_: True,
+        lambda _: rf"[_. -]+(?i:{_ROW_COLUMN})",
+    ),
+    # name_0_512
+    _Kind(_by_suffix(r"(?P<token>[_-])\d{1,5}[_-]\d{1,5}"), _is_grid, lambda _: r"[_-]\d{1,5}[_-]\d{1,5}"),
     _FRAMES,
 )

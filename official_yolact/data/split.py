@@ -14,6 +14,7 @@ from typing import Any
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.data import leaks
 from official_yolact.data import parts as parts_lib
 from official_yolact.files import json_text
 from official_yolact.files import outputs
@@ -54,6 +55,8 @@ class Summary:
       equal_images: images whose bytes another has too; 0 without a folder of images.
       orphans: annotations of images that are not listed; they are in no part.
       nulled: numbers that were NaN or infinite, for which null is written: JSON has no such numbers.
+      leak: what parts have in common by the names of the photos, with the option that keeps it together;
+        empty where that is nothing.
     """
 
     parts: list[Part]
@@ -61,6 +64,7 @@ class Summary:
     equal_images: int
     orphans: int
     nulled: int
+    leak: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +164,17 @@ def split_coco(
     assert written == len(content["annotations"])
     counted = collections.Counter(equal)
     equals = sum(number for number in counted.values() if number > 1)
-    return Summary(parts, len(groups), equals, source.orphans, nulled)
+    return Summary(parts, len(groups), equals, source.orphans, nulled, _describe_leak(source, dealt))
+
+
+def _describe_leak(source: coco_annotations.CocoJson, dealt: Mapping[str, Sequence[int]]) -> str:
+    names = {part: [source.images[at].file_name for at in chosen] for part, chosen in dealt.items()}
+    for part, own in names.items():
+        others = [name for other, listed in names.items() if other != part for name in listed]
+        leak = leaks.find(own, others)
+        if leak is not None:
+            return f"{leak.describe()} {part} and another part" + (leak.pattern and f": use {leak.option()}")
+    return ""
 
 
 def _group_keys(source: coco_annotations.CocoJson, entries: Sequence[Any], group_by: str | None) -> list[str]:

@@ -59,6 +59,13 @@ def widened(entry: Data) -> Data:
     return {"segmentation": [[x, y, right, y, right, bottom, x, bottom]], "bbox": [x, y, width + 1, height]}
 
 
+def strip(data: Data, change: Callable[[Data], Data] = lambda entry: {}) -> None:
+    """Remove all boxes and areas."""
+    for entry in data["annotations"]:
+        entry.update(change(entry) if isinstance(entry["segmentation"], list) else {})
+        del entry["bbox"], entry["area"]
+
+
 def again(change: Callable[[Data], Data], **fields: Any) -> Spoil:
     """List the second object once more, as annotation 50."""
 
@@ -103,6 +110,12 @@ EMPTY = "1 class has no object: 'nut'"
 KINDS: dict[str, tuple[Spoil, str, str]] = {
     "a copy": (again(lambda entry: {}), "D08", TWICE),
     "a copy as run lengths": (again(as_code), "D08", TWICE),
+    "a copy where no object has a box": (lambda data: (again(lambda e: {})(data), strip(data)), "D08", TWICE),
+    "run lengths where no object has a box": (
+        lambda data: (again(as_code)(data), strip(data, as_code)),
+        "D08",
+        TWICE,
+    ),
     "a copy of points": (
         again(lambda e: {"segmentation": np.reshape(e["segmentation"][0], (-1, 2)).tolist()}),
         "D08",

@@ -41,6 +41,14 @@ LEAKS: dict[str, tuple[Names, str]] = {
         [f"{photo}_tile_{row}_{column}.tif" for photo in ("north", "south") for row in range(5) for column in range(5)],
         "_tile_",
     ),
+    "tiles by corners": (
+        [f"roof{photo}_x{x}_y{y}.png" for photo in range(3) for x in (0, 512, 1024) for y in (0, 512)],
+        "_",
+    ),
+    "tiles by two numbers": (
+        [f"ortho{photo}_{y}_{x}.tif" for photo in "abc" for y in (0, 400, 800) for x in (0, 400, 800, 1200)],
+        "_",
+    ),
     "patches": ([f"field-7{at}-patch-{n}.png" for at in range(8) for n in range(9)], "-patch-"),
     "crops": ([f"DSC0{at}_crop{n}.jpg" for at in range(10) for n in range(5)], "_crop"),
     "flips beside the originals": (
@@ -56,6 +64,9 @@ LEAKS: dict[str, tuple[Names, str]] = {
 USUAL: dict[str, Names] = {
     "a camera": [f"IMG_{at:04}.JPG" for at in range(60)],
     "another camera": [f"DSC{at:05}.jpg" for at in range(60)],
+    "a camera of long numbers": [f"DSC{at:09}.jpg" for at in range(60)],
+    "a messenger": [f"IMG-20240102-WA{at:04}.jpg" for at in range(60)],
+    "a drone": [f"DJI_20240102_{at:04}.JPG" for at in range(60)],
     "a phone": [f"PXL_20240102_{100000 + 37 * at}.jpg" for at in range(60)],
     "dates": [f"2024-01-02 {100000 + 37 * at}.jpg" for at in range(60)],
     "COCO": [f"{at * 7919 % 581929:012}.jpg" for at in range(60)],
@@ -65,6 +76,12 @@ USUAL: dict[str, Names] = {
     "numbers in parentheses": [f"photo ({at}).jpg" for at in range(60)],
     "a set of crops": [f"wheat_crop_{at}.png" for at in range(60)],
     "a crop as a word": [f"crops-of-{name}.png" for name in ("rye", "oat", "corn", "wheat")],
+    "days": [
+        f"{year}_{month:02}_{day:02}.jpg" for year in (2023, 2024) for month in (5, 6) for day in range(1, 29)
+    ],
+    "days of a camera": [f"IMG_2024_{month:02}_{day:02}.jpg" for month in (5, 6) for day in range(1, 29)],
+    "street and number": [f"house_{at * 7 % 90}_{at * 13 % 40}.jpg" for at in range(60)],
+    "versions": [f"plan_{at}_1.png" for at in range(60)],
     "words that begin so": [f"img{at}_flipper_copyright_croppers.png" for at in range(60)],
     "tiles of a numbered set": [f"set_tile{at}.png" for at in range(60)],
 }
@@ -190,3 +207,14 @@ def test_a_roboflow_export_is_checked_configured_merged_and_split_again_by_what_
         "t",
     ]
     assert "32 images, 32 instances of 3 classes" in run(capsys, *convert)[1]
+
+
+def test_a_split_says_that_its_parts_have_copies_of_one_photo(
+    export: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = run(capsys, "data", "split", export[0], "--images", "train", "--output", "parts")[1].splitlines()
+    said = next(line for line in told if "before `.rf.`" in line)
+    assert said.endswith("; scores would measure memory")
+    option = said.split(": use ")[1].split("; scores")[0]
+    told = run(capsys, "data", "split", export[0], "--output", "parts", "--force", *shlex.split(option))[1]
+    assert "before `.rf.`" not in told

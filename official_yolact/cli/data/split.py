@@ -71,5 +71,7 @@ def run(args: argparse.Namespace) -> int:
         progress.say(f"left out: {summary.orphans} annotations of images that are not listed")
     if summary.nulled:
         progress.say(f"{summary.nulled} numbers that are NaN or infinite are written as null")
+    if summary.leak:
+        progress.say(f"{summary.leak}; scores would measure memory")
     options.print_json(args, dataclasses.asdict(summary))
     return 0
