@@ -64,6 +64,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def _describe(entry: Any) -> dict[str, Any]:
     from official_yolact.weights import cache
+    from official_yolact.weights import imported
 
     path = cache.find_file(entry)
     return {
@@ -80,7 +81,7 @@ def _describe(entry: Any) -> dict[str, Any]:
         "licence": entry.licence,
         "url": cache.find_url(entry),
         "file": path,
-        "cached": os.path.isfile(path),
+        "cached": os.path.isfile(path) or imported.is_imported(entry),
     }
 
 

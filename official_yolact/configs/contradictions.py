@@ -264,8 +264,10 @@ def _check_weights(params: experiments.YolactExperiment) -> Iterator[_Contradict
             if hasattr(section, key)
         }
         here = ", ".join([str(model.backbone.type), *(f"{key} {value}" for key, value in found.items())])
-        right = [one.name for one in named_weights.ENTRIES.values() if _fits(one, model.backbone)]
-        cure = f"write {' or '.join(right)}" if right else "take an experiment that has this backbone"
+        alike = (one for one in named_weights.ENTRIES.values() if one.modules == entry.modules)
+        right = [one.name for one in alike if _fits(one, model.backbone)]
+        other = f"take an experiment with backbone {entry.backbone}"
+        cure = f"write {' or '.join(right)}" if right else other
         yield path, f"fits the backbone {entry.describe_backbone()}, and here is {here}", cure, *keys
         return
     given, wanted = model.normalization, (entry.mean, entry.std)

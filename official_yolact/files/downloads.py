@@ -121,9 +121,12 @@ def _check_md5(url: str, path: str, state: _State | None) -> None:
 
 def in_megabytes(progress: Progress) -> Progress:
     """Make a display that counts megabytes one of bytes."""
-    return lambda done, total: progress(
-        total // _MEGABYTE if done == total else done // _MEGABYTE, total // _MEGABYTE
-    )
+
+    def show(done: int, total: int) -> None:
+        megabytes = -(-total // _MEGABYTE)
+        progress(megabytes if done == total else min(done // _MEGABYTE, megabytes - 1), megabytes)
+
+    return show
 
 
 def find_size(url: str, pause: float = 1.0, note: Callable[[str], None] | None = None) -> int:

@@ -75,12 +75,15 @@ def import_file(
             width = entry.settings["filter_size_scale"]
             assert isinstance(width, float)
             return mobilenet_v2.import_mobilenet_v2(path, model, output, width=width, force=force)
-        done = torch_import.import_torch(
-            path, output, factory.build_model, entry.experiments[0], inputs=[path], force=force
+        return torch_import.import_torch(
+            path,
+            output,
+            factory.build_model,
+            entry.experiments[0],
+            modules=entry.modules,
+            inputs=[path],
+            force=force,
         )
     except ValueError as error:
         cure = f": remove the file, and get {entry.name} anew" if path == cache.find_file(entry) else ""
         raise ValueError(f"{error}{cure}") from error
-    if done.modules != entry.modules:
-        raise ValueError(f"{path}: holds {done.modules}, and {entry.name} is {entry.modules}")
-    return done

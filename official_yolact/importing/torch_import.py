@@ -52,6 +52,7 @@ def import_torch(
     categories: categories_lib.Categories | None = None,
     skip: Sequence[str] = (),
     *,
+    modules: str | None = None,
     inputs: Sequence[str | None] = (),
     force: bool = False,
 ) -> import_account.ImportAccount:
@@ -65,6 +66,7 @@ def import_torch(
       name: the model, by our name or the original's; None: it is recognised.
       categories: of a detector with classes of its own, in the order in which it was trained.
       skip: beginnings of keys that are to be left out.
+      modules: that the file must hold, `all` or `backbone`; None: either.
       inputs: files that are never replaced.
       force: replace files that this program did not write.
 
@@ -80,7 +82,11 @@ def import_torch(
     opened = torch_file.open_torch_file(path)
     tensors, skipped = _drop_junk(_name_as_original(opened.tensors), skip)
     recognized = recognition.recognize(path, tensors, name)
-    modules = "all" if recognized.traits.is_detector else "backbone"
+    found = "all" if recognized.traits.is_detector else "backbone"
+    if modules not in (None, found):
+        kinds = {"all": "a whole model", "backbone": "a backbone alone"}
+        raise ValueError(f"{path}: holds {kinds[found]}, expected is {kinds[modules]}")
+    modules = found
     params = loading.load_experiment(recognized.experiment)
     if modules == "all":
         categories = _choose_categories(path, recognized, categories)

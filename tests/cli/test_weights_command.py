@@ -98,7 +98,7 @@ def test_weights_are_got_once_and_config_check_says_where_they_are(server, tmp_p
         pytest.param("imagenet/mobilnetv2", 1.0, "", "is no file or folder, and no name of weights; .* did you mean imagenet/mobilenetv2", id="no name"),
         pytest.param("imagenet/resnet50", 1.0, "", r"fits the backbone yolact_resnet \(depth 50\), and here is mobilenet, .*; write imagenet/mobilenetv2$", id="backbone"),
         pytest.param("imagenet/mobilenetv2", 0.75, "", "filter_size_scale 0.75; write imagenet/mobilenetv2-0.75", id="width"),
-        pytest.param("imagenet/mobilenetv2", 0.6, "", "filter_size_scale 0.6; take an experiment", id="no such width"),
+        pytest.param("imagenet/mobilenetv2", 0.6, "", "filter_size_scale 0.6; take an experiment with backbone mobilenet", id="no such width"),
         pytest.param(
             "imagenet/mobilenetv2",
             1.0,

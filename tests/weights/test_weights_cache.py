@@ -168,6 +168,14 @@ def test_one_that_is_killed_leaves_what_the_next_goes_on_with(server, folder):
     assert server.requests[-1][1] is not None
 
 
+def test_megabytes_end_once_at_their_total():
+    seen = []
+    show = downloads.in_megabytes(lambda done, total: seen.append((done, total)))
+    for done in (0, 1_000_000, 3_100_000, 3_200_000):
+        show(done, 3_200_000)
+    assert seen == [(0, 4), (1, 4), (3, 4), (4, 4)]
+
+
 def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv(cache.CACHE_VARIABLE)
     monkeypatch.setenv("HOME", str(tmp_path))
