@@ -53,8 +53,9 @@ def draw_instances(
 ) -> Picture:
     """Draw instances on a photo.
 
-    Each class has its hue, each instance of it its own shade; large instances lie under small ones;
-    labels stay inside the picture and, where there is room, clear of one another.
+    Each class has its hue, each instance of it its own shade; large instances lie under small ones.
+    Labels stay inside the picture and clear of one another: from the largest instance on, each instance
+    has one for which there is room at its box.
 
     Args:
       image: uint8 RGB [H, W, 3].
@@ -220,11 +221,14 @@ def _draw_labels(
     ascent, descent = font.getmetrics()
     height = ascent + descent + pad
     taken: list[tuple[float, float, float, float]] = []
-    for index in reversed(_largest_first(boxes)):
+    for index in _largest_first(boxes):
         if not texts[index]:
             continue
         width = math.ceil(draw.textlength(texts[index], font=font)) + 2 * pad
-        left, top = _place_label(boxes[index], width, height, canvas.shape[1], canvas.shape[0], taken)
+        corner = _place_label(boxes[index], width, height, canvas.shape[1], canvas.shape[0], taken)
+        if corner is None:
+            continue
+        left, top = corner
         taken.append((left, top, left + width, top + height))
         draw.rounded_rectangle(
             (left, top, left + width - 1, top + height - 1), max(2, style.font // 5), fill=colors[index]
@@ -241,8 +245,8 @@ def _place_label(
     image_width: int,
     image_height: int,
     taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[int, int]:
-    """Choose the (left, top) of a label: the first free corner at its box, or the least covered."""
+) -> tuple[int, int] | None:
+    """Choose the (left, top) of a label: the first free corner at its box; None: there is none."""
     top, left, bottom, right = (float(side) for side in box)
     corners = [
         (left, top - height),
@@ -264,14 +268,11 @@ def _place_label(
         for x, y in corners
     ]
 
-    def covered(corner: tuple[int, int]) -> float:
+    def is_free(corner: tuple[int, int]) -> bool:
         x, y = corner
-        return sum(
-            max(0.0, min(x + width, x1) - max(x, x0)) * max(0.0, min(y + height, y1) - max(y, y0))
-            for x0, y0, x1, y1 in taken
-        )
+        return not any(x < x1 and x0 < x + width and y < y1 and y0 < y + height for x0, y0, x1, y1 in taken)
 
-    return min(inside, key=covered)
+    return next(filter(is_free, inside), None)
 
 
 def _luminance(color: Color) -> float:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from official_yolact.drawing import visualization
 
@@ -93,6 +94,41 @@ def test_labels_lie_inside_the_picture_and_clear_of_one_another():
             left < x1 and x0 < left + 50 and top < y1 and y0 < top + 14 for x0, y0, x1, y1 in taken
         )
         taken.append((left, top, left + 50, top + 14))
+
+
+def labels_of(monkeypatch, boxes, names, size=(240, 320)):
+    """The rectangles of the labels that are drawn, in their order."""
+    drawn = []
+    rectangle = ImageDraw.ImageDraw.rounded_rectangle
+
+    def note(self, corners, *args, **kwargs):
+        drawn.append(corners)
+        rectangle(self, corners, *args, **kwargs)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "rounded_rectangle", note)
+    visualization.draw_instances(photo(*size), boxes, [1] * len(boxes), names)
+    return drawn
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_labels_those_that_fit_are_drawn_and_none_covers_another(monkeypatch, seed):
+    boxes, _ = instances(120 + seed, 240, 320)
+    drawn = labels_of(monkeypatch, boxes, ["window"] * len(boxes))
+    assert 10 < len(drawn) < 120
+    for index, (left, top, right, bottom) in enumerate(drawn):
+        assert 0 <= left <= right < 320
+        assert 0 <= top <= bottom < 240
+        assert not any(
+            left <= x1 and x0 <= right and top <= y1 and y0 <= bottom for x0, y0, x1, y1 in drawn[:index]
+        )
+
+
+def test_the_largest_instance_has_its_label_whatever_else_is_there(monkeypatch):
+    small = [[100, 100, 104, 104]] * 60
+    drawn = labels_of(monkeypatch, [*small, [90, 90, 200, 250]], ["window"] * 60 + ["door"])
+    alone = labels_of(monkeypatch, [[90, 90, 200, 250]], ["door"])
+    assert len(drawn) < 30
+    assert drawn[0][0] == alone[0][0]
 
 
 def test_classes_differ_in_hue_and_instances_of_one_class_in_shade():

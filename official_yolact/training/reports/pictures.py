@@ -25,8 +25,8 @@ from official_yolact.ops import frames
 FOLDER = "pictures"
 """Of the run directory: PNG files, and the same pictures for TensorBoard."""
 
-MIN_SCORE, MAX_DRAWN = 0.15, 15
-"""Detections that are drawn. Source: the values that the original recommends for pictures."""
+MIN_SCORE = 0.15
+"""Of detections that are drawn. Source: the value that the original recommends for pictures."""
 
 _MAX_EXAMPLES = 16
 _EXAMPLE_SIDE = 384
@@ -186,7 +186,7 @@ def draw_comparison(
     size = comparisons.choose_size(*(float(side) for side in extent))
     shown = select_detections(detections)
     left = f"image {image_id}: ground truth ({len(truth.classes)})"
-    right = f"step {step:,}: {len(shown.classes)} found"
+    right = f"step {step:,}: {len(shown.classes)} found with a score from {MIN_SCORE} on"
     return comparisons.join(
         [
             comparisons.draw_panel(photo, size, truth, names, left),
@@ -202,11 +202,11 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
       detections: `schema.Detections` of one image, and `image_info` [4, 2].
 
     Returns:
-      Those with a mask score of 0.15 at least, the 15 best at most, boxes as yxyx_norm.
+      Those with a mask score of 0.15 at least, the best first, boxes as yxyx_norm.
     """
     count = int(detections["num_detections"])
     scores = np.asarray(detections["detection_mask_scores"][:count], np.float32)
-    order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= MIN_SCORE][:MAX_DRAWN]
+    order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= MIN_SCORE]
     return comparisons.Instances(
         boxes=frames.boxes_to_input(detections["detection_boxes"][order], detections["image_info"]).numpy(),
         classes=np.asarray(detections["detection_classes"])[order].astype(int),
