@@ -39,9 +39,15 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
     from official_yolact.tasks import annotation_file
+    from official_yolact.tasks import named_files
 
     params, findings = loading.examine_config(
-        args.config, args.overrides, lambda params: annotation_file.find_faults(params.task)
+        args.config,
+        args.overrides,
+        lambda params: [
+            *named_files.find_faults(params, usual=loading.find_usual(args.config, params).task),
+            *annotation_file.find_faults(params.task),
+        ],
     )
     weights = _describe_weights(params)
     if args.json:

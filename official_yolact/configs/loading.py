@@ -163,6 +163,14 @@ def find_config_file(config: str) -> str | None:
     )
 
 
+def find_usual(config: str, params: experiments.YolactExperiment) -> experiments.YolactExperiment:
+    """Build what the package ships: the YAML file that `config` names, or the experiment of `params`."""
+    path = find_config_file(config)
+    is_shipped = path is not None and os.path.dirname(path) == YAML_DIR
+    shipped = examine_config(config)[0] if is_shipped else None
+    return shipped or experiments.EXPERIMENTS[params.experiment]()
+
+
 def to_yaml(params: hyperparams.Config) -> str:
     """Write a configuration as Model Garden writes it into `params.yaml`."""
     with tempfile.TemporaryDirectory() as folder:

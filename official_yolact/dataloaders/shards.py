@@ -53,7 +53,8 @@ class Shards:
         return self.files[shard], number - int(ends[shard]) + self.records[shard]
 
 
-def _patterns(input_path: str | Sequence[str]) -> list[str]:
+def split_patterns(input_path: str | Sequence[str]) -> list[str]:
+    """Split what names shards into paths and globs."""
     listed = [input_path] if isinstance(input_path, str) else list(input_path)
     return [part.strip() for entry in listed for part in entry.split(",") if part.strip()]
 
@@ -68,7 +69,7 @@ def list_files(input_path: str | Sequence[str]) -> list[str]:
       ValueError: nothing given, or a folder.
       OSError: a path or glob without a file.
     """
-    patterns = _patterns(input_path)
+    patterns = split_patterns(input_path)
     if not patterns:
         raise ValueError(f"input_path is empty: {_CURE}")
     files: set[str] = set()

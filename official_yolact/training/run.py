@@ -23,6 +23,7 @@ from official_yolact.configs import finding
 from official_yolact.dataloaders import manifests
 from official_yolact.files import storage
 from official_yolact.tasks import annotation_file
+from official_yolact.tasks import named_files
 from official_yolact.training import banner
 from official_yolact.training import controller
 from official_yolact.training import experiment_runner
@@ -186,6 +187,17 @@ def _check_mode(launch: Launch) -> None:
         raise ValueError(f"mode {launch.mode!r}: expected one of {MODES}")
 
 
+def _check_files(launch: Launch) -> None:
+    """Refuse a run whose records, or weights to start from, are not there; a run that goes on has its own."""
+    begins = launch.restart or not scan.was_saved(launch.model_dir)
+    faults = named_files.find_faults(
+        launch.params,
+        launch.mode,
+        checkpoint=begins and launch.mode != "continuous_eval",
+    )
+    finding.report(list(faults))
+
+
 def _check_annotations(launch: Launch) -> None:
     if "eval" not in launch.mode:
         return
@@ -256,6 +268,7 @@ def _check_batches(launch: Launch) -> None:
 
 CHECKS: tuple[Callable[[Launch], None], ...] = (
     _check_mode,
+    _check_files,
     _check_annotations,
     _provide_weights,
     _wait_for_training,

@@ -146,7 +146,8 @@ def test_without_a_list_of_images_the_ids_in_the_records_decide(tiny_records, tm
         assert ("lists none of the images" in capsys.readouterr().out) == (code == 2)
 
 
-def test_records_that_are_not_here_are_not_missed(tmp_path, capsys):
-    assert main.main(["config", "check", configure(tmp_path / "gone", tmp_path, "")]) == 0
+def test_the_annotations_of_records_that_are_not_here_are_not_missed(tmp_path, capsys):
+    assert main.main(["config", "check", configure(tmp_path / "gone", tmp_path, "")]) == 2
+    assert "task.annotation_file" not in capsys.readouterr().out
     assert main.main(["config", "check", configure(tmp_path / "gone", tmp_path, "/nowhere.json")]) == 2
     assert "'/nowhere.json', but it cannot be evaluated against" in capsys.readouterr().out
