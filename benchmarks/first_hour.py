@@ -66,7 +66,7 @@ def train(checkout: pathlib.Path, folder: pathlib.Path, name: str, seconds: floa
         "first_line": r"\bstep [\d,]+/[\d,]+ ",
         "first_evaluation": r"evaluation of step",
     }
-    with open(folder / f"{name}.log", "w", encoding="utf-8") as log:
+    with open(folder / f"{name}.log", "w", 1, encoding="utf-8") as log:
         for line in process.stderr:
             log.write(line)
             for mark, pattern in marks.items():
@@ -96,6 +96,13 @@ def measure(checkout: pathlib.Path, folder: pathlib.Path, name: str) -> dict[str
     return {"steps": max(steps, default=0), "eval": found}
 
 
+def convert(checkout: pathlib.Path, folder: pathlib.Path, name: str) -> None:
+    """Convert the set, by the version that reads the records."""
+    for split in ("train", "val"):
+        words = [f"set/instances_{split}.json", "--images", "set/photos", "--split", split]
+        run_command(checkout, folder, "data", "convert", *words, "--output", f"records-{name}")
+
+
 def init(checkout: pathlib.Path, folder: pathlib.Path, name: str, *options: str) -> dict[str, Any]:
     """Write a configuration; return what the command printed."""
     words = [
@@ -106,7 +113,7 @@ def init(checkout: pathlib.Path, folder: pathlib.Path, name: str, *options: str)
         "--images",
         "set/photos",
     ]
-    output = ["--records", "records", "--output", f"{name}.yaml", "--json"]
+    output = ["--records", f"records-{name}", "--output", f"{name}.yaml", "--json"]
     start = time.monotonic()
     printed: dict[str, Any] = json.loads(
         run_command(checkout, folder, "data", "init", *words, *output, *options).splitlines()[-1]
@@ -135,22 +142,12 @@ def main() -> None:
     folder.mkdir(parents=True)
     result: dict[str, Any] = {"python": platform.python_version(), "cpus": len(os.sched_getaffinity(0))}
     result["set"] = facades.write_set(folder / "set", args.photos, args.side, seed=0)
-    for split in ("train", "val"):
-        words = [
-            f"set/instances_{split}.json",
-            "--images",
-            "set/photos",
-            "--output",
-            "records",
-            "--split",
-            split,
-        ]
-        run_command(CHECKOUT, folder, "data", "convert", *words)
     limits = ("--minutes", f"{args.minutes:g}", "--init-checkpoint", args.init_checkpoint)
     recipes = [("now", CHECKOUT, limits, None)]
     if args.earlier:
         recipes.append(("earlier", args.earlier.resolve(), (), 60 * args.minutes))
     for name, checkout, options, seconds in recipes:
+        convert(checkout, folder, name)
         estimated = init(checkout, folder, name, *options)
         times = train(checkout, folder, name, seconds)
         result[name] = {"init": estimated, "train": times, **measure(checkout, folder, name)}

@@ -49,15 +49,21 @@ def run(args: argparse.Namespace) -> int:
             *annotation_file.find_faults(params.task),
         ],
     )
-    weights = _describe_weights(params)
+    weights, differences = _describe_weights(params), _compare_weights(params)
     if args.json:
         listed = [one.as_dict() for one in findings]
         ok = params is not None
-        print(json_text.dump({"config": args.config, "ok": ok, "findings": listed, **weights}))
+        print(
+            json_text.dump(
+                {"config": args.config, "ok": ok, "findings": listed, "differences": differences, **weights}
+            )
+        )
         return 0 if params is not None else 2
     for one in findings:
         print(f"{one.severity}: {one}")
     for line in weights.values():
+        print(f"weights: {line}")
+    for line in differences:
         print(f"weights: {line}")
     errors = sum(one.severity == "error" for one in findings)
     verdict = f"{_count(errors, 'error')}: it cannot be used" if errors else "it can be used"
@@ -74,6 +80,18 @@ def _describe_weights(params: Any) -> dict[str, str]:
 
     checkpoint = (params.task.init_checkpoint or "") if params is not None else ""
     return {"weights": imported.describe(checkpoint)} if named_weights.is_name(checkpoint) else {}
+
+
+def _compare_weights(params: Any) -> list[str]:
+    """Say in what the model of a directory of weights differs from the one that takes them over."""
+    from official_yolact.checkpoints import meaning
+    from official_yolact.weights import named_weights
+
+    checkpoint = (params.task.init_checkpoint or "") if params is not None else ""
+    if not checkpoint or named_weights.is_name(checkpoint):
+        return []
+    modules = named_weights.choose_modules(checkpoint, params.task.init_checkpoint_modules)
+    return meaning.find_differences(checkpoint, params.task.model, modules)
 
 
 def _count(number: int, word: str) -> str:

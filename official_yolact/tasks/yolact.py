@@ -11,6 +11,7 @@ from absl import logging
 
 from official.core import base_task
 from official_yolact import categories
+from official_yolact.checkpoints import meaning
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import stored_categories
 from official_yolact.checkpoints import transfer
@@ -92,7 +93,10 @@ class YolactTask(base_task.Task):
             return
         path = imported.resolve(named)
         account: object
-        if named_weights.choose_modules(named, modules) == "backbone":
+        chosen = named_weights.choose_modules(named, modules)
+        for line in meaning.find_differences(path, self.task_config.model, chosen):
+            logging.warning("init_checkpoint: %s: %s", named, line)
+        if chosen == "backbone":
             account = restore.restore_model(model, path, "backbone")
         else:
             account = transfer.transfer_model(model, path, self._trained_categories())
