@@ -37,6 +37,10 @@ MAX_OBJECTS = 5000
 """A label map with more values is a picture."""
 
 _ONLY_CLASS = 1
+_SMOOTH = (
+    "as smoothed edges or a copy in JPEG have: save the mask without smoothing, resized without interpolation"
+    " and as PNG from the start; of one object, with 255 for what is at least 128 and 0 for the rest"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +261,10 @@ def _add_label_map(
         raise ValueError(
             f"{path}: {len(objects)} values, more than {MAX_OBJECTS} objects: give each object one value"
         )
+    if levels := value_maps.count_grey_levels(values):
+        raise ValueError(
+            f"{path}: {levels} of its {len(objects)} values are no objects but grey levels, {_SMOOTH}"
+        )
     for value in objects:
         if names is None:
             builder.add_mask(_ONLY_CLASS, values == value)
@@ -276,6 +284,10 @@ def _add_binary(
             f"{path}: a binary mask does not say which of the {len(names)} classes it has: use label maps"
         )
     found = np.unique(values)
+    if len(found) > 3 and value_maps.count_grey_levels(values):
+        raise ValueError(
+            f"{path}: {len(found)} values from {found[0]} to {found[-1]} are grey levels, {_SMOOTH}"
+        )
     if len(found) > 2 or (len(found) == 2 and found[0]):
         raise ValueError(
             f"{path}: {len(found)} values from {found[0]} to {found[-1]}: a binary mask has 0 and one other"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +14,39 @@ from official_yolact.images import reading
 
 _SINGLE = ("1", "L", "P", "I;16", "I;16B", "I")
 _COLOURED = ("LA", "RGB", "RGBA")
+
+
+_MANY = 3
+_SHARE = 0.5
+_MOST_OF_16_BITS = 65535
+
+
+def count_grey_levels(values: npt.NDArray[np.integer[Any]]) -> int:
+    """Count the values of a label map that are grey levels of smoothed edges or noise, not objects.
+
+    Such a value has no inside, not one pixel with eight neighbours of the value, and most of its pixels touch
+    other values than the background. A small or thin object touches the background, or has an inside.
+
+    Args:
+      values: [H, W].
+
+    Returns:
+      Their number, or 0 where they are fewer than 3 or fewer than half of the values.
+    """
+    if not values.size or values.max() > _MOST_OF_16_BITS:
+        return 0
+    found = values.astype(np.uint16)
+    kernel = np.ones((3, 3), np.uint8)
+    lowest, highest = cv2.erode(found, kernel), cv2.dilate(found, kernel)
+    lowest_object = cv2.erode(np.where(found == 0, _MOST_OF_16_BITS, found).astype(np.uint16), kernel)
+    # [H, W]: the neighbours are all of the value; one is of another value that is not 0.
+    inside, touching = lowest == highest, (highest > found) | (lowest_object < found)
+    counts, num_inside, num_touching = (
+        np.bincount(found.ravel(), weights=marks.ravel().astype(np.float64), minlength=2)[1:]
+        for marks in (np.ones(found.shape), inside, touching)
+    )
+    levels = int(((counts > 0) & (num_inside == 0) & (num_touching >= _SHARE * counts)).sum())
+    return levels if levels >= _MANY and 2 * levels >= np.count_nonzero(counts) else 0
 
 
 def read(file: str | os.PathLike[str] | IO[bytes], *sizes: tuple[int, int]) -> npt.NDArray[np.integer[Any]]:
