@@ -86,8 +86,7 @@ def _read(error: Exception) -> tuple[bool, str]:
     """Give the message, and whether it names what it is about."""
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
-        near = inputs.suggest(name) if isinstance(name, str) and isinstance(error, FileNotFoundError) else ""
-        hint = f": did you mean {near}?" if near else ""
+        hint = inputs.hint(name) if isinstance(name, str) and isinstance(error, FileNotFoundError) else ""
         return name is not None, error.strerror if name is None else f"{name}: {error.strerror}{hint}"
     for kind, meaning in _KINDS:
         if isinstance(error, kind):

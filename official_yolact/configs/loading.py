@@ -8,6 +8,7 @@ keys, any type for any field, and YAML tags that name Python objects.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import tempfile
@@ -158,9 +159,11 @@ def find_config_file(config: str) -> str | None:
     shipped = os.path.join(YAML_DIR, config)
     if os.path.basename(config) == config and os.path.isfile(shipped):
         return shipped
-    raise FileNotFoundError(
-        f"{config}: no such file, and none of the package's: {sorted(os.listdir(YAML_DIR))}"
-    )
+    known = sorted(os.listdir(YAML_DIR))
+    near = inputs.suggest(config) or next(iter(difflib.get_close_matches(config, known, n=1)), "")
+    if near:
+        raise FileNotFoundError(f"{config}: no such file: did you mean {near}?")
+    raise FileNotFoundError(f"{config}: no such file, and none of the package's: {known}")
 
 
 def find_usual(config: str, params: experiments.YolactExperiment) -> experiments.YolactExperiment:

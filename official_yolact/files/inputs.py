@@ -120,6 +120,12 @@ def suggest(path: str) -> str:
     return found
 
 
+def hint(path: str) -> str:
+    """Write the end of a message about a path that is not there: `: did you mean runs/a?`, or nothing."""
+    near = suggest(path)
+    return f": did you mean {near}?" if near else ""
+
+
 def _find_near(folder: str, name: str) -> str:
     try:
         with os.scandir(folder or os.curdir) as entries:

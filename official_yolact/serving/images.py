@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from official_yolact.files import inputs
 from official_yolact.images import deep_pixels
 from official_yolact.images import formats
 from official_yolact.images import reading
@@ -55,7 +56,7 @@ def read_image(
     try:
         encoded = reading.read_bytes(name)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{name}: no such picture") from None
+        raise FileNotFoundError(f"{name}: no such picture{inputs.hint(name)}") from None
     except ValueError as error:
         raise ValueError(f"{name}: not a picture that can be read: {error}") from error
     return _read(encoded, name, decode, size, bit_depth, on_dark)

@@ -187,7 +187,7 @@ def _find_directory(name: str) -> str:
     elif os.path.isfile(f"{name}.index"):
         directory = os.path.dirname(name) or "."
     else:
-        raise FileNotFoundError(f"{name}: no such model directory or checkpoint")
+        raise FileNotFoundError(f"{name}: no such model directory or checkpoint{inputs.hint(name)}")
     inside_best = os.path.basename(os.path.abspath(directory)) == model_dir.BEST_SUBDIR
     return os.path.dirname(os.path.abspath(directory)) if inside_best else directory
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from official_yolact.files import inputs
 from official_yolact.images import formats
 from official_yolact.images import image_folders
 
@@ -77,7 +78,7 @@ def list_annotated(images: dict[int, dict[str, Any]], folder: str, path: str) ->
       ValueError: a file name is missing or leads out of the folder.
     """
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{folder}: no such folder of images")
+        raise FileNotFoundError(f"{folder}: no such folder of images{inputs.hint(folder)}")
     listed = [
         ListedImage(image_id, _locate(image_id, image, folder, path), _stated_size(image))
         for image_id, image in images.items()
@@ -117,7 +118,7 @@ def _expand(source: str) -> list[str]:
     if os.path.lexists(source):
         return [source]
     if not glob.has_magic(source):
-        raise FileNotFoundError(f"{source}: no such picture or folder")
+        raise FileNotFoundError(f"{source}: no such picture or folder{inputs.hint(source)}")
     matches = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
     if not matches:
         raise ValueError(f"{source}: no picture matches this pattern")

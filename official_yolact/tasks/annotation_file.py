@@ -17,6 +17,7 @@ from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import shards
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import groundtruth as groundtruth_lib
+from official_yolact.files import inputs
 from official_yolact.files import storage
 from official_yolact.records import framing
 from official_yolact.records import record_file
@@ -74,7 +75,9 @@ def find_faults(
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = storage.describe(error).removeprefix(f"{named}: ")
         rule = f"but it cannot be evaluated against: {reason}"
-        yield finding.Finding(_PATH, repr(named), rule, _CURE, others=_OTHERS)
+        near = inputs.suggest(named) if named and isinstance(error, FileNotFoundError) else ""
+        cure = f"did you mean {near}?" if near else _CURE
+        yield finding.Finding(_PATH, repr(named), rule, cure, others=_OTHERS)
 
 
 def _find_classes(config: configs.YolactTask) -> categories_lib.Categories | None:
