@@ -183,6 +183,8 @@ def _list_images(args: argparse.Namespace) -> list[Any]:
             print(f"yolact: {path}: {shared} images of one file under several ids", file=sys.stderr)
         return listed
     pictures = sources.find_pictures([args.images])
+    for line in sources.describe_unread([args.images]):
+        print(f"yolact: {line}", file=sys.stderr)
     return [sources.ListedImage(index, path) for index, path in enumerate(pictures, start=1)]
 
 

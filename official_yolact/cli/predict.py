@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         # More than usual have to be made where more are to be shown.
         fields["max_detections"] = max(args.max_detections, predictor.MAX_DETECTIONS)
     paths = sources.find_pictures(args.sources)
+    for line in sources.describe_unread(args.sources):
+        print(f"yolact: {line}", file=sys.stderr)
     model = loading.load(args.model, args.batch_size, fields)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)

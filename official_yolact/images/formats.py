@@ -8,6 +8,12 @@ EXTENSIONS = (
 )  # fmt: skip
 """Suffixes of picture files, in lower case: what every command reads as a picture in a folder."""
 
+UNREAD = (
+    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".nef",
+    ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".svg", ".tga",
+)  # fmt: skip
+"""Suffixes of picture files that no command reads in a folder: they are counted and named."""
+
 JPEGS = ("JPEG", "MPO")
 """What Pillow calls a JPEG."""
 

@@ -8,13 +8,14 @@ the name. A name that fits several files is not guessed, and no rule leads out o
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import os
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from official_yolact.files import inputs
 from official_yolact.images import formats
@@ -214,6 +215,40 @@ def find_files(folder: str, suffixes: tuple[str, ...] = formats.EXTENSIONS) -> l
     for name in found:
         refuse_outside(os.path.join(folder, name), folder)
     return found
+
+
+def describe_unread(folder: str, below: bool = True, named: Container[str] = ()) -> str:
+    """Count the picture files that no command reads in a folder.
+
+    Args:
+      folder: is searched as `find_files` does.
+      below: search its folders too.
+      named: files, relative to the folder, that are read all the same.
+
+    Returns:
+      Such as `photos: 3 files of a kind that is not read (.heic): convert them to JPEG or PNG`; empty where
+      there are none.
+    """
+    counts = count_unread(folder, below, named)
+    if not counts:
+        return ""
+    total = sum(counts.values())
+    files = f"{total} file{'s' * (total > 1)} of a kind that is not read"
+    return f"{folder}: {files} ({list_kinds(counts)}): convert them to JPEG or PNG"
+
+
+def count_unread(folder: str, below: bool = True, named: Container[str] = ()) -> dict[str, int]:
+    """Count the picture files that no command reads in a folder by suffix, as `describe_unread` does."""
+    names = _walk(folder) if below else (name for name in os.listdir(folder) if not name.startswith("."))
+    suffixes = (os.path.splitext(name)[1].lower() for name in names if name not in named)
+    return dict(collections.Counter(suffix for suffix in suffixes if suffix in formats.UNREAD))
+
+
+def list_kinds(counts: Mapping[str, int]) -> str:
+    """List suffixes, with their numbers where there are several: `.heic`, or `2 .heic, 1 .avif`."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{counts[suffix]} {suffix}" for suffix in sorted(counts))
 
 
 def refuse_outside(path: str, folder: str) -> None:

@@ -293,6 +293,8 @@ def _describe_unknown(source: bytes | IO[bytes], accepted: tuple[str, ...]) -> s
         first = source.read(8)
     if not first:
         return "empty file"
+    if first[4:] == b"ftyp":
+        return "no known image format, but HEIC or AVIF, which are not read: save it as JPEG or PNG"
     return f"no known image format, which are {', '.join(accepted)}; it begins with {first!r}"
 
 

@@ -49,6 +49,12 @@ def find_pictures(sources: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
+def describe_unread(sources: Iterable[str]) -> list[str]:
+    """Say of each folder among the sources which picture files in it are not read."""
+    folders = (source for source in sources if os.path.isdir(source))
+    return list(filter(None, (image_folders.describe_unread(folder, below=False) for folder in folders)))
+
+
 def name_outputs(paths: Sequence[str]) -> list[str]:
     """Give each picture a file name of its own: `photo.jpg`, and `photo-2.jpg` for the next `photo`."""
     taken: set[str] = set()
@@ -113,7 +119,9 @@ def _expand(source: str) -> list[str]:
     if os.path.isdir(source):
         names = sorted(name for name in os.listdir(source) if name.lower().endswith(formats.EXTENSIONS))
         if not names:
-            raise ValueError(f"{source}: holds no picture ({', '.join(formats.EXTENSIONS)})")
+            unread = image_folders.describe_unread(source, below=False)
+            more = f"; {unread}" if unread else ""
+            raise ValueError(f"{source}: holds no picture ({', '.join(formats.EXTENSIONS)}){more}")
         return [os.path.join(source, name) for name in names]
     if os.path.lexists(source):
         return [source]

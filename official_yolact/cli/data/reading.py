@@ -11,6 +11,7 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
+from official_yolact.images import image_folders
 
 
 def add_options(parser: argparse.ArgumentParser, classes: str) -> None:
@@ -68,6 +69,8 @@ def run(
     for reason, count in summary.skipped.items():
         what = "without objects" if reason == kept else "left out"
         progress.say(f"{what}: {count} {reason.replace('_', ' ')}")
+    if unread := image_folders.describe_unread(summary.images_dir):
+        progress.say(unread)
     paths = shlex.join([args.output, "--images", summary.images_dir])
     progress.say(f"next: yolact data convert {paths} --output DIR --split NAME")
     options.print_json(args, {"output": args.output, **dataclasses.asdict(summary)})

@@ -97,6 +97,8 @@ def _look(
         workers=options.workers,
         progress=progress,
     )
-    unlisted = folder.list_unnamed({fact.name for fact in facts if fact.name})
+    named = {fact.name for fact in facts if fact.name}
+    unlisted = folder.list_unnamed(named)
     hint = image_folders.suggest(images_dir, view.file_names, [(f.name, f.rule) for f in facts])
-    return view_lib.View(path, content, facts, unlisted, hint)
+    unread = image_folders.count_unread(images_dir, named=named)
+    return view_lib.View(path, content, facts, unlisted, hint, unread)

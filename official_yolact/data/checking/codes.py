@@ -96,6 +96,7 @@ _ROWS = (
     ("D53", INFO, "photos in the folder that are not listed", "they are not used", "annotate them or leave them"),
     ("D54", WARNING, "tiles, copies or frames of one photo or video in both splits, by their names", "scores measure memory", "join both files with yolact data merge, and split again with the --group-by that is shown"),
     ("D55", WARNING, "16 bits a channel, of which fewer are used", "conversion stores them as dark as that", "convert, predict and evaluate with --bit-depth"),
+    ("D56", INFO, "picture files of a kind that is not read", "they are not used", "convert them to JPEG or PNG"),
     # Geometry.
     ("D60", ERROR, "segmentation that is none", "no mask can be drawn", "--fix removes the parts, or the annotation when none is left"),
     ("D61", ERROR, "numbers that are NaN or infinite", "the loss becomes NaN", "--fix takes box and area from the mask, removes polygons"),

@@ -14,6 +14,7 @@ from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
 from official_yolact.images import image_files
+from official_yolact.images import image_folders
 
 Findings = Iterator[findings.Finding]
 
@@ -149,7 +150,10 @@ def check_same_file(view: view_lib.View) -> Findings:
 
 
 def check_unlisted(view: view_lib.View) -> Findings:
-    """Find photos of the folder that no image names."""
+    """Find photos of the folder that no image names, and pictures there that are not read."""
+    if view.unread:
+        kinds = image_folders.list_kinds(view.unread)
+        yield findings.Finding("D56", "images", np.arange(sum(view.unread.values())), detail=kinds)
     if view.unlisted:
         count = len(view.unlisted)
         yield findings.Finding(

@@ -174,7 +174,9 @@ def _repair_round(
         **{name: _put(view.content[name], listed, "D31" in allowed) for name, listed in entries.items()},
     }
     account.remove(view, gone, mender.merged)
-    return view_lib.View(view.path, content, facts, _list_unlisted(view, facts, gone["images"])), +counts
+    return view_lib.View(
+        view.path, content, facts, _list_unlisted(view, facts, gone["images"]), unread=view.unread
+    ), +counts
 
 
 def _write_null(view: view_lib.View, allowed: set[str]) -> tuple[view_lib.View, collections.Counter[str]]:
@@ -192,7 +194,9 @@ def _write_null(view: view_lib.View, allowed: set[str]) -> tuple[view_lib.View, 
             " writes null"
         )
     content = json_text.to_finite(view.content)
-    return view_lib.View(view.path, content, view.facts, view.unlisted), collections.Counter(D38=len(places))
+    return view_lib.View(
+        view.path, content, view.facts, view.unlisted, unread=view.unread
+    ), collections.Counter(D38=len(places))
 
 
 def _put(listed: list[Any], entries: list[Any], objects_only: bool) -> list[Any]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gc
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ class View:
       foreign: section to positions, in the file, of what is no object.
       facts: of the files of the images, None where files are not looked at.
       unlisted: photos of the folder that no image names.
+      unread: number of the folder's picture files that are not read, by suffix.
       hint: which folder was meant, where another one fits better.
     """
 
@@ -67,10 +69,12 @@ class View:
         facts: list[file_facts.FileFacts] | None = None,
         unlisted: list[str] | None = None,
         hint: str = "",
+        unread: Mapping[str, int] | None = None,
     ) -> None:
         """Take what `load` returned, and facts for each entry of `images` that is an object."""
         self.path, self.content = path, content
         self.facts, self.unlisted, self.hint = facts, unlisted or [], hint
+        self.unread = unread or {}
         self.foreign: dict[str, list[int]] = {}
         for section in SECTIONS:
             listed = content.get(section)

@@ -29,6 +29,7 @@ from official_yolact.data.conversion import work_folder
 from official_yolact.files import outputs
 from official_yolact.images import deep_pixels
 from official_yolact.images import image_files
+from official_yolact.images import image_folders
 from official_yolact.records import manifest as manifest_lib
 
 IMAGES_PER_SHARD = 500
@@ -253,6 +254,7 @@ class _Conversion:
                     tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
                 ),
                 *_describe_depth(noted["changed"]),
+                *filter(None, [image_folders.describe_unread(self._images_dir, named=self._files)]),
             ],
         )
 

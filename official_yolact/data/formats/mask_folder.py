@@ -150,7 +150,9 @@ def _index_images(images_dir: str, suffix: str) -> dict[str, str]:
         result[key] = path
     if not result:
         ending = f" whose name ends in {suffix}" if suffix else ""
-        raise ValueError(f"{images_dir}: no image{ending}; known are {', '.join(image_formats.EXTENSIONS)}")
+        unread = image_folders.describe_unread(images_dir)
+        known = ", ".join(image_formats.EXTENSIONS) + (f"; {unread}" if unread else "")
+        raise ValueError(f"{images_dir}: no image{ending}; known are {known}")
     return result
 
 

@@ -295,7 +295,9 @@ def _relative(path: str, root: str) -> str:
 
 def _refuse_none(images: list[str], where: str) -> list[str]:
     if not images:
-        raise ValueError(f"{where}: no image there; known are {', '.join(image_formats.EXTENSIONS)}")
+        unread = image_folders.describe_unread(where) if os.path.isdir(where) else ""
+        more = f"; {unread}" if unread else ""
+        raise ValueError(f"{where}: no image there; known are {', '.join(image_formats.EXTENSIONS)}{more}")
     return images
 
 
