@@ -14,8 +14,6 @@ from official_yolact.files import inputs
 from official_yolact.files import json_text
 from official_yolact.training import errors
 
-DEBUG = "YOLACT_DEBUG"
-
 _MAX_WORDS = 8
 _MAX_WORD = 80
 _MAX_GRAPH = 500
@@ -59,7 +57,8 @@ def describe(error: Exception, words: Sequence[str], program: str = "yolact") ->
     if not is_expected(error):
         text = (
             f"{_name_command(words, program)}: a fault of this program, not of what it was given: "
-            f"{type(error).__name__}: {error} ({_find_place(error)}); {DEBUG}=1 shows more: please report it"
+            f"{type(error).__name__}: {error} ({_find_place(error)}); {errors.DEBUG}=1 shows more: please"
+            " report it"
         )
     else:
         named, text = _read(error)
@@ -76,7 +75,7 @@ def report(error: Exception, words: Sequence[str], program: str = "yolact") -> i
     Raises:
       Exception: the error itself, where `YOLACT_DEBUG` is set.
     """
-    if os.environ.get(DEBUG):
+    if os.environ.get(errors.DEBUG):
         raise error
     print(f"{program.rsplit(maxsplit=1)[-1]}: error: {describe(error, words, program)}", file=sys.stderr)
     return errors.EXIT_CODE

@@ -26,6 +26,7 @@ from absl import logging as absl_logging
 import official_yolact
 from official_yolact.files import screen
 from official_yolact.training import end_watch
+from official_yolact.training import errors
 
 FILE_NAME = "log.txt"
 MAX_BYTES = 2**25
@@ -122,7 +123,13 @@ class RunLog:
         self.stop()
 
     def start(self) -> None:
-        """Begin to split; it ends with `stop`, or with the process."""
+        """Begin to split; it ends with `stop`, or with the process.
+
+        With `YOLACT_DEBUG` all messages stay on standard error, and standard output is left to a debugger.
+        """
+        if os.environ.get(errors.DEBUG):
+            absl_logging.use_absl_handler()
+            return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
         for stream in self._streams:
             stream.flush()

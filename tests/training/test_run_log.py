@@ -53,7 +53,7 @@ ALL = (
 )
 
 
-def run(tmp_path, code, stderr=subprocess.PIPE):
+def run(tmp_path, code, stderr=subprocess.PIPE, **environment):
     program = HEAD + f"folder = {str(tmp_path / 'run')!r}\n" + code
     return subprocess.run(
         [sys.executable, "-c", program],
@@ -62,7 +62,7 @@ def run(tmp_path, code, stderr=subprocess.PIPE):
         text=True,
         check=False,
         timeout=60,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), **environment},
     )
 
 
@@ -201,3 +201,12 @@ def test_workers_have_files_of_their_own(tmp_path):
     run(tmp_path, "with run_log.RunLog():\n    run_log.attach(folder, 3)\n    native('third')\n")
     assert "third" in (tmp_path / "run" / "log-worker-3.txt").read_text()
     assert [path.name for path in pathlib.Path(tmp_path / "run").iterdir()] == ["log-worker-3.txt"]
+
+
+def test_a_developer_has_all_on_standard_error(tmp_path):
+    done = run(tmp_path, WHOLE, YOLACT_DEBUG="1")
+    assert (done.returncode, done.stdout) == (0, "what Orbit prints\nresult\n")
+    assert all(
+        text in done.stderr for text in ALL if text not in ("what Orbit prints", "a warning of Python")
+    )
+    assert os.listdir(tmp_path / "run") == []
