@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that the values of a picture of 16 bits may fill."""
+from official_yolact.images import formats
 
 _PNG_DEPTH_AT = 24
 _BITS_OF_TIFF = 258
@@ -52,9 +51,9 @@ def read(picture: PIL.Image.Image, data: bytes) -> npt.NDArray[np.uint16]:
 
 
 def find_bits(pixels: npt.NDArray[np.uint16]) -> int:
-    """Find the smallest of `DEPTHS` that holds all values."""
+    """Find the smallest of `formats.DEPTHS` that holds all values."""
     most = int(pixels.max(initial=0))
-    return next(bits for bits in DEPTHS if most < 1 << bits)
+    return next(bits for bits in formats.DEPTHS if most < 1 << bits)
 
 
 def to_8_bits(pixels: npt.NDArray[np.uint16], bits: int) -> npt.NDArray[np.uint8]:

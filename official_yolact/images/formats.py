@@ -17,6 +17,9 @@ UNREAD = (
 JPEGS = ("JPEG", "MPO")
 """What Pillow calls a JPEG."""
 
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits that the values of a picture of 16 bits may fill."""
+
 MAX_PIXELS = 50_000_000
 """Larger pictures are refused before they are decoded: a few kilobytes can claim gigabytes."""
 

@@ -27,7 +27,7 @@ from official_yolact.data.conversion import shard_writer
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.data.conversion import work_folder
 from official_yolact.files import outputs
-from official_yolact.images import deep_pixels
+from official_yolact.images import formats
 from official_yolact.images import image_files
 from official_yolact.images import image_folders
 from official_yolact.records import manifest as manifest_lib
@@ -261,7 +261,7 @@ class _Conversion:
 
 def _describe_depth(changed: Mapping[str, int]) -> list[str]:
     """Say that images of 16 bits are stored dark, and with which bit depth they are not."""
-    counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in deep_pixels.DEPTHS}
+    counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in formats.DEPTHS}
     most = max((bits for bits, count in counts.items() if count), default=0)
     if not most:
         return []

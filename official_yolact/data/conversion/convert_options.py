@@ -11,7 +11,6 @@ from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.data.conversion import class_names
 from official_yolact.files import json_text
-from official_yolact.images import deep_pixels
 from official_yolact.images import formats
 
 CROWD = ("keep", "as-instance", "drop")
@@ -63,7 +62,7 @@ class ConvertOptions:
             "boxes": BOXES,
             "bad_images": BAD,
             "bad_annotations": BAD,
-            "bit_depth": deep_pixels.DEPTHS,
+            "bit_depth": formats.DEPTHS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
