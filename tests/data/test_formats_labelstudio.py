@@ -3,6 +3,7 @@
 import json
 import math
 
+import label_studio_runs
 import numpy as np
 import PIL.Image
 import pytest
@@ -16,34 +17,6 @@ SIZE = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
 # Percent of width and height: the pixels (8, 4), (40, 6) and (24, 26).
 POLYGON = {"points": [[10, 10], [50, 15], [30, 65]], "closed": True, "polygonlabels": ["nut"]}
 CORNERS = [8, 4, 40, 6, 24, 26]
-
-
-def pack(numbers, sizes=(3, 4, 8, 16)):
-    """Encode values of 8 bits as Label Studio does: its layout written as text of 0 and 1."""
-    text = f"{len(numbers):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in sizes)
-    at = 0
-    while at < len(numbers):
-        run = 1
-        while at + run < len(numbers) and numbers[at + run] == numbers[at] and run < 2 ** sizes[3]:
-            run += 1
-        if run > 2:
-            which = next(i for i, size in enumerate(sizes) if run <= 2**size)
-            text += f"1{which:02b}{run - 1:0{sizes[which]}b}{numbers[at]:08b}"
-        else:  # some values that are stored as they are
-            run = min(4, len(numbers) - at)
-            text += f"0{0:02b}{run - 1:0{sizes[0]}b}" + "".join(f"{v:08b}" for v in numbers[at : at + run])
-        at += run
-    text += "0" * (-len(text) % 8)
-    return [int(text[at : at + 8], 2) for at in range(0, len(text), 8)]
-
-
-def to_rgba(mask, generator=None):
-    """Write a mask as Label Studio's picture: a colour, and alpha where the brush was."""
-    picture = np.zeros((*mask.shape, 4), np.uint8)
-    if generator is not None:
-        picture[:] = generator.integers(0, 3, picture.shape)
-    picture[..., 3] = np.where(mask, 255, 0)
-    return picture.reshape(-1).tolist()
 
 
 def result(value, kind="polygonlabels", **fields):
@@ -102,7 +75,9 @@ def test_a_brush_mask_is_decoded_from_its_packed_runs(sizes, kind):
         mask[16, 22] = True
         mask |= kind == "full"
     for colours in (None, generator):
-        np.testing.assert_array_equal(brush.decode(pack(to_rgba(mask, colours), sizes), 17, 23, "a"), mask)
+        np.testing.assert_array_equal(
+            brush.decode(label_studio_runs.pack(mask, sizes, colours), 17, 23, "a"), mask
+        )
 
 
 def test_every_shape_with_an_inside_comes_back(work, capsys):
@@ -110,7 +85,7 @@ def test_every_shape_with_an_inside_comes_back(work, capsys):
     painted[5:20, 30:33] = painted[18:22, 10:60] = True
     results = [
         result(POLYGON, id="p"),
-        result({"format": "rle", "rle": pack(to_rgba(painted)), "brushlabels": ["brush"]}, "brushlabels"),
+        result({"format": "rle", "rle": label_studio_runs.pack(painted), "brushlabels": ["brush"]}, "brushlabels"),
         result({"x": 50, "y": 25, "width": 25, "height": 50, "rotation": 30, "rectanglelabels": ["box"]}, "rectanglelabels"),
         result({"x": 50, "y": 50, "radiusX": 20, "radiusY": 20, "rotation": 0, "ellipselabels": ["egg"]}, "ellipselabels"),
         # A tag <Labels> and a tag <Polygon>: two results of one region, and a choice that belongs to it.
@@ -275,7 +250,7 @@ def test_a_photo_that_was_annotated_as_stored_keeps_that_size(work, capsys):
         assert (coco["images"][0]["height"], coco["images"][0]["width"]) == size
 
 
-BRUSH = pack(to_rgba(np.ones((HEIGHT, WIDTH), bool)))
+BRUSH = label_studio_runs.pack(np.ones((HEIGHT, WIDTH), bool))
 
 
 def _brush(codes):
@@ -301,7 +276,7 @@ BAD = {
     "brush of large numbers": (_brush([300] * 50), "give a list of bytes"),
     "brush too short": (_brush([1, 2, 3]), "give a list of bytes"),
     "brush cut off": (_brush(BRUSH[:-2]), "rle is damaged or cut off"),
-    "brush of another image": (_brush(pack([0] * 16)), "rle holds 16 values, but an image of 40x80 pixels"),
+    "brush of another image": (_brush(label_studio_runs.pack_numbers([0] * 16)), "rle holds 16 values, but an image of 40x80 pixels"),
     "brush that claims gigabytes": (_brush([255] * 60), "rle holds 4294967295 values"),
     "brush of wide values": (_brush([*BRUSH[:4], 0xFF, *BRUSH[5:]]), "values of 32 bits"),
     "control character": ([task("a.png", result({**POLYGON, "polygonlabels": ["a\nb"]}))], "control character"),

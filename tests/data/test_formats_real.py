@@ -10,13 +10,16 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import label_studio_runs
 import numpy as np
 import PIL.Image
 import pytest
 from pycocotools import coco
 
 from official_yolact.data.formats import labelme
+from official_yolact.data.formats import labelstudio
 from official_yolact.data.formats import mask_folder
+from official_yolact.data.formats import via
 from official_yolact.data.formats import yolo
 
 pytestmark = pytest.mark.shared
@@ -117,6 +120,57 @@ def test_yolo_gives_the_same_masks_of_single_polygons(source: Source, write: Cal
     # Six digits hold pixels with two decimals, as COCO's are, but not those of nuts, which have thirteen.
     is_exact = write is repr or source.images[0]["file_name"] != "0.jpg"
     assert compare(source, output, allowed_pixels=0 if is_exact else 10) == summary.instances > 0
+
+
+def test_via_gives_the_same_masks_of_single_polygons(source: Source) -> None:
+    project = {}
+    for image in source.images:
+        name, regions, kept = pathlib.Path(image["file_name"]).name, [], []
+        for entry in source.entries(image):
+            parts = entry["segmentation"]
+            if isinstance(parts, list) and len(parts) == 1 and len(parts[0]) >= 6:
+                shape = {"name": "polygon", "all_points_x": parts[0][::2], "all_points_y": parts[0][1::2]}
+                label = source.truth.cats[entry["category_id"]]["name"]
+                regions.append({"shape_attributes": shape, "region_attributes": {"class": label}})
+                kept.append(entry)
+        source.truth.imgToAnns[image["id"]] = kept
+        project[f"{name}9"] = {"filename": name, "size": 9, "regions": regions}
+    (source.folder / "via.json").write_text(json.dumps({"_via_img_metadata": project}))
+    output = source.folder / "coco.json"
+    summary = via.write_coco(str(source.folder / "via.json"), str(source.folder / "images"), str(output))
+    assert compare(source, output) == summary.instances > 0
+
+
+@pytest.mark.parametrize("with_brush", [True, False], ids=["brush", "polygons"])
+def test_label_studio_gives_the_same_masks(source: Source, with_brush: bool) -> None:
+    tasks = []
+    for image in source.images[:3]:
+        size = {"original_width": image["width"], "original_height": image["height"]}
+        results, kept = [], []
+        for entry in source.entries(image)[:5]:
+            label, parts = source.truth.cats[entry["category_id"]]["name"], entry["segmentation"]
+            if with_brush:
+                alpha = source.truth.annToMask(entry) * 255
+                value = {"rle": label_studio_runs.pack(alpha), "format": "rle", "brushlabels": [label]}
+            elif isinstance(parts, list) and len(parts) == 1 and len(parts[0]) >= 6:
+                points = np.reshape(parts[0], (-1, 2)) / [image["width"], image["height"]] * 100
+                value = {"points": points.tolist(), "polygonlabels": [label]}
+            else:
+                continue
+            results.append({"value": value, **size})
+            kept.append(entry)
+        source.truth.imgToAnns[image["id"]] = kept
+        name = pathlib.Path(image["file_name"]).name
+        tasks.append(
+            {"data": {"image": f"/data/upload/1/0123abcd-{name}"}, "annotations": [{"result": results}]}
+        )
+    source.images = source.images[:3]
+    (source.folder / "export.json").write_text(json.dumps(tasks))
+    output = source.folder / "coco.json"
+    summary = labelstudio.write_coco(
+        str(source.folder / "export.json"), str(source.folder / "images"), str(output), allow_most=True
+    )
+    assert compare(source, output) == summary.instances > 0
 
 
 def test_label_maps_give_the_same_masks(source: Source) -> None:

@@ -22,6 +22,7 @@ _ALPHA = 3
 _VALUE_BITS = 8
 _HEAD_BITS = 32 + 5 + 4 * 4
 _WINDOW_BYTES = 8
+_MOST = 255
 
 
 def decode(codes: Any, height: int, width: int, where: str) -> npt.NDArray[np.bool_]:
@@ -55,31 +56,40 @@ def decode(codes: Any, height: int, width: int, where: str) -> npt.NDArray[np.bo
         bits = _read(data, 32, 5) + 1
         raise ValueError(f"{where}: rle has values of {bits} bits, expected are {_VALUE_BITS}")
     lengths = [_read(data, 37 + 4 * at, 4) + 1 for at in range(4)]
-    alpha = np.zeros(height * width, np.uint8)
+    alpha = bytearray(height * width)
     if _fill(alpha, data, lengths, total) != total:
         raise ValueError(f"{where}: rle is damaged or cut off: export the annotations again")
-    return np.asarray(alpha.reshape(height, width) != 0)
+    return np.asarray(np.frombuffer(alpha, np.uint8).reshape(height, width) != 0)
 
 
-def _fill(alpha: npt.NDArray[np.uint8], data: bytes, lengths: list[int], total: int) -> int:
+def _fill(alpha: bytearray, data: bytes, lengths: list[int], total: int) -> int:
     """Fill in alpha [height * width], block by block; returns the number of values that could be read."""
-    packed = np.frombuffer(data, np.uint8)
     at, done, end = _HEAD_BITS, 0, len(data) * 8
+    data += bytes(_WINDOW_BYTES)
+    packed = np.frombuffer(data, np.uint8)
     while done < total and at + 3 <= end:
-        is_run, bits = _read(data, at, 1), lengths[_read(data, at + 1, 2)]
-        count = _read(data, at + 3, bits) + 1
+        # One window holds whether it is a run, the width of the length, the length and the first value.
+        window = int.from_bytes(data[at >> 3 : (at >> 3) + _WINDOW_BYTES], "big")
+        left = 8 * _WINDOW_BYTES - (at & 7) - 3
+        bits = lengths[window >> left & 3]
+        left -= bits
+        count = (window >> left & (1 << bits) - 1) + 1
+        is_run = window >> (left + bits + 2) & 1
+        stored = _VALUE_BITS if is_run else count * _VALUE_BITS
         at += 3 + bits
-        stored = 1 if is_run else count
-        if done + count > total or at + stored * _VALUE_BITS > end:
+        if done + count > total or at + stored > end:
             break
         # Of the values done ... done + count - 1, every fourth is alpha: of these pixels.
-        pixels = slice(done // _CHANNELS, (done + count) // _CHANNELS)
-        if is_run:
-            alpha[pixels] = _read(data, at, _VALUE_BITS)
+        first, last = done // _CHANNELS, (done + count) // _CHANNELS
+        if is_run or count == 1:
+            value = window >> (left - _VALUE_BITS) & _MOST
+            if value and last > first:
+                alpha[first:last] = bytes((value,)) * (last - first)
         else:
-            first = (_ALPHA - done) % _CHANNELS
-            alpha[pixels] = _read_many(packed, at, count)[first::_CHANNELS]
-        at += stored * _VALUE_BITS
+            alpha[first:last] = _read_many(packed, at, count)[
+                (_ALPHA - done) % _CHANNELS :: _CHANNELS
+            ].tobytes()
+        at += stored
         done += count
     return done
 

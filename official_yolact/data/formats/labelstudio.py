@@ -34,6 +34,8 @@ from official_yolact.images import reading
 
 _PREFIX = re.compile(r"[0-9a-f]{8}-")
 _MIN_CORNERS = 3
+_DECIMALS = 2
+_ROUNDING = 1e-12
 _FIELDS = {
     "brush": ("rle",),
     "polygon": ("points",),
@@ -267,7 +269,7 @@ def _draw(
         return [number for point in points for number in point]
     # [4]: a point and two lengths, in percent of the width and the height.
     numbers = [values.parse_number(shape.where, field, shape.value[field]) for field in _FIELDS[shape.kind]]
-    x, y, wide, high = (n * side / 100 for n, side in zip(numbers, (width, height) * 2, strict=True))
+    x, y, wide, high = (_to_pixels(n, side) for n, side in zip(numbers, (width, height) * 2, strict=True))
     if wide <= 0 or high <= 0:
         builder.note(f"{shape.kind}_without_area", 1)
         return None
@@ -281,4 +283,11 @@ def _read_points(shape: _Shape, height: int, width: int) -> list[tuple[float, fl
     if not isinstance(points, list) or not all(isinstance(one, list) and len(one) == 2 for one in points):
         raise ValueError(f"{shape.where}: points is {values.shorten(points)}: a polygon has points [x, y]")
     read = [[values.parse_number(shape.where, "points", number) for number in point] for point in points]
-    return [(x * width / 100, y * height / 100) for x, y in read]
+    return [(_to_pixels(x, width), _to_pixels(y, height)) for x, y in read]
+
+
+def _to_pixels(percent: float, side: int) -> float:
+    """Undo the division by a side, and its rounding: an edge exactly between two pixels stays there."""
+    pixels = percent * side / 100
+    near = round(pixels, _DECIMALS)
+    return near if abs(near - pixels) <= _ROUNDING * side else pixels
