@@ -259,9 +259,10 @@ def _describe_classes(seen: Seen, categories: categories_lib.Categories, roots: 
             f" {renames} makes them one"
         )
     held = {name for number, name in categories.name_of().items() if seen.objects[number]}
-    roots = roots - held
-    if roots & set(categories.names):
-        lines.append(f"{_list_names(sorted(roots))} is only the supercategory of others: a class to no use")
+    roots = (roots - held) & set(categories.names)
+    if roots:
+        count = _count(len(roots), "class is", "classes are")
+        lines.append(f"{count} only the supercategory of others: {_list_names(sorted(roots))}")
     empty = [name for name in counts if name not in held | roots]
     if empty and held:
         lines.append(f"{_count(len(empty), 'class has', 'classes have')} no object: {_list_names(empty)}")

@@ -27,11 +27,15 @@ _CAMERA = re.compile(
     r"(?i)(?:img|imag|image|photo|picture|pic|dsc[a-z]?|dcim|p|pxl|dji|gopr|scan|sample|screenshot|signal|whatsapp"
     r"|untitled|file|data|item|foto|bild)?[ _.-]*(?:\d{4}[ _.-]?\d\d[ _.-]?\d\d)?"
 )
+_PREFIX = re.compile(rf"(?i)(?P<token>(?:{_COPIES})\d*[_. -]+)(?P<number>(?:\d+[_. -]+)?)(?P<source>.+)")
 _YEAR = re.compile(r"(?:19|20)\d\d$")
 _FRAME = re.compile(r"(?i)(?P<source>.*?)(?P<token>[ _.-]*(?:frame|frm)?[ _.-]*)(?P<number>(?<!\d)\d+)")
 
 _MOST_COPIES, _MOST_WITHOUT_DIGIT, _MOST_NUMBERED = 100, 8, 5
 """Images of one photo; a name that more have is that of a set or a class."""
+
+_LONGEST = 300
+"""Characters of a name; no file system has longer ones."""
 
 _FULL_GRID = 0.7
 """Share of the cells of a grid that are there."""
@@ -45,23 +49,23 @@ class Leak:
     """What two splits have in common.
 
     Attributes:
-      tokens: what follows the common stem in a name, to number of stems.
+      places: of the common stems in the names, such as "before `_flip`", to number of stems.
       partners: position in the first split to a position in the second of the same stem.
       pattern: regular expression for `data split --group-by`, which matches every file name; empty where it
         would put all of them into one group.
     """
 
-    tokens: dict[str, int]
+    places: dict[str, int]
     partners: dict[int, int]
     pattern: str
 
     def describe(self) -> str:
         """Say what is common, and with which option a split keeps it together."""
-        tokens = [
-            f"{number} {'stem' if number == 1 else 'stems'} before `{t}`" for t, number in self.tokens.items()
+        found = [
+            f"{number} {'stem' if number == 1 else 'stems'} {place}" for place, number in self.places.items()
         ]
-        verb = "is" if sum(self.tokens.values()) == 1 else "are"
-        return f"{' and '.join(tokens)} {verb} in both"
+        verb = "is" if sum(self.places.values()) == 1 else "are"
+        return f"{' and '.join(found)} {verb} in both"
 
     def list_commands(self, ours: str, theirs: str, images_dirs: Sequence[str]) -> list[str]:
         """List the commands that split two annotation files again; their photos may have a folder each."""
@@ -93,11 +97,15 @@ class _Kind:
       read: takes a stem; None where it was not made so.
       may_be: takes a source and the names that have it in both splits: whether it is that of one photo.
       write: the regular expression of what was added, for these tokens.
+      is_first: what was added stands before the source.
+      is_last: numbers alone were added; those of names that have more are not looked at.
     """
 
     read: Callable[[str], _Name | None]
     may_be: Callable[[str, list[_Name]], bool]
     write: Callable[[Iterable[str]], str]
+    is_first: bool = False
+    is_last: bool = False
 
 
 def find(ours: Sequence[str], theirs: Sequence[str]) -> Leak | None:
@@ -110,30 +118,47 @@ def find(ours: Sequence[str], theirs: Sequence[str]) -> Leak | None:
     Returns:
       What they have in common; None where there is nothing. Equal names are no leak of this kind.
     """
-    tokens: collections.Counter[str] = collections.Counter()
+    places: collections.Counter[str] = collections.Counter()
     partners: dict[int, int] = {}
-    added = []
+    added: dict[bool, list[str]] = {True: [], False: []}
+    pieces = [_cut(names) for names in (ours, theirs)]
     for kind in _KINDS:
-        stems, used = _find_of_kind(kind, ours, theirs, partners)
+        if kind.is_last and places:
+            break
+        stems, used = _find_of_kind(kind, pieces, partners)
         if used:
-            added.append(kind.write(used))
-            tokens.update(stems)
-    if not added:
+            added[kind.is_first].append(kind.write(used))
+            word = "after" if kind.is_first else "before"
+            places.update({f"{word} `{token}`": number for token, number in stems.items()})
+    if not places:
         return None
-    stem = "([^/]+?)" if not any(map(_folder, [*ours, *theirs])) else "^(.+?)"
-    pattern = rf"{stem}(?:{'|'.join(added)})?\.[^./]+$"
-    found = [re.search(pattern, name) for name in (*ours, *theirs)]
+    names = [*ours, *theirs]
+    before, after = (f"(?:{'|'.join(listed)})?" if listed else "" for listed in added.values())
+    pattern = rf"{_write_start(names, before)}{after}\.[^./]+$"
+    found = [re.search(pattern, name) for name in names if len(name) <= _LONGEST]
     several = len({match.groups() for match in found if match is not None}) > 1 and None not in found
-    return Leak(dict(tokens.most_common()), partners, pattern if several else "")
+    return Leak(dict(places.most_common()), partners, pattern if several else "")
+
+
+def _write_start(names: Sequence[str], before: str) -> str:
+    """Write the expression of the source, with the folders that tell photos apart, where there are any."""
+    if not any(map(_folder, names)):
+        return rf"{before}([^/]+?)"
+    first = {name.replace("\\", "/").split("/")[0] for name in names if "/" in name}
+    splits = "|".join(sorted(re.escape(folder) for folder in first if folder.lower() in _SPLITS))
+    return rf"^{f'(?:(?:{splits})/)*' if splits else ''}(.*/)?{before}([^/]+?)"
 
 
 def _find_of_kind(
-    kind: _Kind, ours: Sequence[str], theirs: Sequence[str], partners: dict[int, int]
+    kind: _Kind, pieces: Sequence[Sequence[tuple[str, str]]], partners: dict[int, int]
 ) -> tuple[collections.Counter[str], set[str]]:
     """Find the stems of a kind, note the partners; return tokens with their stems, and all that was added."""
-    groups = [_group(kind, names) for names in (ours, theirs)]
     stems: collections.Counter[str] = collections.Counter()
     used: set[str] = set()
+    read = [[_read(kind, stem) for _, stem in split] for split in pieces]
+    if not any(map(any, read)):
+        return stems, used
+    groups = [_group(*split) for split in zip(pieces, read, strict=True)]
     for key in groups[0].keys() & groups[1].keys():
         own, other = groups[0][key], groups[1][key]
         names = [name for _, name in (*own, *other)]
@@ -149,13 +174,23 @@ def _find_of_kind(
     return stems, used
 
 
-def _group(kind: _Kind, names: Sequence[str]) -> dict[tuple[str, str], list[tuple[int, _Name]]]:
+def _cut(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Cut each name into its folder and its stem."""
+    return [(_folder(name), os.path.splitext(os.path.basename(name))[0]) for name in names]
+
+
+def _read(kind: _Kind, stem: str) -> _Name | None:
+    return None if stem.isdigit() or len(stem) > _LONGEST else kind.read(stem)
+
+
+def _group(
+    pieces: Sequence[tuple[str, str]], read: Sequence[_Name | None]
+) -> dict[tuple[str, str], list[tuple[int, _Name]]]:
     """Map folder and source to positions; a name that was not made so is a source itself."""
     groups: dict[tuple[str, str], list[tuple[int, _Name]]] = {}
-    for at, name in enumerate(names):
-        stem = os.path.splitext(os.path.basename(name))[0]
-        read = kind.read(stem) or _Name(stem)
-        groups.setdefault((_folder(name), read.source), []).append((at, read))
+    for at, ((folder, stem), made) in enumerate(zip(pieces, read, strict=True)):
+        name = made or _Name(stem)
+        groups.setdefault((folder, name.source), []).append((at, name))
     return groups
 
 
@@ -173,6 +208,13 @@ def _by_suffix(pattern: str) -> Callable[[str], _Name | None]:
         return None if found is None else _Name(found["source"], found["token"], found["suffix"])
 
     return read
+
+
+def _read_prefix(stem: str) -> _Name | None:
+    found = _PREFIX.fullmatch(stem)
+    if found is None or (found["number"] and found["source"].isdigit()):
+        return None
+    return _Name(found["source"], found["token"], found["number"])
 
 
 def _has_digit(source: str) -> bool:
@@ -203,9 +245,18 @@ def _is_grid(source: str, names: list[_Name]) -> bool:
     return is_full and min(rows, columns) > 1
 
 
+def _write_prefixes(tokens: Iterable[str]) -> str:
+    words = sorted({token.strip("_-. 0123456789").lower() for token in tokens})
+    return rf"(?i:{'|'.join(words)})\d*[_. -]+(?:\d+[_. -]+(?=.*[^\d.].*\.))?"
+
+
 def _read_frame(stem: str) -> _Name | None:
     found = _FRAME.fullmatch(stem)
-    if found is None or (not found["token"].strip("_-. ") and _CAMERA.fullmatch(found["source"])):
+    if (
+        found is None
+        or _PREFIX.fullmatch(stem)
+        or (not found["token"].strip("_-. ") and _CAMERA.fullmatch(found["source"]))
+    ):
         return None
     return _Name(found["source"], found["token"] or "0001", found["number"])
 
@@ -229,7 +280,9 @@ def _is_interleaved(own: list[tuple[int, _Name]], other: list[tuple[int, _Name]]
     return bool(np.median(steps) <= _WIDEST_STEP)
 
 
-_FRAMES = _Kind(_read_frame, _may_be_video, lambda _: r"[ _.-]*(?i:frame|frm)?[ _.-]*(?<!\d)\d+")
+_FRAMES = _Kind(
+    _read_frame, _may_be_video, lambda _: r"[ _.-]*(?i:frame|frm)?[ _.-]*(?<!\d)\d+", is_last=True
+)
 
 _KINDS = (
     # Roboflow: name_jpg.rf.0123456789abcdef
@@ -243,6 +296,8 @@ _KINDS = (
         _is_one_photo,
         _write_words,
     ),
+    # flip_name, aug_3_name
+    _Kind(_read_prefix, _is_one_photo, _write_prefixes, is_first=True),
     # name (1), name - Copy (2)
     _Kind(
         _by_suffix(r"(?P<token> \()\d{1,2}\)"),
@@ -256,6 +311,11 @@ _KINDS = (
         lambda _: rf"[_. -]+(?i:{_ROW_COLUMN})",
     ),
     # name_0_512
-    _Kind(_by_suffix(r"(?P<token>[_-])\d{1,5}[_-]\d{1,5}"), _is_grid, lambda _: r"[_-]\d{1,5}[_-]\d{1,5}"),
+    _Kind(
+        _by_suffix(r"(?P<token>[_-])\d{1,5}[_-]\d{1,5}"),
+        _is_grid,
+        lambda _: r"[_-]\d{1,5}[_-]\d{1,5}",
+        is_last=True,
+    ),
     _FRAMES,
 )

@@ -149,7 +149,7 @@ KINDS: dict[str, tuple[Spoil, str, str]] = {
     "a root": (
         category(id=0, name="fruit", supercategory="none"),
         "D18",
-        "'fruit' is only the supercategory of others",
+        "1 class is only the supercategory of others: 'fruit'",
     ),
 }
 

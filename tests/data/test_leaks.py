@@ -55,6 +55,12 @@ LEAKS: dict[str, tuple[Names, str]] = {
         [f"{name}{end}.jpg" for name in ("sea", "land", "sky", "rain", "snow") for end in ("", "_flip", "_rot90")],
         "_flip",
     ),
+    "flips named first": ([f"{begin}IMG_{at}.jpg" for at in range(20) for begin in ("", "flip_", "rot90_")], "flip_"),
+    "numbered copies named first": ([f"aug_{n}_site{at}.jpg" for at in range(9) for n in range(5)], "aug_"),
+    "copies in folders": (
+        [f"{part}/site{s}/{at}_crop{n}.jpg" for n, part in enumerate(("train", "val")) for s in "ab" for at in range(9)],
+        "_crop",
+    ),
     "copies of a folder": ([f"P10{at}{end}.jpg" for at in range(10, 40) for end in ("", " (1)", " (2)")], " ("),
     "frames of videos": ([f"clip_{v}_frame_{at:04}.jpg" for v in "abc" for at in range(20)], "_frame_"),
     "frames of cameras": ([f"site/cam{v}-{at:03}.jpg" for v in range(4) for at in range(0, 200, 10)], "-"),
@@ -83,6 +89,7 @@ USUAL: dict[str, Names] = {
     "street and number": [f"house_{at * 7 % 90}_{at * 13 % 40}.jpg" for at in range(60)],
     "versions": [f"plan_{at}_1.png" for at in range(60)],
     "words that begin so": [f"img{at}_flipper_copyright_croppers.png" for at in range(60)],
+    "crops named first": [f"crop_{at}.png" for at in range(60)],
     "tiles of a numbered set": [f"set_tile{at}.png" for at in range(60)],
 }
 
@@ -93,8 +100,8 @@ def test_what_leaks_is_found_and_the_option_that_is_printed_mends_it(name: str) 
     ours, theirs = deal(names)
     leak = leaks.find(ours, theirs)
     assert leak is not None
-    assert next(iter(leak.tokens)) == token
-    assert f"before `{token}`" in leak.describe()
+    assert next(iter(leak.places)) == f"{'after' if token[0].isalpha() else 'before'} `{token}`"
+    assert leak.describe().startswith(f"{next(iter(leak.places.values()))} stem")
     assert leak.partners
     # Split by the groups of the pattern, in any way, nothing leaks.
     option, pattern = shlex.split(leak.option())
