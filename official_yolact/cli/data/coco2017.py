@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data import worker_count
@@ -82,6 +83,7 @@ def _parse_sum(text: str) -> tuple[str, str]:
 
 def _convert(args: argparse.Namespace, name: str, split: Any) -> dict[str, Any]:
     from official_yolact.data.conversion import convert
+    from official_yolact.data.conversion import convert_options
     from official_yolact.data.sets import coco2017
 
     if coco2017.is_converted(args.output, name, split.annotations):
@@ -94,8 +96,11 @@ def _convert(args: argparse.Namespace, name: str, split: Any) -> dict[str, Any]:
         name,
         workers=args.workers,
         progress=progress.Progress("images"),
+        # Published numbers were measured with the boxes that are published.
+        options=convert_options.ConvertOptions(boxes="file"),
         force=args.force,
     )
+    notes.say(split.annotations, manifest.notes, split.images)
     counts = {"records": manifest.num_records, "instances": manifest.num_instances}
     progress.say(f"{name}: {counts['records']} images, {counts['instances']} instances in {args.output}")
     return counts

@@ -40,6 +40,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Join data sets."""
+    from official_yolact.coco import annotations as coco_annotations
+    from official_yolact.coco import inspection
     from official_yolact.data import leaks
     from official_yolact.data import merge
 
@@ -64,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         f"{args.output}: {summary.images} images, {summary.annotations} annotations of"
         f" {summary.classes} classes"
     )
-    names = [image.file_name for image in notes.read(args.output, summary.images_dir).images]
+    merged, unusual = inspection.inspect(coco_annotations.read(args.output), inspection.FILE_WRITTEN)
+    notes.say(args.output, unusual, summary.images_dir)
+    names = [image.file_name for image in merged.images]
     first = summary.sources[0].images
     leak = leaks.find(names[:first], names[first:])
     group = f" {leak.option()}" if leak is not None else ""
