@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from official_yolact.files import inputs
 
 _HEAD_BYTES = 1 << 18
 _MOST_DEEP = 100
+_MOST_NAMES = 1000
 _SECTIONS = ("images", "annotations", "categories")
 _TOKEN = re.compile(r'([{}\[\]])|("(?:[^"\\]|\\.)*")|([^\s{}\[\]:,"]+)', re.DOTALL)
 _YOLO_LINE = re.compile(r"[0-9]+(\.0)?([ \t]+[-+0-9.eE]+){4,}[ \t]*")
@@ -30,20 +32,24 @@ def recognise(path: str) -> str:
     """Name the format of a file that is no COCO instances file, and what helps.
 
     Args:
-      path: of a file that a command for COCO instances files cannot use.
+      path: of a file, or a folder, that a command for COCO instances files cannot use.
 
     Returns:
       Such as `a file of labelme: yolact data labelme reads the folder of such files`; empty where the content
       is that of no known format.
     """
+    if os.path.isdir(path):
+        return _recognise_folder(path)
     try:
         with inputs.open_input(path) as file:
             head = file.read(_HEAD_BYTES)
     except (OSError, ValueError):
         return ""
-    for start, name in _BINARIES.items():
-        if head.startswith(start):
-            return name
+    binary = next((name for start, name in _BINARIES.items() if head.startswith(start)), "")
+    return binary or _recognise_start(head, path)
+
+
+def _recognise_start(head: bytes, path: str) -> str:
     text = head.decode("utf-8-sig", "replace").lstrip()
     if text.startswith("<"):
         return _recognise_xml(text)
@@ -60,13 +66,25 @@ def named(path: str) -> Iterator[None]:
     """Let an error of reading a COCO file name the format that the file has instead, where it is known.
 
     Raises:
-      ValueError: in place of one that the body raises; names the file, its format and what helps.
+      ValueError: in place of an error that the body raises; names the file, its format and what helps.
     """
     try:
         yield
-    except ValueError:
+    except (IsADirectoryError, ValueError):
         refuse(path)
         raise
+
+
+def describe(path: str) -> str:
+    """Name the format of a file as `recognise` does, or that it is COCO's, for readers of other formats."""
+    found = recognise(path)
+    if found or os.path.isdir(path):
+        return found
+    with inputs.open_input(path) as file:
+        text = file.read(_HEAD_BYTES).decode("utf-8-sig", "replace").lstrip()
+    content = read_start(text) if text.startswith("{") else None
+    is_coco = isinstance(content, dict) and {"images", "annotations", "categories"} & content.keys()
+    return "a COCO file: yolact data check and convert read it" if is_coco else ""
 
 
 def refuse(path: str) -> None:
@@ -114,6 +132,16 @@ def read_start(text: str) -> Any:
     return stack[0][0] if stack[0] else None
 
 
+def _recognise_folder(path: str) -> str:
+    names = sorted(os.listdir(path))[:_MOST_NAMES]
+    if {"data.yaml", "dataset.yaml"} & set(names):
+        return "a folder of YOLO: yolact data yolo reads it"
+    for name in [name for name in names if name.lower().endswith((".json", ".xml"))][:1]:
+        found = recognise(os.path.join(path, name))
+        return f"a folder whose {name} is {found}" if found else ""
+    return ""
+
+
 def _recognise_xml(text: str) -> str:
     if re.search(r"<annotations>", text) and re.search(r"<(image|track|meta|version)\b", text):
         return "XML of CVAT: export the task again, as `COCO 1.0`"
@@ -149,7 +177,7 @@ def _recognise_relative(path: str) -> str:
                     return (
                         "captions of COCO, which have no objects: take the instances file of the same images"
                     )
-                elif entry.get("segmentation"):
+                elif entry.get("segmentation") not in (None, [], {}, [[]], ""):
                     return ""
                 else:
                     has_keypoints |= bool(entry.get("keypoints"))
@@ -176,10 +204,13 @@ def _is_via(content: dict[str, Any]) -> bool:
 
 
 def _is_labelstudio(content: list[Any]) -> bool:
-    task = content[0]
-    if "data" in task and ("annotations" in task or "predictions" in task or "completions" in task):
+    return any(isinstance(task, dict) and _is_task(task) for task in content[:_MOST_NAMES])
+
+
+def _is_task(task: dict[str, Any]) -> bool:
+    if "data" in task and {"annotations", "predictions", "completions"} & task.keys():
         return True
-    return any(_has_labels(value) for value in task.values())
+    return {"annotator", "annotation_id"} <= task.keys() or any(map(_has_labels, task.values()))
 
 
 def _has_labels(value: Any) -> bool:
@@ -210,6 +241,10 @@ _BINARIES = {
 }
 
 _OBJECTS: dict[str, Callable[[Any], bool]] = {
+    "a project of VIA 3: open it in VIA 2, or draw the outlines again; yolact data via reads VIA 1 and 2": (
+        lambda content: {"attribute", "file", "metadata", "view"} <= content.keys()
+    ),
+    "an export of Label Studio: yolact data labelstudio reads it": _is_task,
     "of the VGG Image Annotator (VIA): yolact data via reads it": _is_via,
     "a file of labelme: yolact data labelme reads the folder of such files": lambda content: (
         {"shapes", "imagePath"} <= content.keys() or {"shapes", "imageData"} <= content.keys()

@@ -63,6 +63,19 @@ CASES = {
     "label studio": ([TASK], "Label Studio: yolact data labelstudio reads it"),
     "label studio, short": ([MIN], "yolact data labelstudio"),
     "label studio, predictions": ([{"data": {"x": "a"}, "predictions": []}], "yolact data labelstudio"),
+    "label studio, one task": (TASK, "yolact data labelstudio"),
+    "label studio, short and empty": (
+        [{"image": "/a.png", "id": 1, "annotator": 1, "annotation_id": 3}],
+        "labelstudio",
+    ),
+    "label studio, completions": (
+        [{"data": {"image": "/a.png"}, "completions": [{"result": []}]}],
+        "labelstudio",
+    ),
+    "via 3": (
+        {"project": {}, "config": {}, "attribute": {}, "file": {}, "metadata": {}, "view": {}},
+        "VIA 3",
+    ),
     "labelme": (
         {"version": "5.0", "shapes": [], "imagePath": "a.png", "imageData": None},
         "yolact data labelme",
@@ -209,6 +222,38 @@ def test_keypoints_without_masks_are_named(tmp_path, monkeypatch, capsys):
     assert "keypoints" in capsys.readouterr().out
     boxes = ["--missing-masks=box", "--output", "rec"]
     assert main.main(["data", "convert", path, "--images", ".", "--split", "train", *boxes]) == 0
+
+
+def test_a_folder_is_named_by_what_is_in_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, file, content, words in (
+        ("yolo", "data.yaml", "names: [a]", "a folder of YOLO: yolact data yolo reads it"),
+        ("labelme", "a.json", CASES["labelme"][0], "a folder whose a.json is a file of labelme"),
+        ("voc", "a.xml", CASES["voc"][0], "a folder whose a.xml is XML of Pascal VOC"),
+    ):
+        (tmp_path / name).mkdir()
+        _write(tmp_path / name / file, content)
+        assert main.main(["data", "stats", name]) == 2
+        assert f"{name}: no COCO instances file, but {words}" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main.main(["data", "stats", "empty"]) == 2
+    assert "empty: is a folder, not a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reader", ["via", "labelstudio"])
+@pytest.mark.parametrize("name", ["coco", "labelme", "supervisely", "via export", "label studio"])
+def test_the_readers_of_other_formats_name_the_format_too(tmp_path, monkeypatch, capsys, reader, name):
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (12, 12)).save("a.png")
+    content, words = {**CASES, "coco": (_coco(), "a COCO file: yolact data check and convert read it")}[name]
+    path = _write(tmp_path / "export.json", content)
+    code = main.main(["data", reader, path, "--images", ".", "--output", "made.json"])
+    told = capsys.readouterr().err
+    if (reader, name) in (("via", "via export"), ("labelstudio", "label studio")):
+        assert words not in told
+    else:
+        assert code == 2
+        assert words in told
 
 
 def test_images_of_lvis_are_found_by_their_address(tmp_path, monkeypatch, capsys):

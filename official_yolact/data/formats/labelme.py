@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from official_yolact import values
+from official_yolact.coco import other_formats
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_ids
@@ -123,10 +124,15 @@ def write_coco(
             progress(done, len(paths))
     pairing.count_unused(builder, images_dir, owner, [str(error) for error in gone], allow_most)
     if not owner:
-        raise ValueError(
-            f"{folder}: no labelme file (JSON with shapes and imagePath) among {len(paths)} JSON files"
-        )
+        among = f"among {len(paths)} JSON files{_name(folder, paths)}"
+        raise ValueError(f"{folder}: no labelme file (JSON with shapes and imagePath) {among}")
     return builder.write(output, ids.finish(builder), images_dir, force)
+
+
+def _name(folder: str, paths: list[str]) -> str:
+    """Name the format of the first JSON file."""
+    found = other_formats.describe(os.path.join(folder, paths[0])) if paths else ""
+    return f"; {paths[0]} is {found}" if found else ""
 
 
 def _claim(file: _File, owner: dict[str, str]) -> None:

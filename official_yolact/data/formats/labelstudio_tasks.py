@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from official_yolact import values
+from official_yolact.coco import other_formats
 from official_yolact.files import json_text
 from official_yolact.images import image_folders
 
@@ -56,7 +57,9 @@ def read(source: str, use_predictions: bool, skipped: collections.Counter[str]) 
     if isinstance(content, dict) and "data" in content:
         content = [content]
     if not isinstance(content, list):
-        raise ValueError(f"{source}: no export of Label Studio, which is a list of tasks")
+        found = other_formats.describe(source)
+        what = f"but {found}" if found else "which is a list of tasks"
+        raise ValueError(f"{source}: no export of Label Studio, {what}")
     tasks = []
     for at, task in enumerate(content):
         where = f"{source}: task [{at}]"

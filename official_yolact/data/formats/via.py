@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from official_yolact import values
+from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_ids
 from official_yolact.data.formats import coco_builder
@@ -152,10 +153,15 @@ def _read_json(source: str, data: bytes) -> Iterator[_Photo]:
     content = json_text.parse(data, source, finite=False)
     listed = content.get(_METADATA, content) if isinstance(content, dict) else content
     if not isinstance(listed, dict):
-        raise ValueError(f"{source}: no project or export of VIA, which map each image to its regions")
+        found = other_formats.describe(source)
+        what = f"but {found}" if found else "which map each image to its regions"
+        raise ValueError(f"{source}: no project or export of VIA, {what}")
     for key, entry in listed.items():
         where = f"{source}: {json_text.shorten(key)}"
         if not isinstance(entry, dict) or not {"filename", "regions"} <= entry.keys():
+            found = other_formats.describe(source)
+            if found and "yolact data via" not in found:
+                raise ValueError(f"{source}: no project or export of VIA, but {found}")
             raise ValueError(f"{where} is {values.shorten(entry)}: an image of VIA has filename and regions")
         regions = entry["regions"]
         regions = list(regions.values()) if isinstance(regions, dict) else regions
