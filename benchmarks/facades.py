@@ -25,19 +25,20 @@ from pycocotools import mask as coco_masks
 
 CLASSES = {
     # Name: share of the objects, height and width over those of a cell.
-    "window": (0.46, 0.62, 0.50),
-    "shutter": (0.20, 0.62, 0.62),
-    "balcony": (0.12, 0.42, 0.95),
-    "blind": (0.08, 0.58, 0.46),
-    "cornice": (0.05, 0.18, 1.10),
-    "door": (0.035, 0.98, 0.50),
-    "shop": (0.025, 0.75, 1.20),
-    "pillar": (0.015, 1.15, 0.22),
-    "plaque": (0.01, 0.24, 0.30),
-    "lamp": (0.005, 0.34, 0.22),
+    "window": (0.55, 0.62, 0.50),
+    "shutter": (0.20, 0.62, 0.58),
+    "balcony": (0.10, 0.50, 0.80),
+    "blind": (0.06, 0.58, 0.48),
+    "cornice": (0.035, 0.22, 0.95),
+    "door": (0.025, 0.90, 0.50),
+    "shop": (0.015, 0.62, 0.80),
+    "pillar": (0.008, 0.95, 0.24),
+    "plaque": (0.005, 0.34, 0.44),
+    "lamp": (0.002, 0.40, 0.30),
 }
 _LEAST_VISIBLE = 0.25
 _Box = tuple[int, int, int, int]
+_Colour = tuple[int, int, int]
 
 
 def draw_photo(rng: np.random.Generator, side: int) -> tuple[Image.Image, list[tuple[int, Any]]]:
@@ -50,52 +51,56 @@ def draw_photo(rng: np.random.Generator, side: int) -> tuple[Image.Image, list[t
     Returns:
       the photo; and of each visible object the class from 1 and the mask, bool [side, side].
     """
-    base = rng.uniform([120, 100, 80], [225, 210, 200])
-    picture = Image.fromarray(_draw_wall(rng, base, side))
-    canvas, owner = ImageDraw.Draw(picture), Image.new("I", (side, side), 0)
-    stamp = ImageDraw.Draw(owner)
-    boxes = _lay_out(rng, side)
+    picture, owner = Image.fromarray(_draw_wall(rng, side)), Image.new("I", (side, side), 0)
+    canvas, stamp = ImageDraw.Draw(picture), ImageDraw.Draw(owner)
     shares = np.array([share for share, _, _ in CLASSES.values()])
-    kinds = rng.choice(len(CLASSES), len(boxes), p=shares / shares.sum())
-    placed = []
-    for number, (kind, cell) in enumerate(zip(kinds.tolist(), boxes, strict=True), start=1):
-        box = _place(rng, kind, cell)
+    cells = _lay_out(rng, side)
+    placed: list[tuple[int, int]] = []
+    for kind, cell in zip(rng.choice(len(CLASSES), len(cells), p=shares / shares.sum()), cells, strict=True):
+        box = _place(rng, int(kind), cell)
         _PAINTERS[list(CLASSES)[kind]](canvas, box, rng)
-        stamp.rectangle(box, fill=number)
+        stamp.rectangle(box, fill=len(placed) + 1)
         left, top, right, bottom = np.clip(box, 0, side - 1).tolist()
-        placed.append((kind + 1, (right - left + 1) * (bottom - top + 1)))
-    for _ in range(int(rng.integers(1, 4))):
+        placed.append((int(kind) + 1, (right - left + 1) * (bottom - top + 1)))
+    for _ in range(int(rng.integers(2, 6))):
         _plant(rng, canvas, stamp, side)
-    picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.2))))
-    noise = rng.normal(0, rng.uniform(2, 8), (side, side, 1))
-    light = float(rng.uniform(0.75, 1.15))
-    pixels = (np.asarray(picture, np.float64) * light + noise).clip(0, 255).astype(np.uint8)
     owners = np.asarray(owner)
-    masks = [(kind, owners == number) for number, (kind, _) in enumerate(placed, start=1)]
+    areas = np.bincount(owners.ravel(), minlength=len(placed) + 1)
     visible = [
-        (kind, mask)
-        for (kind, mask), (_, area) in zip(masks, placed, strict=True)
-        if mask.sum() >= _LEAST_VISIBLE * area
+        (kind, owners == number)
+        for number, (kind, area) in enumerate(placed, start=1)
+        if areas[number] >= _LEAST_VISIBLE * area
     ]
-    return Image.fromarray(pixels), visible
+    return _photograph(rng, picture), visible
 
 
-def _draw_wall(rng: np.random.Generator, base: Any, side: int) -> Any:
-    """Draw uint8 [side, side, 3]: a colour with large and small blotches and courses of stone."""
-    blotches = Image.fromarray(rng.integers(0, 255, (12, 12), np.uint8)).resize((side, side), Image.BICUBIC)
-    wall = base + (np.asarray(blotches, np.float64)[..., np.newaxis] - 127) * 0.12  # [side, side, 3]
-    course = int(rng.integers(18, 60))
-    wall[::course] -= 12
+def _photograph(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
+    """Blur, light, tint and noise, as a camera at some hour of the day adds them."""
+    blurred = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2.0))))
+    pixels = (np.asarray(blurred, np.float64) / 255) ** rng.uniform(0.6, 1.6) * 255  # [side, side, 3]
+    pixels = pixels * rng.uniform(0.5, 1.2) * rng.uniform(0.8, 1.2, 3)
+    pixels = pixels + rng.normal(0, rng.uniform(4, 14), (*pixels.shape[:2], 1))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def _draw_wall(rng: np.random.Generator, side: int) -> Any:
+    """Draw uint8 [side, side, 3]: a colour with blotches and courses of stone."""
+    blotches = Image.fromarray(rng.integers(0, 255, (24, 24), np.uint8)).resize((side, side), Image.BICUBIC)
+    wall = rng.uniform(60, 220, 3) + (np.asarray(blotches, np.float64)[..., np.newaxis] - 127) * 0.3
+    course = int(rng.integers(12, 40))
+    wall[::course] -= 25
+    wall[:, :: 2 * course] -= 15
     return wall.clip(0, 255).astype(np.uint8)
 
 
 def _lay_out(rng: np.random.Generator, side: int) -> list[tuple[float, float, float, float]]:
     """Divide the wall into 27 to 33 cells: (left, top, width, height)."""
     rows, columns = [(5, 6), (6, 5), (4, 7), (4, 8), (3, 10), (3, 9), (5, 6)][int(rng.integers(7))]
-    margin = rng.uniform(0.02, 0.08) * side
-    width, height = (side - 2 * margin) / columns, (side - 2 * margin) / rows
+    # A wall that is near fills the photo; of one that is far there is less.
+    width, height = rng.uniform(0.4, 0.95) * side / columns, rng.uniform(0.4, 0.95) * side / rows
+    left, top = rng.uniform(0, side - columns * width), rng.uniform(0, side - rows * height)
     return [
-        (margin + column * width, margin + row * height, width, height)
+        (left + column * width, top + row * height, width, height)
         for row in range(rows)
         for column in range(columns)
     ]
@@ -104,93 +109,116 @@ def _lay_out(rng: np.random.Generator, side: int) -> list[tuple[float, float, fl
 def _place(rng: np.random.Generator, kind: int, cell: tuple[float, float, float, float]) -> _Box:
     _, high, wide = list(CLASSES.values())[kind]
     left, top, width, height = cell
-    h, w = high * height * rng.uniform(0.85, 1.15), wide * width * rng.uniform(0.85, 1.15)
-    x = left + width / 2 + rng.normal(0, 0.06) * width - w / 2
-    y = top + height / 2 + rng.normal(0, 0.06) * height - h / 2
-    return round(x), round(y), round(x + w), round(y + h)
+    h, w = high * height * rng.uniform(0.7, 1.3), wide * width * rng.uniform(0.7, 1.3)
+    x = left + width / 2 + rng.normal(0, 0.08) * width - w / 2
+    y = top + height / 2 + rng.normal(0, 0.08) * height - h / 2
+    return round(x), round(y), round(x + max(w, 6)), round(y + max(h, 6))
 
 
-def _colour(rng: np.random.Generator, low: tuple[int, int, int], high: tuple[int, int, int]) -> _Box:
-    return tuple(int(value) for value in rng.uniform(low, high))  # type: ignore[return-value]
+def _colour(rng: np.random.Generator, low: float = 20, high: float = 235) -> _Colour:
+    """Draw a colour; none belongs to a class, which its pattern alone tells."""
+    red, green, blue = rng.uniform(low, high, 3).tolist()
+    return int(red), int(green), int(blue)
+
+
+def _shade(colour: _Colour, factor: float) -> _Colour:
+    red, green, blue = (int(min(value * factor, 255)) for value in colour)
+    return red, green, blue
+
+
+def _line(canvas: Any, ends: tuple[float, float, float, float], colour: _Colour, box: _Box) -> None:
+    """Draw a line whose width grows with the object."""
+    canvas.line(ends, fill=colour, width=max(2, min(box[2] - box[0], box[3] - box[1]) // 16))
+
+
+def _steps(low: int, high: int, number: int) -> list[float]:
+    return [low + (high - low) * (index + 0.5) / number for index in range(number)]
 
 
 def _window(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    frame = _colour(rng, (190, 190, 190), (250, 250, 250))
-    canvas.rectangle(box, fill=_colour(rng, (30, 45, 60), (80, 100, 130)), outline=frame, width=5)
-    canvas.line([((left + right) // 2, top), ((left + right) // 2, bottom)], fill=frame, width=4)
-    height = top + (bottom - top) // 3
-    canvas.line([(left, height), (right, height)], fill=frame, width=4)
+    glass = _colour(rng)
+    frame = _shade(glass, float(rng.choice([0.6, 1.5])))
+    canvas.rectangle(box, fill=glass, outline=frame, width=max(2, (right - left) // 14))
+    middle, height = (left + right) / 2, top + (bottom - top) * rng.uniform(0.25, 0.5)
+    _line(canvas, (middle, top, middle, bottom), frame, box)
+    _line(canvas, (left, height, right, height), frame, box)
 
 
 def _shutter(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    wing, colour = (right - left) // 4, _colour(rng, (20, 80, 40), (70, 130, 90))
-    canvas.rectangle(box, fill=_colour(rng, (30, 45, 60), (70, 80, 100)))
+    wood = _colour(rng)
+    canvas.rectangle(box, fill=_colour(rng, 20, 110))
+    wing = (right - left) * 0.28
     for x in (left, right - wing):
-        canvas.rectangle((x, top, x + wing, bottom), fill=colour)
-        for y in range(top, bottom, 9):
-            canvas.line([(x, y), (x + wing, y)], fill=(20, 50, 30), width=2)
+        canvas.rectangle((x, top, x + wing, bottom), fill=wood)
+        for y in _steps(top, bottom, 9):
+            _line(canvas, (x, y, x + wing, y), _shade(wood, 0.6), box)
 
 
 def _balcony(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (140, 140, 145), (190, 190, 195)))
-    for x in range(left, right, 12):
-        canvas.line([(x, top), (x, bottom)], fill=(25, 25, 25), width=4)
-    canvas.line([(left, top), (right, top)], fill=(20, 20, 20), width=7)
+    ground = _colour(rng)
+    canvas.rectangle(box, fill=ground)
+    for x in _steps(left, right, 9):
+        _line(canvas, (x, top, x, bottom), _shade(ground, 0.5), box)
+    _line(canvas, (left, top, right, top), _shade(ground, 0.4), box)
 
 
 def _blind(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (200, 190, 160), (240, 230, 200)), outline=(90, 80, 70), width=4)
-    for y in range(top + 8, bottom, 12):
-        canvas.line([(left, y), (right, y)], fill=(150, 140, 120), width=3)
+    ground = _colour(rng)
+    canvas.rectangle(box, fill=ground, outline=_shade(ground, 0.6), width=2)
+    for y in _steps(top, bottom, 9):
+        _line(canvas, (left, y, right, y), _shade(ground, 0.65), box)
 
 
 def _cornice(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(
-        box, fill=_colour(rng, (220, 215, 205), (250, 245, 240)), outline=(110, 100, 90), width=2
-    )
-    for x in range(left, right, 18):
-        canvas.rectangle((x, (top + bottom) // 2, x + 8, bottom), fill=(120, 110, 100))
+    stone = _colour(rng)
+    canvas.rectangle(box, fill=stone)
+    tooth = (right - left) / 20
+    for x in _steps(left, right, 10):
+        canvas.rectangle((x - tooth / 2, (top + bottom) / 2, x + tooth / 2, bottom), fill=_shade(stone, 0.55))
 
 
 def _door(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (90, 45, 20), (140, 80, 45)), outline=(50, 25, 10), width=6)
-    middle = (top + bottom) // 2
-    inset = (right - left) // 5
+    wood = _colour(rng)
+    canvas.rectangle(box, fill=wood)
+    middle, inset = (top + bottom) / 2, (right - left) / 5
     for low, high in ((top, middle), (middle, bottom)):
         panel = (left + inset, low + inset, right - inset, max(high - inset, low + inset + 1))
-        canvas.rectangle(panel, outline=(45, 22, 8), width=4)
+        canvas.rectangle(panel, outline=_shade(wood, 0.55), width=max(2, int(inset / 4)))
 
 
 def _shop(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (150, 190, 210), (190, 220, 235)), outline=(60, 60, 60), width=4)
-    awning = top + (bottom - top) // 3
-    for number, x in enumerate(range(left, right, 20)):
-        fill = (200, 40, 40) if number % 2 else (240, 240, 240)
-        canvas.rectangle((x, top, min(x + 20, right), awning), fill=fill)
+    glass, cloth = _colour(rng), _colour(rng)
+    canvas.rectangle(box, fill=glass)
+    stripe, awning = (right - left) / 8, top + (bottom - top) / 3
+    for number in range(8):
+        x = left + number * stripe
+        canvas.rectangle((x, top, x + stripe, awning), fill=_shade(cloth, 1.6 if number % 2 else 0.7))
 
 
 def _pillar(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (200, 195, 185), (235, 230, 220)))
-    for x in range(left, right, 7):
-        canvas.line([(x, top), (x, bottom)], fill=(130, 125, 115), width=2)
+    stone = _colour(rng)
+    canvas.rectangle(box, fill=stone)
+    for x in _steps(left, right, 3):
+        _line(canvas, (x, top, x, bottom), _shade(stone, 0.6), box)
 
 
 def _plaque(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
-    canvas.rectangle(box, fill=_colour(rng, (20, 40, 130), (50, 80, 190)), outline=(240, 240, 240), width=4)
+    plate = _colour(rng)
+    canvas.rectangle(box, fill=plate, outline=_shade(plate, 1.6), width=max(2, (box[2] - box[0]) // 12))
 
 
 def _lamp(canvas: Any, box: _Box, rng: np.random.Generator) -> None:
     left, top, right, bottom = box
-    canvas.rectangle(box, fill=_colour(rng, (25, 25, 25), (40, 40, 40)))
-    canvas.ellipse((left + 3, top + 3, right - 3, (top + bottom) // 2), fill=(255, 240, 140))
+    canvas.rectangle(box, fill=_colour(rng, 20, 90))
+    canvas.ellipse((left, top, right, (top + bottom) / 2), fill=_colour(rng, 180, 250))
 
 
 _PAINTERS = {name: globals()[f"_{name}"] for name in CLASSES}
@@ -198,14 +226,14 @@ _PAINTERS = {name: globals()[f"_{name}"] for name in CLASSES}
 
 def _plant(rng: np.random.Generator, canvas: Any, stamp: Any, side: int) -> None:
     """Draw a tree, whose leaves and trunk belong to no object."""
-    x, y, radius = rng.uniform(0, side), rng.uniform(0.45, 0.95) * side, rng.uniform(0.06, 0.13) * side
+    x, y, radius = rng.uniform(0, side), rng.uniform(0.3, 0.95) * side, rng.uniform(0.05, 0.12) * side
     trunk = (x - radius / 8, y, x + radius / 8, side)
     canvas.rectangle(trunk, fill=(70, 50, 35))
     stamp.rectangle(trunk, fill=0)
     for _ in range(25):
         dx, dy, r = rng.normal(0, radius / 2), rng.normal(0, radius / 2), rng.uniform(0.2, 0.5) * radius
         leaf = (x + dx - r, y + dy - r, x + dx + r, y + dy + r)
-        canvas.ellipse(leaf, fill=_colour(rng, (25, 70, 20), (80, 140, 60)))
+        canvas.ellipse(leaf, fill=_shade(_colour(rng, 40, 120), 0.8))
         stamp.ellipse(leaf, fill=0)
 
 
