@@ -209,6 +209,18 @@ def collect_objects(source: coco_annotations.CocoJson, sizes: Mapping[int, tuple
     return Objects(pixels / limits, sides, areas, table[:, 4:6], table[:, 7].astype(np.int64))
 
 
+def list_boxes(
+    source: coco_annotations.CocoJson, sizes: Mapping[int, tuple[int, int]]
+) -> list[tuple[tuple[int, int], NDArray[np.float64]]]:
+    """List (height, width) of each image and the boxes of its objects, [M, 4] yxyx in its pixels."""
+    listed = []
+    for image in source.images:
+        alone = dataclasses.replace(source, images=[image])
+        size = sizes[image.id]
+        listed.append((size, collect_objects(alone, sizes).boxes * np.tile(size, 2)))
+    return listed
+
+
 def propose_padding(per_image: NDArray[np.int64]) -> Padding:
     """Propose `max_num_instances` from the number of instances (crowds included) of each image.
 

@@ -8,6 +8,7 @@ from official_yolact import schema
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import augment_settings
 from official_yolact.dataloaders import decoder
+from official_yolact.dataloaders import drawn_windows
 from official_yolact.ops import augment
 from official_yolact.ops import colors
 from official_yolact.ops import frames
@@ -84,7 +85,8 @@ class Parser:
         # R rows are in the record; M of them become labels, padded to N at the end.
         boxes_px = tf.clip_by_value(boxes, 0.0, 1.0) * tf.tile(tf.cast(size, tf.float32), [2])  # [R, 4]
         real = tf.reduce_all(boxes_px[:, 2:] > boxes_px[:, :2], axis=-1)  # [R]
-        window = self._draw_window(part_seeds, size, transpose, boxes_px[real], record["is_crowd"][real])
+        drawn = part_seeds, size, transpose, boxes_px[real], record["is_crowd"][real]
+        window = drawn_windows.draw_window(self._settings, self._input_size, *drawn)
         mirror, flip = augment.draw_flips(part_seeds[2], self._settings.mirror, self._settings.flip)
         turned = tf.stack([flip, mirror])
         boxes = windows.transform_boxes(boxes_px, window, mirror, flip)  # [R, 4] yxyx_norm of the window
@@ -133,38 +135,6 @@ class Parser:
 
     def _example_seed(self, position: Tensor) -> Tensor:
         return tf.stack([tf.constant(self._seed, tf.int32), tf.cast(position, tf.int32)])
-
-    def _draw_window(
-        self, seeds: list[Tensor], size: Tensor, transpose: Tensor, boxes_px: Tensor, is_crowd: Tensor
-    ) -> Tensor:
-        settings = self._settings
-        if settings.scales:
-            return augment.draw_scaled(
-                seeds[1],
-                size,
-                self._natural_extent(size, transpose),
-                boxes_px,
-                is_crowd,
-                settings.min_scale,
-                settings.max_scale,
-            )
-        window = augment.draw_canvas(seeds[0], size, settings.expand, settings.max_expand_ratio)
-        if not settings.sample_crop:
-            return window
-        return augment.draw_crop(
-            seeds[1], window, boxes_px, is_crowd, settings.min_crop_side, settings.crop_origin
-        )
-
-    def _natural_extent(self, size: Tensor, transpose: Tensor) -> Tensor:
-        """Compute the (height, width) of a window, float32 [2], that shows objects as large as in evaluation.
-
-        It is the image's size. For a transposed image it has the input's aspect ratio: resizing its exchanged
-        sides to the input would stretch objects as evaluation never does.
-        """
-        extent = tf.cast(size, tf.float32)
-        network = tf.constant(self._input_size, tf.float32)
-        scale = tf.sqrt(tf.reduce_prod(extent) / tf.reduce_prod(network))
-        return tf.where(transpose, network * scale, extent)
 
     def _transpose_geometry(self, record: decoder.Record, transpose: Tensor) -> tuple[Tensor, Tensor]:
         """Return size [2] and boxes [R, 4] of the image, after it is transposed if it is."""

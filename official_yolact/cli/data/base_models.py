@@ -14,14 +14,14 @@ _LIMITS = ("max_detections", "nms_top_k")
 
 def read_anchors(config: str) -> Any:
     """Read the input size and the anchors of a configuration as an `AnchorGrid`."""
-    return make_grid(_load(config).task.model)
+    return make_grid(load(config).task.model)
 
 
 def read_experiment(name: str) -> tuple[str, Any, Any]:
     """Resolve the name of an experiment; read its input size and anchors, and what decides its cost."""
     from official_yolact.configs import names
 
-    params = _load(name)
+    params = load(name)
     return names.resolve_name(name), make_grid(params.task.model), find_network(params.task.model)
 
 
@@ -35,7 +35,7 @@ def read_own(params_file: str) -> Any:
     from official_yolact.configs import experiments
     from official_yolact.data.recipes import recipe
 
-    params = _load(params_file)
+    params = load(params_file)
     default = experiments.EXPERIMENTS[params.experiment]().task.model.as_dict()
     section = _find_differences(params.task.model.as_dict(), default)
     for key in (*_OF_THE_SET, *_OF_TRAINING):
@@ -89,7 +89,8 @@ def find_network(model: Any) -> Any:
     return step_cost.Network(found, width, model.decoder.yolact_fpn.num_filters)
 
 
-def _load(config: str) -> Any:
+def load(config: str) -> Any:
+    """Load a configuration by file or name."""
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
 

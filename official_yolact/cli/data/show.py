@@ -111,8 +111,30 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
         raise ValueError(f"task.{args.data}_data.input_path is empty: add it as key=value")
     data.override({"global_batch_size": args.count})
     images, labels = next(iter(input_reader.build_dataset(data, task.model, task.seed)))
+    if args.data == "train":
+        _say_sizes(task, data)
     names = manifests.load_class_names(data.input_path, task.model.num_classes)
     return examples.draw_batch(images.numpy(), labels, task.model.normalization, names)
+
+
+def _say_sizes(task: Any, data: Any) -> None:
+    """Say what the augmentation does to the objects of the first photos that are drawn."""
+    import numpy as np
+
+    from official_yolact.dataloaders import input_reader
+    from official_yolact.dataloaders import shown_sizes
+
+    plain = data.replace(parser=data.parser.replace(augment={"preset": "none"}))
+    _, labels = next(iter(input_reader.build_dataset(plain, task.model, task.seed)))
+    photos = []
+    for row, count in enumerate(labels["num_instances"].numpy()):
+        height, width = labels["image_info"][row, 0].numpy().round().astype(int).tolist()
+        objects = ~labels["is_crowd"][row, :count].numpy()
+        boxes = labels["boxes"][row, :count].numpy()[objects]
+        photos.append(((height, width), boxes * np.tile([height, width], 2)))
+    shown = shown_sizes.measure(photos, data.parser.augment, task.model.input_size, task.seed)
+    if shown:
+        progress.say(str(shown))
 
 
 def _list_inputs(args: argparse.Namespace, names: list[str], pictures: list[str]) -> list[Any]:

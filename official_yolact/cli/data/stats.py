@@ -44,10 +44,26 @@ def run(args: argparse.Namespace) -> int:
     grid = _choose_anchors(args)
     source = notes.read(args.annotations, args.images)
     found = statistics.describe(source, grid, args.images)
-    print(
-        json_text.dump(dataclasses.asdict(found)) if args.json else statistics_table.format_statistics(found)
-    )
+    shown = _measure_augmentation(args, source) if args.config else None
+    if args.json:
+        augmented = {"augmented": shown and dataclasses.asdict(shown)} if args.config else {}
+        print(json_text.dump({**dataclasses.asdict(found), **augmented}))
+        return 0
+    print(statistics_table.format_statistics(found))
+    if shown:
+        print(f"\n{shown}")
     return 0
+
+
+def _measure_augmentation(args: argparse.Namespace, source: Any) -> Any:
+    """Measure what the augmentation of a configuration does to the sizes of the objects."""
+    from official_yolact.data import statistics
+    from official_yolact.dataloaders import shown_sizes
+
+    task = base_models.load(args.config).task
+    photos = statistics.list_boxes(source, statistics.read_image_sizes(source, args.images))
+    augment = task.train_data.parser.augment
+    return shown_sizes.measure(photos, augment, task.model.input_size, task.seed)
 
 
 def _choose_anchors(args: argparse.Namespace) -> Any:
