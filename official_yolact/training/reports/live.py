@@ -40,9 +40,9 @@ class Live:
         self._clock = clock
         self.remaining = remaining.RemainingTime(config.train_steps, config.validation_interval)
         self._has_line = False
-        self._shown = self._loop_end = clock()
+        self._shown = clock()
         self._evaluation: tuple[float, int, int] | None = None
-        self._was_evaluated = False
+        self._evaluation_begin: float | None = None
 
     def observe_step(self, num_done: int, seconds: float | None) -> None:
         """Show how far a loop is.
@@ -52,9 +52,9 @@ class Live:
           seconds: that the last one took; None: it was compiled, too.
         """
         now = self._clock()
-        if num_done == 1 and self._was_evaluated:
-            self._was_evaluated = False
-            self.remaining.add_evaluation(now - (seconds or 0.0) - self._loop_end)
+        if num_done == 1 and self._evaluation_begin is not None and self._evaluation is None:
+            self.remaining.add_evaluation(now - (seconds or 0.0) - self._evaluation_begin)
+            self._evaluation_begin = None
         if seconds is None:
             self._shown = now  # The loop has said how long that took.
             return
@@ -79,7 +79,7 @@ class Live:
     def end_loop(self) -> None:
         """Note that the line of a loop was said."""
         self._has_line = True
-        self._shown = self._loop_end = self._clock()
+        self._shown = self._clock()
 
     def observe_evaluation(self, step_outputs: Mapping[str, Any]) -> None:
         """Show how far an evaluation is.
@@ -90,8 +90,9 @@ class Live:
         now = self._clock()
         added = sum(len(image_ids) for image_ids in step_outputs["image_id"])
         added *= hosts.count_workers(self._trainer.strategy)
-        # What was done before the clock started is the first batch, which compiles the step.
+        # The clock starts after the first batch, which compiles the step.
         begin, first, done = self._evaluation or (now, added, 0)
+        self._evaluation_begin = begin
         self._evaluation = begin, first, done + added
         total = self._trainer.task.unusable[False].num_records
         done = min(done + added, total)
@@ -109,7 +110,6 @@ class Live:
         """Note that an evaluation has ended."""
         del logs
         self._evaluation = None
-        self._was_evaluated = True
         self._shown = self._clock()
 
     def _is_due(self, now: float, seconds: float) -> bool:
