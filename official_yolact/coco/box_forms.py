@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
@@ -35,7 +36,12 @@ _LAYOUTS = {
 }
 """Name to the positions of the first and of the second pair (x, y), and what these are."""
 
-_UNITS = {"": None, " as fractions of the image": 1.0, " as per cent of the image": 100.0}
+_UNITS = {
+    "": None,
+    " as fractions of the image": 1.0,
+    " as per cent of the image": 100.0,
+    " as thousandths of the image": 1000.0,
+}
 """Name to what the whole side of an image is, None: its pixels."""
 
 
@@ -53,7 +59,7 @@ def differ(own: Boxes, mask: Boxes) -> NDArray[np.bool_]:
 
 
 def find_box_of_mask(
-    box: coco_annotations.Box, segmentation: Any, mask: segmentations.Mask
+    box: coco_annotations.Box, segmentation: Any, height: int, width: int
 ) -> coco_annotations.Box | None:
     """Find the box of a mask with which the box of an annotation disagrees.
 
@@ -63,20 +69,22 @@ def find_box_of_mask(
     Args:
       box: (x, y, width, height) in pixels, as the file has it.
       segmentation: checked polygons or run-length code.
-      mask: drawn from it, [height, width] of 0 and 1, not empty.
+      height: of the image.
+      width: of the image.
 
     Returns:
-      (x, y, width, height) of the mask; None where the two agree.
+      (x, y, width, height) of the mask; None where the two agree, or the mask is empty.
     """
-    height, width = mask.shape
     sides = np.array([[width, height, width, height]], np.float64)
     own = np.clip(to_corners([box]), 0, sides)
     if isinstance(segmentation, list):
         points = np.clip(np.array([polygons.extent(segmentation)]), 0, sides)
         if not differ(own, points)[0]:
             return None
-    of_mask = segmentations.tight_box(mask)
-    return of_mask if differ(own, to_corners([of_mask]))[0] else None
+    code, _ = segmentations.to_rle(segmentation, height, width, "")
+    x, y, box_width, box_height = coco_mask.toBbox(code).tolist()
+    of_mask = x, y, box_width, box_height
+    return of_mask if coco_mask.area(code) and differ(own, to_corners([of_mask]))[0] else None
 
 
 def has_area(box: coco_annotations.Box, height: int, width: int) -> bool:

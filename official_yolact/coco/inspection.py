@@ -187,10 +187,9 @@ def _find_box_of_mask(
     """Find the box of a mask with which a box disagrees; a segmentation that is none has no box."""
     try:
         cleaned, _ = segmentations.clean_segmentation(given, height, width, "")
-        mask = segmentations.rasterize(cleaned, height, width)
+        return box_forms.find_box_of_mask(box, cleaned, height, width) if cleaned else None
     except (ValueError, OverflowError):
         return None
-    return box_forms.find_box_of_mask(box, cleaned, mask) if mask.any() else None
 
 
 def describe(

@@ -142,8 +142,7 @@ class GroundTruth:
         height, width = self.size(entry["image_id"])
         where = f"{self.path}: annotation {entry['source_id']}"
         cleaned, _ = segmentations.clean_segmentation(entry["segmentation"], height, width, where)
-        mask = segmentations.rasterize(cleaned, height, width)
-        found = box_forms.find_box_of_mask(entry["bbox"], cleaned, mask) if mask.any() else None
+        found = box_forms.find_box_of_mask(entry["bbox"], cleaned, height, width) if cleaned else None
         return None if found is None else list(found)
 
     def _is_possible_area(self, entry: dict[str, Any]) -> bool:

@@ -68,7 +68,7 @@ def check_numbers(view: view_lib.View) -> Findings:
     yield from _where("D61", (boxes[1] == columns.OK) & ~np.isfinite(boxes[0]).all(axis=1), "bbox")
     yield from _where("D61", (areas[1] == columns.OK) & ~np.isfinite(areas[0]), "area")
     yield from _where("D62", far_outlines(view), _SEGMENTATION)
-    yield from _where("D62", far_boxes(view), "bbox")
+    yield from _where("D62", far_boxes(view), "bbox", _name_form(view, far_boxes(view)))
 
 
 def check_borders(view: view_lib.View) -> Findings:
@@ -89,7 +89,7 @@ def check_boxes(view: view_lib.View) -> Findings:
     states = view.boxes[1]
     yield from _where("D71", states == columns.ABSENT, "bbox")
     yield from _where("D70", states == columns.BAD, "bbox")
-    yield from _where("D72", empty_boxes(view), "bbox")
+    yield from _where("D72", empty_boxes(view), "bbox", _name_form(view, empty_boxes(view)))
     own, mask = _clip(corners(view), view.canvas), _clip(view.outlines.box, view.canvas)
     fit = ~empty_boxes(view) & ~far_boxes(view) & drawable(view)
     differs = fit & box_forms.differ(own, mask)
@@ -100,8 +100,7 @@ def check_boxes(view: view_lib.View) -> Findings:
         return bool(box_forms.differ(own[at : at + 1], drawn_boxes[at : at + 1])[0])
 
     differs = _confirm(view, differs, is_other)
-    forms = box_forms.count_forms(view.boxes[0][differs], drawn_boxes[differs], view.canvas[differs])
-    yield from _where("D73", differs, "bbox", box_forms.name_form(forms, int(differs.sum())))
+    yield from _where("D73", differs, "bbox", _name_form(view, differs, drawn_boxes))
 
 
 def check_areas(view: view_lib.View) -> Findings:
@@ -183,6 +182,14 @@ def too_long(view: view_lib.View) -> Marks:
     limit = 4 * height * width + 64 * (height + width)
     with np.errstate(invalid="ignore"):
         return np.asarray(view.outlines.outline > limit) & ~far_outlines(view)
+
+
+def _name_form(view: view_lib.View, marked: Marks, mask: columns.Floats | None = None) -> str:
+    """Say which form of boxes explains those that are marked, by the boxes of their masks."""
+    fit = marked & drawable(view)
+    mask = _clip(view.outlines.box, view.canvas) if mask is None else mask
+    forms = box_forms.count_forms(view.boxes[0][fit], mask[fit], view.canvas[fit])
+    return box_forms.name_form(forms, int(marked.sum()))
 
 
 def _areas_differ(area: Any, mask: Any) -> Marks:

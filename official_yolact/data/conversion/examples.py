@@ -125,7 +125,7 @@ class InstanceMaker:
             return "mask_without_area"
         box = annotation.box or segmentations.tight_box(mask)
         if annotation.box is not None and given is annotation.segmentation:
-            box = self._choose_box(annotation.box, segmentation, mask, tally)
+            box = self._choose_box(annotation.box, segmentation, height, width, tally)
         clipped = clip_box(box, height, width)
         # Stored as float32 fractions: a sliver can lose its area there.
         if min(clipped[2:]) <= 0 or not _has_area_as_stored(clipped, height, width):
@@ -148,14 +148,15 @@ class InstanceMaker:
         self,
         box: coco_annotations.Box,
         segmentation: segmentations.Polygons | segmentations.Rle,
-        mask: segmentations.Mask,
+        height: int,
+        width: int,
         tally: tally_lib.Tally,
     ) -> coco_annotations.Box:
         """Choose the box of the file or, where the two disagree and the options say so, that of the mask."""
-        of_mask = box_forms.find_box_of_mask(box, segmentation, mask)
+        of_mask = box_forms.find_box_of_mask(box, segmentation, height, width)
         if of_mask is None:
             return box
-        tally.seen.add_wrong_box(box, of_mask, mask.shape[0], mask.shape[1])
+        tally.seen.add_wrong_box(box, of_mask, height, width)
         if self._options.boxes == "file":
             return box
         tally.changed["wrong_boxes_replaced"] += 1
