@@ -198,7 +198,7 @@ def read_yaml(path: str) -> Mapping[str, Any]:
 
 def _read_file(path: str) -> yaml_document.YamlDocument:
     if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
-        raise FileNotFoundError(f"{path}: no such configuration file")
+        raise FileNotFoundError(f"{path}: no such configuration file{inputs.hint(path)}")
     inputs.check(path)
     with tf.io.gfile.GFile(path, "rb") as file:
         content: bytes = file.read()

@@ -11,6 +11,7 @@ from typing import Any
 from official_yolact import categories as categories_lib
 from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
+from official_yolact.files import inputs
 from official_yolact.files import json_text
 from official_yolact.files import outputs
 from official_yolact.images import image_files
@@ -144,7 +145,7 @@ def _choose_folders(paths: Sequence[str], images_dirs: Sequence[str]) -> list[st
     folders = folders or [os.path.dirname(path) or "." for path in paths]
     for folder in folders:
         if not os.path.isdir(folder):
-            raise NotADirectoryError(f"{folder}: no such image folder")
+            raise NotADirectoryError(f"{folder}: no such image folder{inputs.hint(folder)}")
     return folders
 
 

@@ -58,7 +58,7 @@ class ImageFolder:
           NotADirectoryError: there is none.
         """
         if not os.path.isdir(folder):
-            raise NotADirectoryError(f"{folder}: no such image folder")
+            raise NotADirectoryError(f"{folder}: no such image folder{inputs.hint(folder)}")
         self.folder = folder
         self._root = os.path.realpath(folder)
 
@@ -186,7 +186,7 @@ def open_folder(folder: str) -> ImageFolder:
       OSError: there is no such folder.
     """
     if not os.path.isdir(folder):
-        raise NotADirectoryError(f"{folder}: no such image folder")
+        raise NotADirectoryError(f"{folder}: no such image folder{inputs.hint(folder)}")
     return _open_folder(folder, os.stat(folder).st_mtime_ns)
 
 
@@ -210,7 +210,7 @@ def find_files(folder: str, suffixes: tuple[str, ...] = formats.EXTENSIONS) -> l
       ValueError: a file is a link that leads out of the folder.
     """
     if not os.path.isdir(folder):
-        raise NotADirectoryError(f"{folder}: no such folder")
+        raise NotADirectoryError(f"{folder}: no such folder{inputs.hint(folder)}")
     found = sorted(name for name in _walk(folder) if name.lower().endswith(suffixes))
     for name in found:
         refuse_outside(os.path.join(folder, name), folder)

@@ -81,3 +81,26 @@ def test_a_command_suggests_the_nearest_file(folder, capsys, words, message):
         (folder / name).touch()
     assert main.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+MISSING = {
+    "stats": ("data stats ann.jsn", "ann.json"),
+    "convert, annotations": ("data convert ann.jsn --images photos --output rec --split a", "ann.json"),
+    "convert, images": ("data convert ann.json --images photo --output rec --split a", "photos"),
+    "check, images": ("data check ann.json --images fotos", "photos"),
+    "init, images": ("data init --train ann.json --val ann.json --images photo --output my.yaml", "photos"),
+    "labelme": ("data labelme photo --output made.json", "photos"),
+    "via": ("data via ann.jsn --images photos --output made.json", "ann.json"),
+    "labelstudio": ("data labelstudio ann.jsn --images photos --output made.json", "ann.json"),
+    "masks": ("data masks photo photos --output made.json", "photos"),
+    "yolo": ("data yolo photo --output made.json", "photos"),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_each_command_for_data_suggests_what_is_there(folder, capsys, name):
+    lists = '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"id": 1}], "categories": [{"id": 1}]}'
+    (folder / "ann.json").write_text(lists)
+    words, meant = MISSING[name]
+    assert main.main(words.split()) == 2
+    assert f": did you mean {meant}?" in capsys.readouterr().err

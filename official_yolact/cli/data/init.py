@@ -11,6 +11,7 @@ from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.cli.data import base_models
+from official_yolact.files import inputs
 from official_yolact.files import outputs
 
 _GPUS = "/proc/driver/nvidia/gpus"
@@ -180,7 +181,7 @@ def _find_start(args: argparse.Namespace, images: int, gpus: int) -> dict[str, A
 def _check_paths(args: argparse.Namespace) -> None:
     for folder in filter(None, (args.images, args.val_images)):
         if not os.path.isdir(folder):
-            raise NotADirectoryError(f"{folder}: no such image folder")
+            raise NotADirectoryError(f"{folder}: no such image folder{inputs.hint(folder)}")
     if not args.output.endswith((".yaml", ".yml")):
         raise ValueError(f"output is {args.output!r}: give it the ending .yaml")
     outputs.check(args.output, inputs=_list_inputs(args), force=args.force)
@@ -202,8 +203,8 @@ def _check_weights(checkpoint: str) -> None:
     is_there = os.path.exists(checkpoint) or os.path.exists(f"{checkpoint}.index")
     if checkpoint and not is_there and not storage.is_remote(checkpoint):
         raise FileNotFoundError(
-            f"{checkpoint}: no such model or backbone; `yolact weights list` names published weights, and"
-            " `--init-checkpoint none` starts from random ones"
+            f"{checkpoint}: no such model or backbone{inputs.hint(checkpoint)}; `yolact weights list` names"
+            " published weights, and `--init-checkpoint none` starts from random ones"
         )
 
 

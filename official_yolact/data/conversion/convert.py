@@ -26,6 +26,7 @@ from official_yolact.data.conversion import shard_pool
 from official_yolact.data.conversion import shard_writer
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.data.conversion import work_folder
+from official_yolact.files import inputs
 from official_yolact.files import outputs
 from official_yolact.images import formats
 from official_yolact.images import image_files
@@ -291,9 +292,9 @@ class _Counter:
 
 def _check(annotations: str, images_dir: str, split: str, num_shards: int | None, workers: int) -> None:
     if not os.path.isfile(annotations):
-        raise FileNotFoundError(f"{annotations}: no such annotation file")
+        raise FileNotFoundError(f"{annotations}: no such annotation file{inputs.hint(annotations)}")
     if not os.path.isdir(images_dir):
-        raise NotADirectoryError(f"{images_dir}: no such image folder")
+        raise NotADirectoryError(f"{images_dir}: no such image folder{inputs.hint(images_dir)}")
     if not _SPLIT.fullmatch(split):
         raise ValueError(f"split is {split!r}: use letters, digits, '_', '-' and, not at first, '.'")
     parts.refuse_long(split, f"{annotations}: split")

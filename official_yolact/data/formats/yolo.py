@@ -197,7 +197,7 @@ def _find_layout(source: str, split: str | None, root: str | None, classes_file:
             return _find_in_folder(source, split, classes_file)
         yaml_path = os.path.join(source, there[0])
     elif not os.path.exists(source):
-        raise FileNotFoundError(f"{source}: no such data.yaml or folder")
+        raise FileNotFoundError(f"{source}: no such data.yaml or folder{inputs.hint(source)}")
     content = class_lists.read_yaml(yaml_path, ("path", split or "train"))
     if not isinstance(content, dict):
         raise ValueError(f"{yaml_path}: {values.shorten(content)}: give train, val and names")
