@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 
-import official_yolact
+from official_yolact.files import children
 from official_yolact.files import downloads
 from official_yolact.files import json_text
 from official_yolact.weights import cache
@@ -99,23 +97,10 @@ def provide_apart(
     cache.fetch(entry, progress=progress, note=note)
     if note:
         note(f"{entry.name}: is imported, once")
-    package = os.path.dirname(os.path.dirname(os.path.abspath(official_yolact.__file__)))
-    above = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    # The import needs no GPU, and the memory of each is the training's.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": above,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    environment.pop("TF_CONFIG", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "official_yolact", "weights", "get", entry.name],
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+    done = children.run_module(
+        ["official_yolact", "weights", "get", entry.name],
+        # The import needs no GPU, and the memory of each is the training's.
+        changes={"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": None},
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"the import ended with code {done.returncode}"]

