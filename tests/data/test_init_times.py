@@ -110,9 +110,10 @@ def test_epochs_rule_and_the_time_is_said(init: Any) -> None:
 
 
 def test_too_little_time_is_said_with_what_would_do(init: Any) -> None:
-    printed, said, _ = init("--minutes", "1")
+    printed, said, _ = init("--minutes", "1", processors=1.0)
     assert printed["steps"] < 200
-    assert f"{printed['steps']} steps teach little: `--minutes 2` fits 200" in said
+    (needed,) = re.findall(rf"{printed['steps']} steps teach little: `--minutes (\d+)` fits 200", said)
+    assert init("--minutes", needed, processors=1.0)[0]["steps"] >= 200
 
 
 @pytest.mark.parametrize("words", [("320x256",), ("320", "256")])
@@ -157,8 +158,34 @@ def test_weights_are_named_unless_none_are_asked_for(init: Any) -> None:
     assert "init_checkpoint" not in task
     assert task["model"]["backbone"]["resnet"] == {"model_id": 18, "depth_multiplier": 0.5}
     assert "freeze_bn" not in task["model"]
-    task = init("--init-checkpoint", "yolact/resnet50")[2]["task"]
-    assert task["init_checkpoint_modules"] == "all"
+
+
+@pytest.mark.parametrize(
+    ("weights", "experiment", "modules"),
+    [
+        ("yolact/resnet50", "yolact_resnet50_coco", "all"),
+        ("imagenet/resnet101", "yolact_resnet101_coco", "backbone"),
+        ("imagenet/mobilenetv2-1.4", "yolact_mobilenetv2_coco", "backbone"),
+    ],
+)
+def test_the_network_is_that_of_the_weights(
+    init: Any, tmp_path: pathlib.Path, weights: str, experiment: str, modules: str
+) -> None:
+    from official_yolact.configs import loading
+
+    config = init("--init-checkpoint", weights)[2]
+    assert (config["experiment"], config["task"]["init_checkpoint_modules"]) == (experiment, modules)
+    path = tmp_path / "again.yaml"
+    path.write_text(yaml.safe_dump(config))
+    # Weights that do not fit are an error.
+    assert loading.load_config(str(path)).task.init_checkpoint == weights
+
+
+def test_little_time_makes_the_network_narrower_at_last(init: Any) -> None:
+    printed, _, config = init("--minutes", "2")
+    assert printed["init_checkpoint"] == "imagenet/mobilenetv2-0.5"
+    assert config["task"]["model"]["backbone"]["mobilenet"]["filter_size_scale"] == 0.5
+    assert init("--minutes", "60")[0]["init_checkpoint"] == "imagenet/mobilenetv2"
 
 
 def test_every_step_to_a_prediction_is_listed_and_parses(init: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from official_yolact.cli.data import base_models
 from official_yolact.files import inputs
 from official_yolact.files import outputs
 
+_NARROW = "imagenet/mobilenetv2-0.5"
 _GPUS = "/proc/driver/nvidia/gpus"
 
 
@@ -70,29 +72,12 @@ def run(args: argparse.Namespace) -> int:
     """Write a configuration."""
     from official_yolact.data.recipes import recipe as recipe_lib
     from official_yolact.data.recipes import recipe_text
-    from official_yolact.environment import speed
 
     _check_paths(args)
     input_size = _parse_size(args.input_size)
     val_images = args.val_images or args.images
     train, val = notes.read(args.train, args.images), notes.read(args.val, val_images)
-    gpus = _count_gpus() if args.gpus is None else args.gpus
-    measured = speed.measure()
-    recipe = recipe_lib.decide(
-        train,
-        val,
-        records=args.records or os.path.join(os.path.dirname(args.output), "records"),
-        train_images=args.images,
-        val_images=val_images,
-        input_size=input_size,
-        epochs=args.epochs,
-        minutes=args.minutes,
-        batch=args.batch,
-        gpus=gpus,
-        bfloat16=gpus > 0 or measured.bfloat16,
-        speed=measured,
-        **_find_start(args, len(train.images), gpus),
-    )
+    recipe = _decide(args, train, val, input_size)
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
     text = recipe_text.format_recipe(recipe, commands)
@@ -105,6 +90,34 @@ def run(args: argparse.Namespace) -> int:
         progress.say(f"  {command}")
     options.print_json(args, _summarise(args.output, commands, recipe))
     return 0
+
+
+def _decide(args: argparse.Namespace, train: Any, val: Any, input_size: tuple[int, int] | None) -> Any:
+    """Decide the recipe; where the time is short even for the smallest input, with a narrower network."""
+    from official_yolact.data.recipes import recipe as recipe_lib
+    from official_yolact.environment import speed
+
+    gpus = _count_gpus() if args.gpus is None else args.gpus
+    measured = speed.measure()
+    decide = functools.partial(
+        recipe_lib.decide,
+        train,
+        val,
+        records=args.records or os.path.join(os.path.dirname(args.output), "records"),
+        train_images=args.images,
+        val_images=args.val_images or args.images,
+        input_size=input_size,
+        epochs=args.epochs,
+        minutes=args.minutes,
+        batch=args.batch,
+        gpus=gpus,
+        bfloat16=gpus > 0 or measured.bfloat16,
+        speed=measured,
+    )
+    recipe = decide(**_find_start(args, len(train.images), gpus))
+    if recipe.is_short and args.init_checkpoint is None and args.experiment is None:
+        return decide(**_follow_weights(_NARROW, recipe.experiment), init_checkpoint=_NARROW)
+    return recipe
 
 
 def _say_shared(args: argparse.Namespace, train: Sequence[Any], val: Sequence[Any]) -> None:
@@ -171,6 +184,8 @@ def _find_start(args: argparse.Namespace, images: int, gpus: int) -> dict[str, A
     if checkpoint == "none":
         checkpoint = ""
     _check_weights(checkpoint)
+    if args.experiment is None:
+        start = _follow_weights(checkpoint, recipe_lib.choose_experiment(images, gpus))
     start["init_checkpoint"] = checkpoint
     params = recipe_lib.find_params(checkpoint)
     if params and args.experiment is None:
@@ -190,6 +205,21 @@ def _check_paths(args: argparse.Namespace) -> None:
 def _list_inputs(args: argparse.Namespace) -> list[str | outputs.Folder | None]:
     folders = [outputs.Folder(path) for path in (args.images, args.val_images) if path]
     return [args.train, args.val, *folders]
+
+
+def _follow_weights(checkpoint: str, usual: str) -> dict[str, Any]:
+    """Find the experiment that weights by name fit, if it is not the usual one, or their width."""
+    from official_yolact.data.recipes import step_cost
+    from official_yolact.weights import named_weights
+
+    if not named_weights.is_name(checkpoint):
+        return {}
+    entry = named_weights.find(checkpoint)
+    if usual not in entry.experiments:
+        name, base, network = base_models.read_experiment(entry.experiments[0])
+        return {"experiment": name, "base": base, "network": network}
+    width = entry.settings.get("filter_size_scale", 1.0)
+    return {} if width == 1.0 else {"network": step_cost.Network("mobilenetv2", float(str(width)))}
 
 
 def _check_weights(checkpoint: str) -> None:

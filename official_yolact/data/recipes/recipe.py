@@ -172,6 +172,11 @@ class Recipe(grid_fit.Fit):
         return self.network is not None and self.network.backbone == FRESH_NETWORK.backbone
 
     @property
+    def is_short(self) -> bool:
+        """Whether fewer steps fit into the time than a network with imported weights should have."""
+        return self.plan is not None and self.steps < min(self.wanted_steps, _ENOUGH_STEPS)
+
+    @property
     def freezes(self) -> bool:
         """Whether batch norms and the first layers stay as they were imported."""
         return bool(self.init_checkpoint) and (self.few or not self.gpus)

@@ -214,6 +214,13 @@ def _format_network(recipe: recipe_lib.Recipe) -> list[str]:
             "        model_id: 18",
             "        depth_multiplier: 0.5",
         ]
+    elif recipe.network is not None and recipe.network.width != 1.0:
+        lines += [
+            "    # Of another width than 1, as the weights are that it starts from.",
+            "    backbone:",
+            "      mobilenet:",
+            f"        filter_size_scale: {recipe.network.width}",
+        ]
     if recipe.experiment == recipe_lib.SMALL_MODEL:
         filters = recipe.network.filters if recipe.network else recipe_lib.DEFAULT_FILTERS
         lines += [
