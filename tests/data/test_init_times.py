@@ -248,6 +248,11 @@ def test_a_model_that_is_gone_on_from_keeps_its_network_size_and_anchors(
     assert (task["init_checkpoint"], task["init_checkpoint_modules"]) == (str(run), "all")
     assert printed["input_size"] == [320, 352]
     assert "1 of the 2 classes are known to that model; new: window" in said
+    assert task["model"]["backbone"] == {
+        "type": "resnet",
+        "resnet": {"model_id": 18, "depth_multiplier": 0.5},
+    }
+    assert config["trainer"]["optimizer_config"]["learning_rate"]["cosine"]["initial_learning_rate"] == 5e-4
     path = tmp_path / "again.yaml"
     path.write_text(yaml.safe_dump(config))
     found = loading.load_config(str(path)).task.model

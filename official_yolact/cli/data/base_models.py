@@ -9,6 +9,7 @@ from typing import Any
 # Written for each data set, or decided anew.
 _OF_THE_SET = ("num_classes", "input_size", "min_level", "max_level", "anchor", "class_prior")
 _OF_TRAINING = ("freeze_bn", "freeze_backbone_level", "freeze")
+_CHOICES = ("backbone", "decoder")
 _LIMITS = ("max_detections", "nms_top_k")
 
 
@@ -36,8 +37,17 @@ def read_own(params_file: str) -> Any:
     from official_yolact.data.recipes import recipe
 
     params = load(params_file)
-    default = experiments.EXPERIMENTS[params.experiment]().task.model.as_dict()
-    section = _find_differences(params.task.model.as_dict(), default)
+    default = experiments.EXPERIMENTS[params.experiment]().task.model
+    kinds: dict[str, Any] = {}
+    for part in _CHOICES:
+        # Of a choice only the chosen section is listed, which is compared with its own defaults.
+        chosen, usual = getattr(params.task.model, part), getattr(default, part)
+        if chosen.type != usual.type:
+            kinds[part] = {"type": chosen.type}
+            usual.type = chosen.type
+    section = _find_differences(params.task.model.as_dict(), default.as_dict())
+    for part, kind in kinds.items():
+        section[part] = {**kind, **section.get(part, {})}
     for key in (*_OF_THE_SET, *_OF_TRAINING):
         section.pop(key, None)
     generator = section.get("detection_generator", {})

@@ -46,8 +46,8 @@ def add_parser(commands: Any) -> None:
         "--minutes",
         type=float,
         metavar="M",
-        help="time that a training on this machine's CPU may take, evaluations included (30); --epochs rules"
-        " it out",
+        help="time that a training on this machine's CPU may take, evaluations included (30); with"
+        " --epochs it does not count",
     )
     parser.add_argument(
         "--input-size",

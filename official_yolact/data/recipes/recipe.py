@@ -169,7 +169,7 @@ class Recipe(grid_fit.Fit):
     @property
     def is_fresh(self) -> bool:
         """Whether the network for random weights is trained."""
-        return self.network is not None and self.network.backbone == FRESH_NETWORK.backbone
+        return self.network == FRESH_NETWORK and not self.init_checkpoint
 
     @property
     def is_short(self) -> bool:
@@ -312,7 +312,7 @@ def decide(
         epochs=epochs or max(1, round(steps * batch / images)),
         steps=steps,
         wanted_steps=budget.steps,
-        learning_rate=choose_learning_rate(batch, adam, network == FRESH_NETWORK),
+        learning_rate=choose_learning_rate(batch, adam, network == FRESH_NETWORK and not init_checkpoint),
         boundaries=() if adam else tuple(max(1, round(share * steps)) for share in _DECAYS),
         init_checkpoint=init_checkpoint,
         init_modules=modules,
