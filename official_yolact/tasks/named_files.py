@@ -13,6 +13,7 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.configs import experiments
 from official_yolact.configs import finding
 from official_yolact.configs import yolact as configs
+from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import shards
 from official_yolact.files import inputs
 from official_yolact.files import storage
@@ -48,6 +49,8 @@ def find_faults(
         is_default = usual is not None and named == getattr(usual, section).input_path
         if use in mode and named and not is_default:
             yield from _look_for_records(f"task.{section}.input_path", named)
+    if "train" in mode and "eval" in mode:
+        yield from _compare_depths(params.task)
     named = params.task.init_checkpoint or ""
     if checkpoint and named and not named_weights.is_name(named):
         yield from _look_for_checkpoint(named)
@@ -66,6 +69,21 @@ def _look_for_records(key: str, named: str | list[str]) -> Iterator[finding.Find
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = storage.describe(error)
             yield finding.Finding(key, repr(pattern), f"but it cannot be read: {reason}", _CONVERT)
+
+
+def _compare_depths(task: configs.YolactTask) -> Iterator[finding.Finding]:
+    """Warn of photos of 16 bits that were converted otherwise for validation than for training."""
+    paths = (task.train_data.input_path, task.validation_data.input_path)
+    try:
+        options = [manifests.find_manifest(path)[1].options for path in paths]
+    except (OSError, ValueError, tf.errors.OpError):
+        return
+    train, val = (one.get("bit_depth", 16) for one in options)
+    if train != val:
+        rule = f"was converted with --bit-depth {val}, the training records with {train}"
+        cure = "convert both with the same"
+        key = "task.validation_data.input_path"
+        yield finding.Finding(key, repr(paths[1]), rule, cure, finding.WARNING)
 
 
 def _look_for_checkpoint(named: str) -> Iterator[finding.Finding]:

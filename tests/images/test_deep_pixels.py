@@ -122,7 +122,10 @@ def test_check_and_convert_say_the_bit_depth_of_the_set(photos, capsys):
     assert any(said in note for note in json.loads(out)["notes"])
     assert main.main([*words, "bright", "--bit-depth", "12"]) == 0
     out, told = capsys.readouterr()
-    assert "--bit-depth" not in told
+    assert (
+        "2 images of 16 bits a channel are stored with --bit-depth 12: predict and evaluate with it too"
+        in told
+    )
     assert json.loads(out)["changed"]["images_scaled_to_the_bit_depth"] == 2
     assert json.loads(out)["options"]["bit_depth"] == 12
 

@@ -1,5 +1,6 @@
 """Records and checkpoints that are not there are named by `config check` and when a run starts, with the cure."""
 
+import json
 import os
 import shutil
 
@@ -71,3 +72,16 @@ def test_what_is_there_passes_and_defaults_are_for_the_run(work, capsys):
     told = capsys.readouterr().err
     assert "task.train_data.input_path: 'data/coco/train-*.tfrecord', but there is no such file" in told
     assert not (work / "run").exists()
+
+
+def test_records_of_another_bit_depth_are_a_warning(work, capsys):
+    path = work / "records" / "manifest-val.json"
+    manifest = json.loads(path.read_text())
+    manifest["options"]["bit_depth"] = 12
+    path.write_text(json.dumps(manifest))
+    configure()
+    assert main.main(["config", "check", "mine.yaml"]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("warning: mine.yaml:7: task.validation_data.input_path")
+    assert "was converted with --bit-depth 12, the training records with 16" in first
+    assert last == "mine.yaml: it can be used (1 warning)"

@@ -254,14 +254,19 @@ class _Conversion:
                 *inspection.describe(
                     tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
                 ),
-                *_describe_depth(noted["changed"]),
+                *_describe_depth(noted["changed"], self._options.bit_depth),
                 *filter(None, [image_folders.describe_unread(self._images_dir, named=self._files)]),
             ],
         )
 
 
-def _describe_depth(changed: Mapping[str, int]) -> list[str]:
-    """Say that images of 16 bits are stored dark, and with which bit depth they are not."""
+def _describe_depth(changed: Mapping[str, int], bit_depth: int) -> list[str]:
+    """Say with which bit depth images of 16 bits are stored, or with which they would not be dark."""
+    if scaled := changed.get("images_scaled_to_the_bit_depth"):
+        return [
+            f"{scaled} images of 16 bits a channel are stored with --bit-depth {bit_depth}: predict and"
+            " evaluate with it too"
+        ]
     counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in formats.DEPTHS}
     most = max((bits for bits, count in counts.items() if count), default=0)
     if not most:
