@@ -131,11 +131,13 @@ class RunLog:
             absl_logging.use_absl_handler()
             return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
-        for stream in self._streams:
-            stream.flush()
+        _open_if_closed(2)
+        for stream in filter(None, self._streams):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
         descriptor, self.path = tempfile.mkstemp(prefix="yolact-", suffix=".log")
         user = os.dup(2)
-        is_ours = _is_on(self._streams[1], 2)
+        is_ours = self._streams[1] is None or _is_on(self._streams[1], 2)
         self.screen = screen.Screen(_open(user) if is_ours else self._streams[1])
         self._user = user
         os.dup2(descriptor, 2)
@@ -293,6 +295,16 @@ def _put_aside(path: str) -> None:
             if file.read(len(_HEADING)) != _HEADING.encode():
                 return
     os.replace(path, aside)
+
+
+def _open_if_closed(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        if null != descriptor:
+            os.dup2(null, descriptor)
+            os.close(null)
 
 
 def _open(descriptor: int) -> TextIO:

@@ -210,3 +210,17 @@ def test_a_developer_has_all_on_standard_error(tmp_path):
         text in done.stderr for text in ALL if text not in ("what Orbit prints", "a warning of Python")
     )
     assert os.listdir(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["2>&-", ">&- 2>&-", "2>/dev/full", "2>&1 | true"],
+    ids=["closed", "both closed", "full", "left by its reader"],
+)
+def test_streams_that_are_closed_or_full_end_no_run(tmp_path, end):
+    program = HEAD + f"folder = {str(tmp_path / 'run')!r}\n" + WHOLE.split("print('result')")[0]
+    (tmp_path / "program.py").write_text(program)
+    command = f"set -o pipefail; {sys.executable} {tmp_path}/program.py {end}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert all(text in read(tmp_path) for text in ALL)
