@@ -29,8 +29,20 @@ def read(path: str, images_dir: str | None = None) -> coco_annotations.CocoJson:
     from official_yolact.coco import inspection
 
     source, unusual = inspection.inspect(coco_annotations.read(path), inspection.MASKS_COUNTED)
-    say(path, unusual, images_dir)
+    say(path, [*_describe_maskless(source), *unusual], images_dir)
     return source
+
+
+def _describe_maskless(source: coco_annotations.CocoJson) -> list[str]:
+    """Say that a file has no mask at all, which a training needs."""
+    from official_yolact.coco import other_formats
+    from official_yolact.coco import segmentations
+
+    listed = (one for each in source.annotations.values() for one in each)
+    if any(segmentations.has_mask(one.segmentation) for one in listed):
+        return []
+    found = other_formats.recognise(source.path) or "draw the masks, or convert with --missing-masks=box"
+    return [f"no annotation has a mask, which a training needs: {found}"]
 
 
 def say(path: str, notes: Sequence[str], images_dir: str | None = None) -> None:

@@ -220,6 +220,13 @@ def test_keypoints_without_masks_are_named(tmp_path, monkeypatch, capsys):
     assert "keypoints of COCO without a mask" in capsys.readouterr().err
     assert main.main(["data", "check", path, "--images", "."]) == 1
     assert "keypoints" in capsys.readouterr().out
+    for words in (
+        ["stats", path],
+        ["init", "--train", path, "--val", path, "--images", ".", "--output", "my.yaml"],
+    ):
+        assert main.main(["data", *words]) == 0
+        told = capsys.readouterr().err
+        assert "no annotation has a mask, which a training needs: keypoints of COCO without a mask" in told
     boxes = ["--missing-masks=box", "--output", "rec"]
     assert main.main(["data", "convert", path, "--images", ".", "--split", "train", *boxes]) == 0
 
