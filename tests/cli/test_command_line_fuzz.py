@@ -41,6 +41,8 @@ COMMANDS = [
     "eval model --images photos --annotations good.json --batch-size 1 --nms fast",
     "eval --detections results.json --annotations good.json --output out/eval",
     "import-weights weights.pth --output out/imported",
+    "weights list --json",
+    "weights get imagenet/mobilenetv2-0.5 --output out/backbone",
     "train my.yaml --model_dir out/run --mode eval",
 ]
 KEPT = ("photos", "labelme", "yolo", "masks", "model")
@@ -58,6 +60,8 @@ def folder(tmp_path, monkeypatch):
     """The working directory of all commands."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("YOLACT_DEBUG", raising=False)
+    monkeypatch.setenv("OFFICIAL_YOLACT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OFFICIAL_YOLACT_WEIGHTS_URL", "none://nowhere")
     for name in KEPT:
         (tmp_path / name).mkdir()
     for name in ("a", "b"):
