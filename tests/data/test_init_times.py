@@ -280,6 +280,32 @@ def test_multiply_accumulates_equal_those_that_the_graph_has() -> None:
     assert counted == pytest.approx(0.1859 + 0.9417 + 0.9486, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("network", "side", "batch", "bfloat16", "milliseconds"),
+    [
+        (step_cost.Network("mobilenetv2"), 416, 4, True, 774.6),
+        (step_cost.Network("mobilenetv2"), 416, 4, False, 899.5),
+        (step_cost.Network("mobilenetv2"), 416, 8, True, 1499.4),
+        (step_cost.Network("mobilenetv2"), 256, 4, True, 323.1),
+        (step_cost.Network("mobilenetv2", is_frozen=True), 416, 4, True, 620.7),
+        (step_cost.Network("mobilenetv2", 0.5), 416, 4, True, 586.6),
+        (step_cost.Network("resnet18_half"), 256, 4, True, 201.5),
+        (step_cost.Network("resnet18_half", filters=64), 320, 4, True, 239.1),
+    ],
+    ids=["usual", "float32", "batch 8", "small", "frozen", "narrow", "fresh small", "fresh"],
+)
+def test_the_estimate_is_what_was_measured(
+    network: step_cost.Network, side: int, batch: int, bfloat16: bool, milliseconds: float
+) -> None:
+    # Processor time of `task.train_step` with 28 objects a photo, on the machine that `environment.speed` names.
+    grid = anchor_grid.AnchorGrid((side, side), 3, (28.0, 56.0, 112.0), 3, (1.0, 0.5, 2.0), False)
+    speed = speed_lib.Speed(bfloat16=bfloat16)
+    costs = step_cost.Costs(network, 11, batch, 80, step_cost.Photos(0.0, 0.0), speed)
+    decoding = batch * 3.0
+    estimated = 1000 * costs.estimate_step(grid) / speed.parallel - decoding
+    assert estimated == pytest.approx(milliseconds, rel=0.05)
+
+
 @pytest.mark.parametrize("evaluation", [1.0, 30.0, 400.0])
 @pytest.mark.parametrize("seconds", [120.0, 600.0, 36_000.0])
 def test_evaluations_are_counted_in_the_time_and_never_silent_for_long(
