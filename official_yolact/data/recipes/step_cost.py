@@ -2,8 +2,8 @@
 
 The multiply-accumulates of pyramid, prototypes and head are counted here, those of the backbones are in a
 table (`benchmarks/model_costs.py` counts both). What they cost was measured in processor time on the
-machine that `environment.speed` names: eleven steps of different networks, sizes, batches and precisions, each of which
-the formula gives within 4 %. ResNet-50, ResNet-101 and DarkNet-53 were not among them.
+machine that `environment.speed` names: eleven steps of different networks, sizes, batches and precisions,
+each of which the formula gives within 4 %. ResNet-50, ResNet-101 and DarkNet-53 were not among them.
 """
 
 from __future__ import annotations
