@@ -42,6 +42,7 @@ class Seen:
       box_forms: form of boxes to number of the wrong boxes that it explains.
       same_class: ids of two entries of one object and class; the class.
       other_class: ids of two entries of one object, which have two classes.
+      photos: digest of a photo's bytes to the names of its files, where files were read.
     """
 
     objects: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
@@ -49,6 +50,7 @@ class Seen:
     box_forms: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     same_class: list[_Ids] = dataclasses.field(default_factory=list)
     other_class: list[_Ids] = dataclasses.field(default_factory=list)
+    photos: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def add_wrong_box(
         self, box: coco_annotations.Box, of_mask: coco_annotations.Box, height: int, width: int
@@ -82,6 +84,8 @@ class Seen:
         self.wrong_boxes += other.wrong_boxes
         self.same_class += other.same_class
         self.other_class += other.other_class
+        for digest, names in other.photos.items():
+            self.photos.setdefault(digest, []).extend(names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON."""
@@ -91,6 +95,7 @@ class Seen:
             "box_forms": dict(sorted(self.box_forms.items())),
             "same_class": self.same_class,
             "other_class": self.other_class,
+            "photos": self.photos,
         }
 
     @classmethod
@@ -102,6 +107,7 @@ class Seen:
             collections.Counter(content["box_forms"]),
             [(first, second) for first, second in content["same_class"]],
             [(first, second) for first, second in content["other_class"]],
+            content["photos"],
         )
 
 
@@ -241,6 +247,11 @@ def _describe_objects(seen: Seen, files: Mapping[str, int]) -> list[str]:
             f"{count} listed as several images, in each of which the objects of the others are background:"
             f" {_list_names(several)}"
         )
+    copies = [sorted(set(names)) for _, names in sorted(seen.photos.items()) if len(set(names)) > 1]
+    if copies:
+        count = _count(len(copies), "photo has", "photos have")
+        shown = ", ".join(" and ".join(map(repr, names[:2])) for names in sorted(copies)[:_NUM_NAMED])
+        lines.append(f"{count} files of several names with the same bytes: {shown}")
     return lines
 
 

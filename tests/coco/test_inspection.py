@@ -231,6 +231,17 @@ def test_nothing_is_said_of_usual_annotations(
     assert manifests.list_notes("out/train-*.tfrecord") == []
 
 
+def test_a_conversion_says_which_photos_are_equal_under_several_names(
+    work: Callable[[Spoil | None], Data], capsys: pytest.CaptureFixture[str]
+) -> None:
+    work(lambda data: data["images"][2].update(file_name="sub/copy.png"))
+    pathlib.Path("sub/copy.png").write_bytes(pathlib.Path("1.png").read_bytes())
+    told = run(capsys, *CONVERT, "--shards", "3")[1]
+    assert (
+        "a.json: 1 photo has files of several names with the same bytes: '1.png' and 'sub/copy.png'" in told
+    )
+
+
 def test_an_evaluation_says_that_objects_are_listed_twice(
     work: Callable[[Spoil | None], Data], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import os
 from typing import Any
 
@@ -221,6 +220,7 @@ def note_objects(instances: list[Instance], height: int, width: int, tally: tall
 def make_record(
     image: coco_annotations.Image,
     encoded: image_files.EncodedImage,
+    digest: str,
     instances: list[Instance],
     planes: bytes,
     class_of: dict[int, int],
@@ -231,6 +231,7 @@ def make_record(
     Args:
       image: its id and file name.
       encoded: its bytes, format and size.
+      digest: sha256 of the bytes, in hexadecimal digits.
       instances: of this image, perhaps none.
       planes: of their masks; empty for none.
       class_of: category id to class, from 1.
@@ -258,7 +259,7 @@ def make_record(
     strings = {
         "image/filename": [os.fsencode(image.file_name)],
         "image/source_id": [str(image.id).encode()],
-        "image/key/sha256": [hashlib.sha256(encoded.data).hexdigest().encode()],
+        "image/key/sha256": [digest.encode()],
         "image/encoded": [encoded.data],
         "image/format": [encoded.format.encode()],
         "image/object/class/text": [name_of[category_id].encode() for category_id in category_ids],

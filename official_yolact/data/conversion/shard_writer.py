@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import warnings
@@ -27,6 +28,9 @@ Count = Callable[[int], None]
 
 ENTRIES_SUFFIX = ".entries"
 SUMMARY_SUFFIX = ".json"
+
+_DIGEST = 20
+"""Characters of a photo's sha256 that tell photos apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +164,15 @@ class ShardWriter:
                 planes = mask_planes.Planes(encoded.height, encoded.width)
                 instances = self._maker.make(annotations, encoded.height, encoded.width, tally, planes)
                 examples.note_objects(instances, encoded.height, encoded.width, tally)
+                digest = hashlib.sha256(encoded.data).hexdigest()
+                tally.seen.photos.setdefault(digest[:_DIGEST], []).append(os.path.normpath(image.file_name))
                 per_image[len(instances)] = per_image.get(len(instances), 0) + 1
                 entries.write(self._to_line(image, encoded, instances))
                 stacked = planes.encode()
                 yield record_file.frame(
-                    examples.make_record(image, encoded, instances, stacked, self._class_of, self._name_of)
+                    examples.make_record(
+                        image, encoded, digest, instances, stacked, self._class_of, self._name_of
+                    )
                 )
             count(1)
 
