@@ -35,7 +35,7 @@ KNOWN = ("cup, small", "cup", "plate", "a=b", "box ", "fork,knife,spoon", "back\
         (["", " , "], []),
         ([], []),
     ],
-    ids=lambda value: ascii(value),
+    ids=lambda value: ascii(value).replace("\\", "_"),
 )
 def test_lists_of_names_are_read_by_the_names_that_there_are(texts: list[str], names: list[str]) -> None:
     assert list(class_names.parse_lists(texts, KNOWN)) == names
@@ -63,7 +63,7 @@ def test_every_list_of_escaped_names_is_read_as_these_names() -> None:
         ("x=y, z=w", ("x=y, z", "w")),
         ("none=new", ("none", "new")),
     ],
-    ids=ascii,
+    ids=lambda value: ascii(value).replace("\\", "_"),
 )
 def test_pairs_are_read_by_the_names_that_there_are(text: str, pair: tuple[str, str]) -> None:
     assert class_names.parse_renames([text], KNOWN) == (pair,)

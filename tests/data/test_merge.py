@@ -114,7 +114,9 @@ def test_entries_of_one_photo_become_one_image_with_the_objects_of_both(
     )
 
 
-@pytest.mark.parametrize("other", ["Fig", "fig ", "\uff46ig", "f\u200big"], ids=ascii)
+@pytest.mark.parametrize(
+    "other", ["Fig", "fig ", "\uff46ig", "f\u200big"], ids=["case", "space", "wide letter", "hidden space"]
+)
 def test_names_that_look_alike_are_refused_joined_or_kept(
     other: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
