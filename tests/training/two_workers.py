@@ -45,9 +45,9 @@ def main():
 
     evaluate = coco_evaluator.CocoEvaluator.evaluate
 
-    def evaluate_and_record(self):
+    def evaluate_and_record(self, *args):
         measured.append({"ids": sorted(self._seen), "boxes": self.box_results, "masks": self.mask_results})
-        return evaluate(self)
+        return evaluate(self, *args)
 
     yolact.YolactTask.train_step = train_and_record
     coco_evaluator.CocoEvaluator.evaluate = evaluate_and_record
