@@ -25,6 +25,7 @@ from absl import logging as absl_logging
 
 import official_yolact
 from official_yolact.files import screen
+from official_yolact.files import storage
 from official_yolact.training import end_watch
 from official_yolact.training import errors
 
@@ -294,7 +295,7 @@ def _put_aside(path: str) -> None:
         with open(aside, "rb") as file:
             if file.read(len(_HEADING)) != _HEADING.encode():
                 return
-    os.replace(path, aside)
+    storage.rename(path, aside, durable=False)
 
 
 def _open_if_closed(descriptor: int) -> None:
