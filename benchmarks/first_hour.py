@@ -79,17 +79,11 @@ def train(checkout: pathlib.Path, folder: pathlib.Path, name: str, seconds: floa
 
 def measure(checkout: pathlib.Path, folder: pathlib.Path, name: str) -> dict[str, Any]:
     """Evaluate what a training has left, and read what it has written."""
-    printed = run_command(
-        checkout,
-        folder,
-        "eval",
-        f"runs/{name}",
-        "--images",
-        "set/photos",
-        "--annotations",
-        "set/instances_val.json",
-        "--json",
-    )
+    data = ["--images", "set/photos", "--annotations", "set/instances_val.json", "--json"]
+    try:
+        printed = run_command(checkout, folder, "eval", f"runs/{name}", *data)
+    except subprocess.CalledProcessError:
+        return {"eval": None, "why": "it has no checkpoint: the training was stopped before there was one"}
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     with open(folder / f"runs/{name}/results.csv", encoding="utf-8") as file:
         steps = [int(float(row["step"])) for row in csv.DictReader(file) if row.get("step")]
