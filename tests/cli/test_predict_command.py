@@ -136,3 +136,30 @@ def test_more_detections_than_usual_can_be_shown(found):
     assert len(most) == 150
     few = found("--score-threshold", "0", "--nms-iou", "1", "--max-detections", "3")
     assert few == most[:3]
+
+
+def test_photos_of_12_bits_are_drawn_bright_with_the_bit_depth_alone(tiny_model_dir, tmp_path, capsys):
+    (tmp_path / "deep").mkdir()
+    values = np.random.default_rng(0).integers(2000, 4096, (40, 60), dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep" / "a.png")
+    (tmp_path / "deep" / "b.heic").write_bytes(b"")
+    means = {}
+    for depth in ("16", "12"):
+        output = tmp_path / f"out{depth}"
+        words = [
+            tiny_model_dir,
+            tmp_path / "deep",
+            "--output",
+            output,
+            "--bit-depth",
+            depth,
+            "--score-threshold",
+            "1",
+        ]
+        assert predict(*words) == 0
+        told = capsys.readouterr().err
+        assert ("its values fill 12 of 16 bits" in told) == (depth == "16")
+        assert "1 file of a kind that is not read (.heic)" in told
+        means[depth] = np.asarray(Image.open(output / "a.jpg"), np.float64).mean()
+    assert means["16"] < 16
+    assert abs(means["12"] - (values / 16).mean()) < 3
