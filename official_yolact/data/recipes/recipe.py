@@ -51,7 +51,7 @@ DEFAULT_MINUTES = 30.0
 LEAST_STEPS = 200
 """Fewer teach a network nothing that is of use."""
 
-_ENOUGH_STEPS, _ENOUGH_FRESH_STEPS = 1_500, 3_500
+_ENOUGH_STEPS, _ENOUGH_FRESH_STEPS = 1_500, 2_000
 """So many steps must fit before the input may be larger; random weights need more."""
 _ADAM_RATE, _ADAM_BATCH = 5e-4, 4
 _FRESH_RATE = 2e-3
