@@ -14,6 +14,7 @@ from official_yolact.environment import observation
 REQUIREMENTS: dict[str, str] = {
     "absl-py": "",
     "google-crc32c": "",
+    "h5py": "",
     "matplotlib": "",
     "numpy": "",
     "opencv-python-headless": "",

@@ -22,6 +22,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 GOOD = {
     "absl-py": "2.1.0",
     "google-crc32c": "1.8.0",
+    "h5py": "3.14.0",
     "matplotlib": "3.10.0",
     "numpy": "2.4.6",
     "opencv-python-headless": "5.0.0",
