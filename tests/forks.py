@@ -51,6 +51,13 @@ def run_file(path: str, *arguments: str) -> None:
     runpy.run_path(path, run_name="__main__")
 
 
+def run_command(*words: str) -> None:
+    """Run `yolact` with these words."""
+    from official_yolact.cli import main
+
+    sys.exit(main.main(list(words)))
+
+
 def _begin(
     out: str, log: str, environment: dict[str, str], function: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import select
 
 import forks
 import pytest
 import small_network
-
-from official_yolact.cli import main
 
 OF_OTHERS = (
     "Sharding callback",
@@ -21,15 +20,12 @@ OF_OTHERS = (
 )
 
 
-def train(*words: str) -> None:
-    assert main.main(["train", *words]) == 0
-
-
 @pytest.fixture(scope="module")
 def seen(tiny_records: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str, str]:
     """Directory of a run, what its first steps showed on a terminal, and what the others showed in a file."""
     folder = tmp_path_factory.mktemp("seen")
     words = [
+        "train",
         "yolact_tiny_shapes",
         f"--model_dir={folder}/run",
         f"task.train_data.input_path={tiny_records}/train-*.tfrecord",
@@ -42,29 +38,25 @@ def seen(tiny_records: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[p
         "task.train_data.shuffle_buffer_size=8,trainer.optimizer_config.warmup.linear.warmup_steps=2",
     ]
     master, slave = os.openpty()
+    terminal, steps = os.ttyname(slave), "trainer.train_steps=4"
     process = forks.start(
-        f"{folder}/out", os.ttyname(slave), train, *words, "trainer.train_steps=4", TF_CPP_MIN_LOG_LEVEL="0"
+        f"{folder}/out", terminal, forks.run_command, *words, steps, TF_CPP_MIN_LOG_LEVEL="0"
     )
-    os.close(slave)
     shown = b""
-    while process.is_alive() or not shown:
-        shown += _read(master)
-    shown += _read(master)
+    while process.is_alive() or select.select([master], [], [], 0)[0]:
+        if select.select([master], [], [], 0.2)[0]:
+            shown += os.read(master, 65536)
+    os.close(slave)  # Before, or while nobody has it open, its other end could not be read.
     os.close(master)
     assert process.exitcode == 0, shown
-    process = forks.start(f"{folder}/out", f"{folder}/plain", train, *words, "trainer.train_steps=6")
+    process = forks.start(
+        f"{folder}/out", f"{folder}/plain", forks.run_command, *words, "trainer.train_steps=6"
+    )
     process.join()
     plain = (folder / "plain").read_text()
     assert process.exitcode == 0, plain
     assert (folder / "out").read_text() == ""
     return folder / "run", shown.decode(), plain
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:  # nobody has the other end open any more
-        return b""
 
 
 def test_a_terminal_has_one_line_of_progress_and_a_table(seen):
