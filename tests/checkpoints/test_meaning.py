@@ -4,6 +4,7 @@ import json
 
 import pytest
 import small_network
+import tensorflow as tf
 import yaml
 
 from official_yolact.cli import main
@@ -13,14 +14,14 @@ OWN = {"anchor": {"scales": [10.0, 20.0, 40.0]}, "normalization": {"mean": [1.0,
 
 @pytest.fixture
 def stored(tmp_path):
-    """Write the configuration of a trained model into a directory of its own."""
+    """Write the configuration and the checkpoints of a trained model into a directory of its own."""
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.configs import loading
 
     terms = [small_network.TERMS, yaml.safe_dump({"task": {"model": OWN}})]
     params = loading.load_experiment("yolact_tiny_shapes", [], terms)
-    for name in ("run", "run/best_ckpt"):
-        (tmp_path / name).mkdir()
+    for prefix in ("run/ckpt-7", "run/best_ckpt/best_ckpt-7"):
+        tf.train.Checkpoint(step=tf.Variable(7)).write(str(tmp_path / prefix))
     (tmp_path / "run" / "params.yaml").write_text(loading.to_yaml(params))
     return tmp_path / "run"
 
@@ -42,7 +43,7 @@ def check(stored, model, capsys, checkpoint="", modules="all"):
 
 
 def test_the_same_network_has_no_differences_at_any_size_and_number_of_classes(stored, capsys):
-    for checkpoint in ("", "/ckpt-7", "/best_ckpt", "/best_ckpt/ckpt-7"):
+    for checkpoint in ("", "/ckpt-7", "/best_ckpt", "/best_ckpt/best_ckpt-7"):
         assert check(stored, {"input_size": [96, 64], "num_classes": 4}, capsys, checkpoint) == []
 
 
