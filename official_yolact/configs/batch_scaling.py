@@ -31,6 +31,11 @@ def scale_rate(rate: float, written: int, batch: int, optimizer: str) -> float:
     return float(f"{rate * (math.sqrt(ratio) if optimizer in _ROOT_OPTIMIZERS else ratio):.12g}")
 
 
+def scale_warmup(steps: int, written: int, batch: int, optimizer: str) -> int:
+    """Scale the steps of a warm-up; with descent they stay, as the original keeps its 500 at any batch."""
+    return scale_steps(steps, written, batch) if optimizer in _ROOT_OPTIMIZERS else steps
+
+
 def scale_steps(steps: int, written: int, batch: int) -> int:
     """Scale a number of steps, rounded down, but to 1 at least where there were any; -1 (never) stays."""
     return max(steps * written // batch, 1) if steps > 0 else steps

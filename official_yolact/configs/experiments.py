@@ -32,8 +32,8 @@ class YolactExperiment(cfg.ExperimentConfig):
     experiment: str = setting("", "registered name of what the rest overrides")
     schedule_batch_size: int = setting(
         0,
-        "batch size for which learning rate, steps, warm-up, boundaries, `validation_interval` and "
-        "`checkpoint_interval` are written; they are scaled where `task.train_data.global_batch_size` "
+        "batch size for which learning rate, steps, boundaries, `validation_interval`, `checkpoint_interval` "
+        "and, with Adam, the warm-up are written; they are scaled where `task.train_data.global_batch_size` "
         "differs. 0: they are taken as they are",
         settings.Rule(
             lambda value: value >= 0,

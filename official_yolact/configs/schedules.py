@@ -3,8 +3,7 @@
 Source: the original scales by batch / 8 unless told not to: learning rate times that, iterations and
 their boundaries divided by it. Differences: it leaves a learning rate given on its command line as it
 is, where here every number of a configuration is for `schedule_batch_size`, wherever it was written;
-it keeps 500 steps of warm-up at any batch, where here all that is counted in steps keeps its share of the
-training; and it knows no Adam.
+and it knows no Adam, with which the warm-up keeps its share of the training, too.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ def scale_schedule(params: experiments.YolactExperiment) -> None:
     """Scale learning rate and steps, in place, from `schedule_batch_size` to the training batch.
 
     Learning rates are multiplied by batch / schedule_batch_size, with Adam and its kin by the root of it;
-    `trainer.train_steps`, `trainer.validation_interval`, `trainer.checkpoint_interval`, the steps of
-    warm-up and the schedule's boundaries or decay steps are divided by it, rounded down, but to 1 at least.
-    The rate from which the warm-up starts, the schedule's `offset`, `steps_per_loop` and
-    `summary_interval` stay. Then `schedule_batch_size` is the training batch: scaling again, and reading
-    the written configuration, change nothing.
+    `trainer.train_steps`, `trainer.validation_interval`, `trainer.checkpoint_interval`, the schedule's
+    boundaries or decay steps and, with Adam and its kin, the steps of warm-up are divided by it, rounded
+    down, but to 1 at least. With descent the warm-up stays. The rate from which it starts, the schedule's
+    `offset`, `steps_per_loop` and `summary_interval` stay, too. Then `schedule_batch_size` is the training
+    batch: scaling again, and reading the written configuration, change nothing.
 
     Args:
       params: a checked experiment.
@@ -55,14 +54,16 @@ def scale_schedule(params: experiments.YolactExperiment) -> None:
         return
     config = params.trainer.optimizer_config
     kind = str(config.learning_rate.type)  # one of `SCALED_KINDS`: the check refuses others
-    rate = functools.partial(batch_scaling.scale_rate, optimizer=str(config.optimizer.type))
+    optimizer = str(config.optimizer.type)
+    rate = functools.partial(batch_scaling.scale_rate, optimizer=optimizer)
     sections: list[tuple[Any, tuple[str, ...], Any]] = [
         (config.learning_rate.get(), _RATES[kind], rate),
         (config.learning_rate.get(), _STEPS.get(kind, ()), batch_scaling.scale_steps),
         (params.trainer, _TRAINER_STEPS, batch_scaling.scale_steps),
     ]
     if config.warmup and config.warmup.type:
-        sections.append((config.warmup.get(), ("warmup_steps",), batch_scaling.scale_steps))
+        warmup = functools.partial(batch_scaling.scale_warmup, optimizer=optimizer)
+        sections.append((config.warmup.get(), ("warmup_steps",), warmup))
     changes = [
         _scale_field(section, name, scale, written, batch)
         for section, names, scale in sections

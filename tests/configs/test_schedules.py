@@ -34,27 +34,27 @@ def test_the_papers_schedule_follows_the_batch(batch, rate, steps, boundaries):
     assert params.schedule_batch_size == batch
 
 
-def test_all_that_is_counted_in_steps_keeps_its_share_of_the_training():
+def test_steps_and_intervals_keep_their_share_of_the_training_and_the_papers_warm_up_its_steps():
     one, four = load(8), load(32)
     for name in ("train_steps", "validation_interval", "checkpoint_interval"):
         assert getattr(four.trainer, name) == getattr(one.trainer, name) // 4
-    assert four.trainer.optimizer_config.warmup.linear.warmup_steps == 125
-    assert load(4).trainer.optimizer_config.warmup.linear.warmup_steps == 1000
-    assert four.trainer.optimizer_config.warmup.linear.warmup_learning_rate == 1e-4
+    assert four.trainer.optimizer_config.warmup.as_dict() == one.trainer.optimizer_config.warmup.as_dict()
     for name in ("steps_per_loop", "summary_interval"):
         assert getattr(four.trainer, name) == getattr(one.trainer, name)
     assert four.trainer.optimizer_config.learning_rate.stepwise.offset == -1
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rate"), [("torch_sgd", 4e-3), ("sgd", 4e-3), ("adam", 2e-3), ("adamw", 2e-3)]
+    ("optimizer", "rate", "warmup"),
+    [("torch_sgd", 4e-3, 500), ("sgd", 4e-3, 500), ("adam", 2e-3, 125), ("adamw", 2e-3, 125)],
 )
-def test_the_optimizer_decides_how_the_rate_follows_the_batch(optimizer, rate):
+def test_the_optimizer_decides_how_rate_and_warm_up_follow_the_batch(optimizer, rate, warmup):
     override = yaml.safe_dump(
         {"trainer": {"optimizer_config": {"optimizer": {"type": optimizer, optimizer: {}}}}}
     )
     params = load(32, override)
     assert params.trainer.optimizer_config.learning_rate.stepwise.values[0] == pytest.approx(rate)
+    assert params.trainer.optimizer_config.warmup.linear.warmup_steps == warmup
     assert params.trainer.train_steps == 200_000
 
 
