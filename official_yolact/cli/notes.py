@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from official_yolact.cli import progress
 
@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from official_yolact.coco import annotations as coco_annotations
 
 
-def read(path: str, images_dir: str | None = None) -> coco_annotations.CocoJson:
+class Annotations(NamedTuple):
+    """An annotation file, and what is unusual about it.
+
+    Attributes:
+      source: the file; a box that disagrees with its mask is that of the mask, as the conversion writes it.
+      notes: one sentence each.
+    """
+
+    source: coco_annotations.CocoJson
+    notes: list[str]
+
+
+def read(path: str, images_dir: str | None = None) -> Annotations:
     """Read an annotation file, say what is unusual about it, and use the boxes of the masks.
 
     Args:
@@ -19,7 +31,7 @@ def read(path: str, images_dir: str | None = None) -> coco_annotations.CocoJson:
       images_dir: folder of its images, for the command that is said.
 
     Returns:
-      The file; a box that disagrees with its mask is that of the mask, as the conversion writes it.
+      The file, and what was said.
 
     Raises:
       OSError: the file cannot be read.
@@ -29,8 +41,9 @@ def read(path: str, images_dir: str | None = None) -> coco_annotations.CocoJson:
     from official_yolact.coco import inspection
 
     source, unusual = inspection.inspect(coco_annotations.read(path), inspection.MASKS_COUNTED)
-    say(path, [*_describe_maskless(source), *unusual], images_dir)
-    return source
+    found = [*_describe_maskless(source), *unusual]
+    say(path, found, images_dir)
+    return Annotations(source, found)
 
 
 def _describe_maskless(source: coco_annotations.CocoJson) -> list[str]:

@@ -215,6 +215,9 @@ def test_each_kind_is_found_by_the_check_and_said_by_the_commands(
         said = [line for line in told if line.startswith("a.json: ") and sentence in line]
         assert said, (words, told)
         assert "yolact data check a.json --images . shows more" in told
+        if words[:2] in {("data", "stats"), ("data", "init")}:
+            listed = json.loads(run(capsys, *words, "--json")[0])["notes"]
+            assert any(sentence in line for line in (listed["val"] if "init" in words else listed))
     # A training says what the manifest holds.
     lines = manifests.list_notes("out/train-*.tfrecord")
     assert any(line.startswith("a.json: ") and sentence in line for line in lines), lines

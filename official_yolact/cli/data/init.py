@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
     _check_paths(args)
     input_size = _parse_size(args.input_size)
     val_images = args.val_images or args.images
-    train, val = notes.read(args.train, args.images), notes.read(args.val, val_images)
+    (train, train_notes), (val, val_notes) = (
+        notes.read(path, images) for path, images in ((args.train, args.images), (args.val, val_images))
+    )
     recipe = _decide(args, train, val, input_size)
     sources = [("train", args.train, args.images), ("val", args.val, val_images)]
     commands = recipe_text.list_commands(recipe, args.output, sources)
@@ -88,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
     progress.say(f"{args.output} is written. Next:")
     for command in commands:
         progress.say(f"  {command}")
-    options.print_json(args, _summarise(args.output, commands, recipe))
+    unusual = {"notes": {"train": train_notes, "val": val_notes}}
+    options.print_json(args, {**_summarise(args.output, commands, recipe), **unusual})
     return 0
 
 

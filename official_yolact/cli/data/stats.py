@@ -42,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.data import statistics_table
 
     grid = _choose_anchors(args)
-    source = notes.read(args.annotations, args.images)
+    source, unusual = notes.read(args.annotations, args.images)
     found = statistics.describe(source, grid, args.images)
     shown = _measure_augmentation(args, source) if args.config else None
     if args.json:
         augmented = {"augmented": shown and dataclasses.asdict(shown)} if args.config else {}
-        print(json_text.dump({**dataclasses.asdict(found), **augmented}))
+        print(json_text.dump({**dataclasses.asdict(found), **augmented, "notes": unusual}))
         return 0
     print(statistics_table.format_statistics(found))
     if shown:

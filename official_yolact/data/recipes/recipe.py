@@ -276,14 +276,14 @@ def decide(
     adam = few or name in ADAM_MODELS
     batch = batch or min(images, 8 * gpus if gpus else 4)
     counts = [len(listed) for source in (train, val) for listed in source.annotations.values()]
-    network = own.network if own else network or DEFAULT_NETWORKS.get(name)
-    if not gpus and speed and not init_checkpoint and not experiment:
-        network = FRESH_NETWORK
+    # Random weights on a CPU have a network of their own, unless another was asked for.
+    is_fresh = not (gpus or init_checkpoint or experiment) and speed is not None
+    network = FRESH_NETWORK if is_fresh else own.network if own else network or DEFAULT_NETWORKS.get(name)
     if network and init_checkpoint and (few or not gpus):
         network = dataclasses.replace(network, is_frozen=True)
     costs = None
     if network and speed and not gpus:
-        photos = step_cost.Photos(float(np.median(shapes.prod(axis=1))) / 1e6, len(objects.classes) / images)
+        photos = _describe_photos(objects, shapes)
         costs = step_cost.Costs(network, train.categories.num_classes, batch, len(val.images), photos, speed)
     budget = _Budget(
         costs,
@@ -322,6 +322,11 @@ def decide(
         scales=_choose_scales(objects.boxes, fit.grid) if few or not gpus else None,
         own=own,
     )
+
+
+def _describe_photos(objects: statistics.Objects, shapes: NDArray[np.float64]) -> step_cost.Photos:
+    """Describe the usual photo of a set with photos of `shapes`, float64 [N, 2]."""
+    return step_cost.Photos(float(np.median(shapes.prod(axis=1))) / 1e6, len(objects.classes) / len(shapes))
 
 
 def choose_experiment(images: int, gpus: int) -> str:
