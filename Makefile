@@ -16,10 +16,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-$(VENV)/.installed: setup.cfg constraints.txt
+$(VENV)/.installed: setup.cfg runtime/setup.cfg constraints.txt
 	@echo "Making $(VENV) from constraints.txt; this takes a few minutes once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable runtime --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed  ## Make a data set, train on it, evaluate and draw, in demo/
@@ -32,14 +32,15 @@ lint: $(VENV)/.installed  ## Check style, types and the import contract
 	$(BIN)/lint-imports
 
 wheel: $(VENV)/.installed
-	rm -rf build dist
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > $(VENV)/wheel.log 2>&1 \
+	rm -rf build runtime/build dist
+	{ $(BIN)/python -m build --wheel --no-isolation --outdir dist runtime \
+	  && $(BIN)/python -m build --wheel --no-isolation --outdir dist .; } > $(VENV)/wheel.log 2>&1 \
 	  || { cat $(VENV)/wheel.log; exit 1; }
-	rm -rf build
+	rm -rf build runtime/build
 
-# The wheel goes into an environment of its own, which borrows the dependencies of .venv through a
+# The wheels of the library and of its runtime go into an environment of its own, which borrows the dependencies of .venv through a
 # path file: a folder that is added this way has its own path files ignored, the editable install
-# among them. The tests run outside the checkout, so that only the wheel can be imported.
+# among them. The tests run outside the checkout, so that only the wheels can be imported.
 $(TEST_VENV): wheel
 	rm -rf $(TEST_VENV)
 	$(BIN)/python -m venv --without-pip $(TEST_VENV)
@@ -61,7 +62,7 @@ testruns: PARTS := "$(RUN_TESTS)"
 testruns:  ## Run the tests of training steps and whole trainings on the installed wheel
 all test testruns: $(TEST_VENV)
 	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && status=0 && \
-	export OFFICIAL_YOLACT_WHEEL="$$(ls "$(CURDIR)"/dist/*.whl)" COVERAGE_FILE="$(CURDIR)/.coverage" && \
+	export OFFICIAL_YOLACT_WHEELS="$(CURDIR)/dist" COVERAGE_FILE="$(CURDIR)/.coverage" && \
 	$(if $(filter all test,$@),rm -f "$$COVERAGE_FILE" &&) \
 	for part in $(PARTS); do \
 	  "$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest $$(printf ' $(CURDIR)/%s' $$part) \
@@ -101,12 +102,12 @@ pages: $(VENV)/.installed  ## Write what is made from the code: docs/codes.md, a
 	$(BIN)/python docs/write_codes.py
 	$(BIN)/python docs/write_config.py
 
-constraints: $(VENV)/.installed  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
+constraints: wheel  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
 	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \
-	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
+	  --find-links dist --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-emit-options --output-file constraints.txt setup.cfg
 
 clean:  ## Remove what was built; .venv and demo stay
-	rm -rf build dist *.egg-info $(TEST_VENV) .coverage* .pytest_cache
+	rm -rf build runtime/build dist *.egg-info runtime/*.egg-info $(TEST_VENV) .coverage* .pytest_cache
 	rm -rf .mypy_cache .ruff_cache .import_linter_cache
-	find official_yolact tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find official_yolact runtime tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

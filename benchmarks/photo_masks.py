@@ -23,9 +23,9 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from official_yolact import photo_masks
-from official_yolact.coco import segmentations
 from official_yolact.ops import frames
+from official_yolact_runtime import photo_masks
+from official_yolact_runtime import run_lengths
 
 COUNT, GRID, PHOTO = 100, 138, (480, 640)
 INFO = frames.fit(PHOTO, (550, 550)).numpy()
@@ -71,7 +71,7 @@ def measure(masks: Any, runs: int) -> Any:
         },
         "encode": {
             "whole": lambda: [coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in drawn],
-            "window": lambda: [segmentations.encode_window(w.mask, w.top, w.left, *PHOTO) for w in windows],
+            "window": lambda: [run_lengths.encode_window(w.mask, w.top, w.left, *PHOTO) for w in windows],
         },
     }
     times: dict[tuple[str, str], list[float]] = {(step, form): [] for step in forms for form in forms[step]}

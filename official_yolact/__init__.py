@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from official_yolact_runtime import __version__
+
 __all__ = ["Detections", "Predictor", "__version__", "load"]
 
 _LAZY = {
     "load": "official_yolact.serving.loading",
-    "Predictor": "official_yolact.serving.predictor",
-    "Detections": "official_yolact.serving.detections",
+    "Predictor": "official_yolact_runtime.predictor",
+    "Detections": "official_yolact_runtime.detections",
 }
 
 

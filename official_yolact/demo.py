@@ -10,11 +10,11 @@ from collections.abc import Callable
 from official_yolact.configs import loading
 from official_yolact.data.conversion import convert
 from official_yolact.data.sets import shapes
-from official_yolact.drawing import visualization
+from official_yolact.drawing import sheets
 from official_yolact.evaluation import table
-from official_yolact.files import outputs
 from official_yolact.serving import loading as serving
 from official_yolact.training import run as training
+from official_yolact_runtime.files import outputs
 
 CONFIG = "yolact_tiny_shapes_cpu.yaml"
 METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
@@ -96,8 +96,8 @@ def draw_predictions(
     for path in sorted(glob.glob(os.path.join(images_dir, "*.jpg")))[:count]:
         paths.append(os.path.join(output, _name_picture(os.path.basename(path))))
         drawn.append(predictor(path).draw(zoom=4))
-        outputs.write(paths[-1], visualization.encode_png(drawn[-1]), force=force)
-    sheet = visualization.encode_png(visualization.tile(drawn, columns=4))
+        outputs.write(paths[-1], sheets.encode_png(drawn[-1]), force=force)
+    sheet = sheets.encode_png(sheets.tile(drawn, columns=4))
     outputs.write(os.path.join(output, _SHEET), sheet, force=force)
     return paths
 

@@ -10,9 +10,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from official_yolact.files import inputs
-from official_yolact.files import json_text
 from official_yolact.training import errors
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 _MAX_WORDS = 8
 _MAX_WORD = 80

@@ -11,8 +11,8 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact.checkpoints import state_file
-from official_yolact.files import outputs as written_files
 from official_yolact.files import storage
+from official_yolact_runtime.files import outputs as written_files
 
 _INDEX = ".index"
 _PART = re.compile(r"^(?P<name>.+-(?P<number>\d+))(?P<ending>\.index|\.json|\.data-\d{5}-of-\d{5})$")

@@ -11,9 +11,8 @@ from typing import Any
 from absl import logging
 
 import official_yolact
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.files import storage
+from official_yolact_runtime.files import json_text
 
 ENDING = ".json"
 _SUM = "sha256"
@@ -49,7 +48,7 @@ def write(prefix: str, sidecar: Sidecar) -> None:
       OSError: it cannot be written.
     """
     content = json_text.to_finite(dataclasses.asdict(sidecar))
-    outputs.store(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
+    storage.store(prefix + ENDING, json.dumps({**content, _SUM: _sum(content)}, indent=1) + "\n")
 
 
 def read(prefix: str) -> Sidecar | None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 from google.protobuf import text_format
 
-from official_yolact.files import inputs
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime.files import inputs
 
 NAME = "checkpoint"
 
@@ -47,4 +47,4 @@ def write(directory: str, names: Sequence[str]) -> None:
     state = tf.compat.v1.train.generate_checkpoint_state_proto(
         ".", names[-1], list(names), [now] * len(names), last_preserved_timestamp=now - 1.0
     )
-    outputs.store(os.path.join(directory, NAME), text_format.MessageToString(state))
+    storage.store(os.path.join(directory, NAME), text_format.MessageToString(state))

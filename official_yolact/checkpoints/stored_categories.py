@@ -6,9 +6,8 @@ import os
 
 import tensorflow as tf
 
-from official_yolact import categories as categories_lib
-from official_yolact.files import outputs
 from official_yolact.files import storage
+from official_yolact_runtime import categories as categories_lib
 
 
 def find(directory: str) -> categories_lib.Categories | None:
@@ -33,4 +32,4 @@ def save(categories: categories_lib.Categories, directory: str) -> None:
     Raises:
       OSError: the file cannot be written.
     """
-    outputs.store(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())
+    storage.store(os.path.join(directory, categories_lib.FILE_NAME), categories.to_json())

@@ -9,12 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import stored_categories
 from official_yolact.checkpoints import stored_model
 from official_yolact.files import storage
+from official_yolact_runtime import categories as categories_lib
 
 _CLASS_LAYER = re.compile(r"^(head/class_conv|semantic_head/conv|mask_iou_head/project)/(kernel|bias)$")
 _WITH_BACKGROUND = "head/class_conv/"

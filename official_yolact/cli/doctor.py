@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 
 from official_yolact.cli import options
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

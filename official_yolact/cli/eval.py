@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from official_yolact.cli import detection_options
 from official_yolact.cli import notes
 from official_yolact.cli import options
-from official_yolact.files import outputs
+from official_yolact_runtime.files import outputs
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -102,10 +102,10 @@ def _import_mobilenet(args: argparse.Namespace) -> import_account.ImportAccount:
 
 
 def _import_torch(args: argparse.Namespace) -> import_account.ImportAccount:
-    from official_yolact import categories as categories_lib
     from official_yolact import registry_imports  # noqa: F401  for its effects
     from official_yolact.importing import torch_import
     from official_yolact.modeling import factory
+    from official_yolact_runtime import categories as categories_lib
 
     categories = categories_lib.read_classes(args.classes) if args.classes else None
     return torch_import.import_torch(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 
 def add_annotations(parser: argparse.ArgumentParser) -> None:

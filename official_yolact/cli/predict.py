@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.cli import progress
     from official_yolact.serving import batch
     from official_yolact.serving import loading
-    from official_yolact.serving import predictor
     from official_yolact.serving import sources
+    from official_yolact_runtime import predictor
 
     fields = detection_options.read_options(args)
     if args.max_detections is not None:

@@ -8,11 +8,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.coco import other_formats
-from official_yolact.files import inputs
-from official_yolact.files import json_text
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 Box = tuple[float, float, float, float]
 """(x, y, width, height) in pixels, as COCO has it."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
+from official_yolact_runtime import values
 
 Boxes = NDArray[np.float64]
 """[N, 4]: x0, y0, x1, y1 in pixels of the image, unless a name says otherwise."""

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import other_formats
 from official_yolact.coco import stream as json_stream
-from official_yolact.files import inputs
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
 
 _KEYS = ("images", "annotations", "categories")
 _FIELDS = 6

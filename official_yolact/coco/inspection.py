@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import box_forms
 from official_yolact.coco import segmentations
 from official_yolact.coco import twins
+from official_yolact_runtime import categories as categories_lib
 
 _NUM_NAMED = 3
 """Examples in a sentence."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from official_yolact.coco import stream
-from official_yolact.files import inputs
+from official_yolact_runtime.files import inputs
 
 _HEAD_BYTES = 1 << 18
 _MOST_DEEP = 100

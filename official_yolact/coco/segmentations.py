@@ -6,22 +6,19 @@ memory, and far-away polygon points or long outlines end the process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.coco import run_lengths
 from official_yolact.coco import spellings
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime import values
 
 Mask = npt.NDArray[np.uint8]
 Polygons = list[list[float]]
-Rle = dict[str, Any]
-"""{"size": [height, width], "counts": str}: a compressed run-length encoding, as JSON holds it."""
 
 MAX_PIXELS = 2**30
 """Of an image whose masks are drawn."""
@@ -32,7 +29,9 @@ MAX_OVERHANG = 4
 _MIN_POLYGON_NUMBERS = 6
 
 
-def clean_segmentation(segmentation: Any, height: int, width: int, where: str) -> tuple[Polygons | Rle, int]:
+def clean_segmentation(
+    segmentation: Any, height: int, width: int, where: str
+) -> tuple[Polygons | run_lengths.Rle, int]:
     """Check a segmentation and write it in a form that pycocotools draws.
 
     Args:
@@ -75,7 +74,7 @@ def has_mask(segmentation: Any) -> bool:
     return segmentation not in (None, [], {}, [[]], "")
 
 
-def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[Rle, int]:
+def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[run_lengths.Rle, int]:
     """Check a segmentation and encode it.
 
     Args:
@@ -94,48 +93,13 @@ def to_rle(segmentation: Any, height: int, width: int, where: str) -> tuple[Rle,
     cleaned, dropped = clean_segmentation(segmentation, height, width, where)
     size = [height, width]
     if isinstance(cleaned, list) and cleaned:
-        return _to_text(coco_mask.merge(coco_mask.frPyObjects(cleaned, height, width))), dropped
+        counts = coco_mask.merge(coco_mask.frPyObjects(cleaned, height, width))["counts"]
+        return {"size": size, "counts": counts.decode("ascii")}, dropped
     counts = cleaned["counts"] if isinstance(cleaned, dict) else [height * width]
     runs = run_lengths.decompress(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
     if isinstance(counts, list) or (runs[1:] == 0).any():
-        joined = {"size": size, "counts": _join_runs(runs)}
-        return _to_text(coco_mask.frPyObjects(joined, height, width)), dropped
+        return {"size": size, "counts": run_lengths.compress(_join_runs(runs))}, dropped
     return {"size": size, "counts": counts}, dropped
-
-
-def encode_masks(masks: npt.NDArray[Any]) -> list[Rle]:
-    """Encode masks [D, H, W] of bool, or of 0 and 1, to D encodings."""
-    return [_encode_mask(mask) for mask in masks]
-
-
-def encode_window(part: npt.NDArray[np.bool_], top: int, left: int, height: int, width: int) -> Rle:
-    """Encode a mask that is empty outside a part of its image.
-
-    Args:
-      part: bool [h, w], the part, which lies in the image.
-      top: row of the image in which the part begins.
-      left: column likewise.
-      height: of the image.
-      width: of the image.
-
-    Returns:
-      The encoding of the whole mask, as pycocotools writes it.
-    """
-    background = np.zeros((1, part.shape[1]), np.bool_)
-    framed = np.concatenate([background, part, background])
-    # [2 * runs] each; of two dimensions at once NumPy finds them ten times slower.
-    row, column = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), max(1, part.shape[1]))
-    # Begin, end, begin, end, ..., counted down the columns of the image.
-    ends = np.sort((left + column) * height + top + row)
-    # A run to the last row goes on in the next column, if that begins with one.
-    joined = np.flatnonzero(ends[1:-1:2] == ends[2::2]) * 2 + 1
-    ends = np.delete(ends, np.concatenate([joined, joined + 1]))
-    counts = np.diff(ends, prepend=0, append=height * width)
-    if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]
-    return _to_text(
-        coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
-    )
 
 
 def describe_mask(mask: npt.NDArray[Any], polygons: Any = None) -> dict[str, Any]:
@@ -146,18 +110,13 @@ def describe_mask(mask: npt.NDArray[Any], polygons: Any = None) -> dict[str, Any
       polygons: that draw the mask; None: it is encoded.
     """
     return {
-        "segmentation": encode_masks(mask[np.newaxis])[0] if polygons is None else polygons,
+        "segmentation": run_lengths.encode_masks(mask[np.newaxis])[0] if polygons is None else polygons,
         "area": int(mask.sum()),
         "bbox": list(tight_box(mask)),
     }
 
 
-def decode_mask(rle: Rle) -> npt.NDArray[np.bool_]:
-    """Decode what `to_rle` or `encode_masks` returned to bool [H, W]."""
-    return _draw(rle).astype(np.bool_)
-
-
-def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
+def rasterize(segmentation: Polygons | run_lengths.Rle, height: int, width: int) -> Mask:
     """Draw what `clean_segmentation` returned.
 
     Args:
@@ -170,46 +129,17 @@ def rasterize(segmentation: Polygons | Rle, height: int, width: int) -> Mask:
     """
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
-        return _draw(segmentation) if isinstance(counts, str) else _draw_runs(counts, height, width)
+        runs = run_lengths.decompress(counts) if isinstance(counts, str) else counts
+        return run_lengths.draw_runs(runs, height, width)
     if not segmentation:
         return np.zeros((height, width), np.uint8)
     parts = coco_mask.frPyObjects(segmentation, height, width)
-    return _draw(coco_mask.merge(parts))
-
-
-def _encode_mask(mask: npt.NDArray[Any]) -> Rle:
-    """Encode a mask [H, W]; most of an image is background, which is left out first."""
-    rows, columns = _find_extent(mask)
-    part = mask[rows, columns].astype(np.bool_, copy=False)
-    return encode_window(part, rows.start, columns.start, *mask.shape)
-
-
-def _find_extent(mask: npt.NDArray[Any]) -> tuple[slice, slice]:
-    """Find the rows and columns from the first to the last pixel of a mask [H, W]."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _draw(rle: dict[str, Any]) -> Mask:
-    """Decode a compressed encoding to uint8 [height, width].
-
-    Not by pycocotools: where Ctrl-C meets its decoder, NumPy turns that into a TypeError.
-    """
-    return _draw_runs(run_lengths.decompress(rle["counts"]), *rle["size"])
-
-
-def _draw_runs(counts: Sequence[int] | npt.NDArray[np.int64], height: int, width: int) -> Mask:
-    """Draw run lengths, which alternate from background and run down the columns: uint8 [height, width]."""
-    inside = (np.arange(len(counts)) % 2).astype(np.uint8)  # [runs]: 0, 1, 0, 1, ...
-    # [width * height], a column after the other, then [height, width].
-    return np.ascontiguousarray(np.repeat(inside, counts).reshape(width, height).T)
+    return run_lengths.draw_runs(run_lengths.decompress(coco_mask.merge(parts)["counts"]), height, width)
 
 
 def tight_box(mask: npt.NDArray[Any]) -> coco_annotations.Box:
     """Find the box (x, y, width, height) in pixels of a mask [H, W]; an empty mask has (0, 0, 0, 0)."""
-    rows, columns = _find_extent(mask)
+    rows, columns = run_lengths.find_extent(mask)
     x, y, right, bottom = map(float, (columns.start, rows.start, columns.stop, rows.stop))
     return x, y, right - x, bottom - y
 
@@ -235,7 +165,7 @@ def _clean_polygon(part: Any, height: int, width: int, where: str) -> list[float
     return part
 
 
-def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> Rle:
+def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> run_lengths.Rle:
     where = f"{where}: segmentation"
     size, counts = code.get("size"), code.get("counts")
     if not isinstance(size, list) or [values.parse_int(where, "size", side) for side in size] != [
@@ -274,7 +204,3 @@ def _join_runs(runs: npt.NDArray[np.int64]) -> list[int]:
             joined.append(run)
             value = index % 2
     return joined
-
-
-def _to_text(rle: dict[str, Any]) -> Rle:
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}

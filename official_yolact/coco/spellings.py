@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import polygons
-from official_yolact.coco import run_lengths
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime import values
 
 
 def as_coco(value: Any, height: int | None = None, width: int | None = None) -> Any:

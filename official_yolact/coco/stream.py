@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from official_yolact.files import inputs
-from official_yolact.files import json_text
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 _CHUNK_BYTES = 1 << 18
 _SPACE = re.compile(r"[ \t\r\n]*")

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact.coco import box_forms
 from official_yolact.coco import segmentations as segmentations_lib
+from official_yolact_runtime import run_lengths
 
 MIN_IOU = 0.95
 """Of the masks of two entries of one object."""
@@ -115,7 +116,7 @@ class _Drawn:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._codes: dict[int, segmentations_lib.Rle | None] = {}
+        self._codes: dict[int, run_lengths.Rle | None] = {}
 
     def compare(self, first: int, second: int) -> float:
         """Compute the IoU of two objects' masks, or of their boxes where neither has a mask."""
@@ -132,7 +133,7 @@ class _Drawn:
             return 0.0
         return 1.0 if codes[0] == codes[1] else float(coco_mask.iou([codes[0]], [codes[1]], [0])[0, 0])
 
-    def _encode(self, at: int) -> segmentations_lib.Rle | None:
+    def _encode(self, at: int) -> run_lengths.Rle | None:
         """Encode a mask; None where that is not possible, or too many have been drawn."""
         size = self._objects.sizes[at]
         if at not in self._codes and (len(self._codes) >= _MAX_DRAWN or not np.isfinite(size).all()):

@@ -18,7 +18,6 @@ from typing import Any
 import tensorflow as tf
 
 from official.modeling import hyperparams
-from official_yolact import values
 from official_yolact.configs import check
 from official_yolact.configs import experiments
 from official_yolact.configs import fields
@@ -27,7 +26,8 @@ from official_yolact.configs import names
 from official_yolact.configs import no_effect
 from official_yolact.configs import schedules
 from official_yolact.configs import yaml_document
-from official_yolact.files import inputs
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
 
 YAML_DIR = os.path.join(os.path.dirname(__file__), "yaml")
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from official_yolact.configs import finding
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 _FLOAT = re.compile(r"^[-+]?(?:\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$")
 _ODD_NUMBER = re.compile(r"^[-+]?0[0-7_]+$|^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.\d*)?$")

@@ -8,13 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.files import inputs
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.images import image_files
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 ALIKE = ("refuse", "join", "keep")
 """For class names that differ in case, spaces or Unicode form only."""

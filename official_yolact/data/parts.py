@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from official_yolact import values
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 MAX_NAME = 200
 """Characters; a file name of 255 has the name of a part within it."""
@@ -71,4 +72,4 @@ def _store(held: str, path: str, content: Any) -> tuple[str, str]:
     """Write the content of a path under another name; return that name and the sha256."""
     text = json_text.dump_finite(content, path)
     with outputs.named(path):
-        return held, outputs.store(held, text, staged=True)[1]
+        return held, storage.store(held, text, staged=True)[1]

@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data import leaks
 from official_yolact.data import parts as parts_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.images import image_files
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FIELD_PREFIX = "field:"

@@ -15,7 +15,7 @@ from official_yolact.coco import segmentations
 from official_yolact.data.recipes import anchor_clusters
 from official_yolact.data.recipes import anchor_grid
 from official_yolact.images import image_files
-from official_yolact.images import reading
+from official_yolact_runtime.images import reading
 
 SMALL_AREA = 32.0**2
 LARGE_AREA = 96.0**2

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import inspection
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.records import manifest as manifest_lib
+from official_yolact_runtime import categories as categories_lib
 
 _CURE = "convert the data with `yolact data convert`, which writes it"
 

@@ -13,10 +13,10 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact.configs import yolact as configs
-from official_yolact.files import inputs
 from official_yolact.files import storage
 from official_yolact.records import framing
 from official_yolact.records import manifest as manifest_lib
+from official_yolact_runtime.files import inputs
 
 _AGAIN = "convert the data again"
 _CURE = "`yolact data convert` writes DIR/train-*.tfrecord; give that glob"

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from official_yolact.drawing import visualization
+from official_yolact_runtime import drawing
 
 MIN_SIDE, MAX_SIDE = 384, 512
 """Bounds of a panel's longer side, so that panels of small and large photos are usable."""
@@ -50,8 +50,8 @@ def choose_size(height: float, width: float) -> tuple[int, int]:
 
 
 def draw(
-    image: visualization.Picture, instances: Instances, names: Sequence[str], zoom: int = 1
-) -> visualization.Picture:
+    image: drawing.Picture, instances: Instances, names: Sequence[str], zoom: int = 1
+) -> drawing.Picture:
     """Draw instances on an image.
 
     Args:
@@ -65,24 +65,24 @@ def draw(
     """
     height, width = image.shape[:2]
     marks = instances.marks or [""] * len(instances.classes)
-    return visualization.draw_instances(
+    return drawing.draw_instances(
         image,
         np.asarray(instances.boxes, np.float64).reshape(-1, 4) * [height, width, height, width],  # [D, 4]
         instances.classes,
         [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
         instances.scores,
-        [visualization.resize_mask(mask, height, width) for mask in instances.masks],
+        [_resize_mask(mask, height, width) for mask in instances.masks],
         zoom,
     )
 
 
 def draw_panel(
-    image: visualization.Picture,
+    image: drawing.Picture,
     size: tuple[int, int],
     instances: Instances,
     names: Sequence[str],
     title: str,
-) -> visualization.Picture:
+) -> drawing.Picture:
     """Draw instances on an image that is brought to a size, under a title.
 
     Args:
@@ -102,14 +102,20 @@ def draw_panel(
     return np.concatenate([_draw_title(title, width), draw(photo, instances, names)])
 
 
-def join(panels: Sequence[visualization.Picture]) -> visualization.Picture:
+def _resize_mask(mask: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
+    """Resize a soft or binary mask [h, w] bilinearly, then keep what is above one half."""
+    soft = cv2.resize(np.asarray(mask, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(soft > 0.5)
+
+
+def join(panels: Sequence[drawing.Picture]) -> drawing.Picture:
     """Put panels of one height side by side, uint8 RGB."""
     gap = np.full((panels[0].shape[0], _GAP, 3), 255, np.uint8)
     parts = [part for panel in panels for part in (panel, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
-def _draw_title(title: str, width: int) -> visualization.Picture:
+def _draw_title(title: str, width: int) -> drawing.Picture:
     strip = Image.new("RGB", (width, _TITLE_HEIGHT), (255, 255, 255))
     font = ImageFont.load_default(14)
     ImageDraw.Draw(strip).text((4, _TITLE_HEIGHT / 2), title, font=font, fill=_INK, anchor="lm")

@@ -10,7 +10,7 @@ import numpy as np
 from official_yolact import schema
 from official_yolact.configs import yolact as configs
 from official_yolact.drawing import comparisons
-from official_yolact.drawing import visualization
+from official_yolact_runtime import drawing
 
 MIN_SIDE = 384
 """Smaller inputs are enlarged by a whole factor to about this."""
@@ -21,7 +21,7 @@ def draw_example(
     labels: Mapping[str, Any],
     normalization: configs.Normalization,
     names: Sequence[str],
-) -> visualization.Picture:
+) -> drawing.Picture:
     """Draw one example of a batch as the network gets it.
 
     Args:
@@ -55,7 +55,7 @@ def draw_batch(
     labels: schema.Labels,
     normalization: configs.Normalization,
     names: Sequence[str],
-) -> list[visualization.Picture]:
+) -> list[drawing.Picture]:
     """Draw the examples of a batch; those whose record could not be used are left out.
 
     Args:
@@ -75,7 +75,7 @@ def draw_batch(
     return pictures
 
 
-def restore_pixels(image: schema.Tensor, normalization: configs.Normalization) -> visualization.Picture:
+def restore_pixels(image: schema.Tensor, normalization: configs.Normalization) -> drawing.Picture:
     """Undo the normalisation of a network input, float [H, W, 3] to uint8 RGB [H, W, 3]."""
     pixels = np.asarray(image, np.float32) * np.asarray(normalization.std) + np.asarray(normalization.mean)
     return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)

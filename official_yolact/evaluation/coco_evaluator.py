@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import photo_masks
-from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
 from official_yolact.evaluation import measurement
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
 from official_yolact.ops import frames
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import photo_masks
+from official_yolact_runtime import run_lengths
 
 _logger = logging.getLogger(__name__)
 
@@ -206,11 +206,11 @@ def map_classes(
 
 def _encode(
     masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]
-) -> Iterator[segmentations.Rle]:
+) -> Iterator[run_lengths.Rle]:
     """Resample soft masks [D, h, w] to the photo and encode them."""
     height, width = (round(float(side)) for side in frames.photo_size(image_info))
     for top, left, part in photo_masks.find_windows(masks, image_info):
-        yield segmentations.encode_window(part, top, left, height, width)
+        yield run_lengths.encode_window(part, top, left, height, width)
 
 
 def _few(names: tuple[str, ...]) -> str:

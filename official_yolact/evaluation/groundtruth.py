@@ -10,13 +10,14 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import box_forms
 from official_yolact.coco import inspection
 from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
-from official_yolact.files import json_text
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime.files import json_text
 
 _logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class GroundTruth:
             return float(coco_mask.area(self._encode(entry)[0]))
         return float(entry["bbox"][2] * entry["bbox"][3])
 
-    def _encode(self, entry: dict[str, Any]) -> tuple[segmentations.Rle, int]:
+    def _encode(self, entry: dict[str, Any]) -> tuple[run_lengths.Rle, int]:
         where = f"{self.path}: annotation {entry['source_id']}"
         if not self.has_masks:
             raise ValueError(

@@ -7,12 +7,12 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
 from official_yolact.evaluation import groundtruth as groundtruth_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 BOX_FILE_NAME = "bbox_detections.json"
 MASK_FILE_NAME = "mask_detections.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Sized
 
 from official_yolact.evaluation import measurement
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 _COLUMNS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
 _MOST_SHOWN = 10

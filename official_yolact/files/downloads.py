@@ -20,10 +20,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from official_yolact.files import json_text
 from official_yolact.files import locks
-from official_yolact.files import outputs
 from official_yolact.files import storage
+from official_yolact_runtime.files import json_text
 
 _Result = TypeVar("_Result")
 
@@ -229,7 +228,7 @@ def _transfer(
                 raise ValueError(
                     f"{url}: has {state.size} bytes, expected are {expected_size}: not the file meant"
                 )
-            outputs.store_json(state_path, dataclasses.asdict(state))
+            storage.store_json(state_path, dataclasses.asdict(state))
         check_space(os.path.dirname(state_path) or ".", state.size - offset, url)
         _copy(response, file, state.size, progress)
 

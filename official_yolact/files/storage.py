@@ -1,6 +1,6 @@
 """Files on a disk or in a bucket: read, renamed, removed. TensorFlow is loaded for a bucket only.
 
-Nothing is written here but copies for a bucket; `outputs` writes.
+What is written to a disk, `outputs` writes.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import atexit
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, NoReturn
 
-from official_yolact.files import inputs
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
 
 _BLOCK = 1 << 20
-_NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM)
-"""Of a file system that cannot do so for folders, and of a folder that may be written and not read."""
 
 _temporary_folders: list[str] = []
 
@@ -78,12 +78,8 @@ def measure(path: str) -> tuple[int, str]:
     Raises:
       OSError: it cannot be read.
     """
-    digest, size = hashlib.sha256(), 0
     with open_input(path) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return size, digest.hexdigest()
+        return inputs.measure(file)
 
 
 @contextlib.contextmanager
@@ -103,7 +99,37 @@ def fetch(path: str) -> Iterator[str]:
         yield copy
 
 
-def upload(path: str, content: bytes) -> None:
+def store(path: str, content: str | Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
+    """Write a file of the program's own, on a disk as `outputs.create` does or in a bucket.
+
+    Args:
+      path: of the file; what is there is not looked at.
+      content: text, or bytes in parts.
+      staged: as for `outputs.create`.
+
+    Returns:
+      Its size in bytes and its sha256.
+
+    Raises:
+      OSError: names the file; nothing is left of it.
+    """
+    blocks = [content.encode()] if isinstance(content, str) else content
+    if is_remote(path):
+        data = b"".join(blocks)
+        _upload(path, data)
+        return len(data), hashlib.sha256(data).hexdigest()
+    with outputs.create(path, staged=staged) as file:
+        for block in blocks:
+            file.write(block)
+    return file.size, file.sha256
+
+
+def store_json(path: str, content: Any, *, indent: int | None = None) -> None:
+    """Write finite JSON that nobody but this program looks for; as `store`."""
+    store(path, json.dumps(content, indent=indent, allow_nan=False), staged=True)
+
+
+def _upload(path: str, content: bytes) -> None:
     """Write a file in a bucket, whole or not at all.
 
     Raises:
@@ -134,9 +160,7 @@ def rename(source: str, target: str, *, durable: bool = True) -> None:
         with _named(target):
             _gfile().rename(source, target, overwrite=True)
         return
-    os.replace(source, target)
-    if durable:
-        sync(os.path.dirname(target))
+    outputs.rename(source, target, durable=durable)
 
 
 def remove(path: str) -> None:
@@ -155,15 +179,7 @@ def sync(path: str) -> None:
     """Make the disk hold what was written to a file or folder; a bucket does so by itself."""
     if is_remote(path):
         return
-    try:
-        descriptor = os.open(path or ".", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
+    outputs.sync(path)
 
 
 def make_temporary_folder() -> str:

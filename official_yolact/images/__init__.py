@@ -1,1 +1,1 @@
-"""Pictures from outside: which formats are read, and the one guarded way to open them."""
+"""Pictures from outside: the folders they lie in, and what a record holds of them."""

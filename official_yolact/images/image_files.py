@@ -10,11 +10,11 @@ import PIL.Image
 import PIL.ImageOps
 
 from official_yolact.coco import annotations as coco_annotations
-from official_yolact.images import deep_pixels
-from official_yolact.images import formats
 from official_yolact.images import image_folders
 from official_yolact.images import jpeg_warnings
-from official_yolact.images import reading
+from official_yolact_runtime.images import deep_pixels
+from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import reading
 
 MAX_PIXELS = formats.MAX_PIXELS
 

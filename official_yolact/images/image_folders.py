@@ -17,8 +17,8 @@ import unicodedata
 import urllib.parse
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-from official_yolact.files import inputs
-from official_yolact.images import formats
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.images import formats
 
 JPEG_EXTENSIONS = (".jfif", ".jpe", ".jpeg", ".jpg")
 """Suffixes that mean the same format."""

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.files import children
-from official_yolact.files import inputs
-from official_yolact.files import json_text
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 """What such a file begins with."""

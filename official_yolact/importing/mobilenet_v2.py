@@ -19,12 +19,12 @@ import tf_keras
 
 from official.vision.modeling.backbones import factory
 from official_yolact.configs import yolact as configs
-from official_yolact.files import inputs as inputs_lib
 from official_yolact.files import storage
 from official_yolact.importing import import_account
 from official_yolact.importing import keras_file
 from official_yolact.importing import model_folder
 from official_yolact.weights import named_weights
+from official_yolact_runtime.files import inputs as inputs_lib
 
 _NORM_KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
 _KINDS = ("kernel", *_NORM_KINDS)

@@ -10,13 +10,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_yolact import categories
 from official_yolact.checkpoints import checkpoint_writer
 from official_yolact.checkpoints import directory_lock
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import state_file
-from official_yolact.files import outputs
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import outputs
 
 FIRST = "ckpt-0"
 """The checkpoint that an import writes."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from official_yolact.configs import loading
 from official_yolact.files import downloads
-from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.importing import import_account
 from official_yolact.importing import mobilenet_v2
 from official_yolact.importing import torch_import
@@ -47,7 +47,7 @@ def provide(
         if not imported.is_imported(entry):
             done = import_file(entry, path, folder, force=True)
             mark = {"name": entry.name, "url": entry.url, "sha256": done.sha256}
-            outputs.store_json(os.path.join(folder, imported.MARK), mark)
+            storage.store_json(os.path.join(folder, imported.MARK), mark)
     return folder
 
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
-from official_yolact.files import inputs
-from official_yolact.files import outputs
 from official_yolact.importing import import_account
 from official_yolact.importing import model_folder
 from official_yolact.importing import recognition
 from official_yolact.importing import torch_file
 from official_yolact.importing import torch_keys
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
 
 _JUNK = (
     (re.compile(r".*\.num_batches_tracked"), "a counter that nothing reads"),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from official_yolact.images import formats
 from official_yolact.schema import Tensor
+from official_yolact_runtime.images import formats
 
 _CHROMA_REACH = 2
 

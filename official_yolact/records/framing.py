@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from official_yolact.files import inputs
 from official_yolact.records import crc32c
 from official_yolact.records.record_file import FOOTER_BYTES
 from official_yolact.records.record_file import HEADER_BYTES
+from official_yolact_runtime.files import inputs
 
 UNREADABLE = -1
 """Stands for the offset of a record that cannot be read."""

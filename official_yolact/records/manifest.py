@@ -8,11 +8,10 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from official_yolact import categories as categories_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.files import storage
 from official_yolact.records import record_file
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime.files import json_text
 
 VERSION = 1
 
@@ -82,7 +81,7 @@ class Manifest:
 
     def save(self, path: str) -> None:
         """Write the file, whole or not at all."""
-        outputs.store_json(path, self.to_dict(), indent=1)
+        storage.store_json(path, self.to_dict(), indent=1)
 
     @property
     def classes(self) -> categories_lib.Categories:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact.images import formats
+from official_yolact_runtime.images import formats
 
 MASKS = 8
 """Of a plane."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import results
-from official_yolact.files import outputs
-from official_yolact.serving import predictor as predictor_lib
 from official_yolact.serving import sources
+from official_yolact_runtime import predictor as predictor_lib
+from official_yolact_runtime.files import outputs
 
 PREDICTIONS_FILE = "predictions.json"
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import tf_keras
 
-from official_yolact import categories as categories_lib
 from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import scan
@@ -21,14 +20,15 @@ from official_yolact.configs import memory
 from official_yolact.configs import values
 from official_yolact.configs import yaml_document
 from official_yolact.configs import yolact as configs
-from official_yolact.files import inputs
 from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.modeling import registration
-from official_yolact.serving import arguments
-from official_yolact.serving import loaded_weights
-from official_yolact.serving import predictor
 from official_yolact.serving import tensorflow_runtime
+from official_yolact_runtime import arguments
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import loaded_weights
+from official_yolact_runtime import predictor
+from official_yolact_runtime.files import inputs
 
 _STEP = re.compile(r"-(\d+)$")
 _IMPORT_FILE = "import.json"

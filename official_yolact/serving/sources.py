@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from official_yolact.files import inputs
-from official_yolact.images import formats
 from official_yolact.images import image_folders
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.images import formats
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import segmentations
-from official_yolact.drawing import visualization
+from official_yolact.drawing import sheets
 from official_yolact.images import image_files
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import drawing
+from official_yolact_runtime import run_lengths
 
 MIN_SIDE = 384
 """Smaller photos are enlarged by a whole factor to about this."""
@@ -38,13 +40,13 @@ class _Masks(Sequence[NDArray[np.bool_]]):
 
     def __init__(self, height: int, width: int) -> None:
         self._size = (height, width)
-        self._held: list[tuple[int, int, segmentations.Rle]] = []
+        self._held: list[tuple[int, int, run_lengths.Rle]] = []
 
     def append(self, mask: NDArray[np.bool_]) -> None:
         """Keep a mask, bool [H, W]."""
         left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
         part = mask[top : top + max(1, height), left : left + max(1, width)]
-        self._held.append((top, left, segmentations.encode_masks(part[np.newaxis])[0]))
+        self._held.append((top, left, run_lengths.encode_masks(part[np.newaxis])[0]))
 
     def __len__(self) -> int:
         return len(self._held)
@@ -59,7 +61,7 @@ class _Masks(Sequence[NDArray[np.bool_]]):
         if isinstance(index, slice):
             return [self[at] for at in range(len(self))[index]]
         top, left, rle = self._held[index]
-        part = segmentations.decode_mask(rle)
+        part = run_lengths.decode_mask(rle)
         mask = np.zeros(self._size, np.bool_)
         mask[top : top + part.shape[0], left : left + part.shape[1]] = part
         return mask
@@ -73,7 +75,7 @@ class StoredPicture(NamedTuple):
       problems: annotations without a usable mask, which have their box only, or nothing.
     """
 
-    picture: visualization.Picture
+    picture: drawing.Picture
     problems: list[str]
 
 
@@ -106,7 +108,7 @@ def draw_stored(
     if photo is None:
         raise ValueError(f"{where}: {path} cannot be decoded: replace the file or remove the image")
     stored = photo.shape[:2]
-    photo = visualization.shrink(photo, _choose_side(*stored))
+    photo = sheets.shrink(photo, _choose_side(*stored))
     return _draw(photo[..., ::-1], stored, source.annotations[image.id], source.categories, source.path)
 
 
@@ -117,7 +119,7 @@ def _choose_side(height: int, width: int) -> int:
 
 
 def _draw(
-    photo: visualization.Picture,
+    photo: drawing.Picture,
     stored: tuple[int, int],
     annotations: Sequence[coco_annotations.Annotation],
     categories: categories_lib.Categories,
@@ -151,7 +153,7 @@ def _draw(
     if len(names) > _MAX_LABELS:
         _logger.warning("%s: a photo has %d annotations: none is labelled in its picture", path, len(names))
         names = [""] * len(names)
-    picture = visualization.draw_instances(
+    picture = drawing.draw_instances(
         np.ascontiguousarray(photo),
         np.asarray(boxes, np.float64).reshape(-1, 4),
         classes,

@@ -10,17 +10,17 @@ from typing import Any
 import tensorflow as tf
 from google.protobuf import message
 
-from official_yolact import categories as categories_lib
 from official_yolact.configs import finding
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import shards
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import groundtruth as groundtruth_lib
-from official_yolact.files import inputs
 from official_yolact.files import storage
 from official_yolact.records import framing
 from official_yolact.records import record_file
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime.files import inputs
 
 _PATH = "task.annotation_file"
 _OTHERS = ("task.validation_data.input_path",)

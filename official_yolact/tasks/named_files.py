@@ -15,9 +15,9 @@ from official_yolact.configs import finding
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import manifests
 from official_yolact.dataloaders import shards
-from official_yolact.files import inputs
 from official_yolact.files import storage
 from official_yolact.weights import named_weights
+from official_yolact_runtime.files import inputs
 
 _CONVERT = "`yolact data convert` writes DIR/train-*.tfrecord: give that glob"
 _CHECKPOINT = "name a directory that training or import-weights wrote, or a name of `yolact weights list`"

@@ -10,7 +10,6 @@ import tf_keras
 from absl import logging
 
 from official.core import base_task
-from official_yolact import categories
 from official_yolact.checkpoints import meaning
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import stored_categories
@@ -32,6 +31,7 @@ from official_yolact.tasks import annotation_file
 from official_yolact.tasks import train_step
 from official_yolact.weights import imported
 from official_yolact.weights import named_weights
+from official_yolact_runtime import categories
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
 MASK_IOU_LOSS = "mask_iou_loss"

@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from official_yolact import categories
 from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import stored_categories
@@ -21,9 +20,6 @@ from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.configs import yolact
 from official_yolact.dataloaders import manifests
-from official_yolact.files import json_text
-from official_yolact.files import outputs
-from official_yolact.files import outputs as local_files
 from official_yolact.files import storage
 from official_yolact.training import batch_norm
 from official_yolact.training import config_changes
@@ -31,6 +27,9 @@ from official_yolact.training.reports import curves
 from official_yolact.training.reports import run_report
 from official_yolact.training.watch import early_stopping
 from official_yolact.weights import named_weights
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs as local_files
 
 # What a run writes; nothing else is moved by a restart.
 _OF_A_RUN = re.compile(
@@ -260,7 +259,7 @@ def _find_last_record(model_dir: str) -> str:
 
 
 def _write_params(params: experiments.YolactExperiment, path: str) -> None:
-    outputs.store(path, loading.to_yaml(params))
+    storage.store(path, loading.to_yaml(params))
 
 
 def _refuse_foreign_files(model_dir: str) -> None:

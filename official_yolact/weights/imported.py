@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from official_yolact.files import children
 from official_yolact.files import downloads
-from official_yolact.files import json_text
 from official_yolact.weights import cache
 from official_yolact.weights import named_weights
+from official_yolact_runtime.files import json_text
 
 VERSION = 1
 """Of what an import writes: another number makes every import anew."""

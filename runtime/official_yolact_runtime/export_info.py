@@ -224,8 +224,8 @@ def _read_detection(value: Any) -> Mapping[str, Any]:
 def _read_file(name: str, entry: Mapping[str, Any]) -> FileInfo:
     if os.path.basename(name) != name or name in (os.curdir, os.pardir, ""):
         raise ValueError(f"{values.shorten(name)} is no name of a file of the folder")
-    names = [_read(entry, key, str) for key in ("format", "precision", "sha256")]
-    return FileInfo(*names, size=_read(entry, "size", int))
+    kind, precision, digest = (_read(entry, key, str) for key in ("format", "precision", "sha256"))
+    return FileInfo(kind, precision, digest, _read(entry, "size", int))
 
 
 def _is_count(value: Any) -> bool:

@@ -9,7 +9,6 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
-from official_yolact.files import outputs
 from official_yolact.files import storage
 
 
@@ -106,8 +105,8 @@ def test_a_record_comes_back_and_a_changed_one_does_not(tmp_path):
 
 def test_a_text_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "info.json"
-    outputs.store(str(path), "old")
-    outputs.store(str(path), "new")
+    storage.store(str(path), "old")
+    storage.store(str(path), "new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["info.json"])
     with pytest.raises(OSError, match="cannot be written.*nowhere"):
-        outputs.store(str(tmp_path / "nowhere" / "info.json"), "x")
+        storage.store(str(tmp_path / "nowhere" / "info.json"), "x")

@@ -3,9 +3,9 @@
 import pytest
 import tensorflow as tf
 
-from official_yolact import categories
 from official_yolact.checkpoints import stored_categories
 from official_yolact.checkpoints import transfer
+from official_yolact_runtime import categories
 
 PAIR = categories.Categories((3, 7), ("cat", "dog"))
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from official_yolact import categories as categories_lib
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.checkpoints import transfer
 from official_yolact.importing import model_folder
+from official_yolact_runtime import categories as categories_lib
 
 SOURCE = categories_lib.Categories((1, 2, 3, 4, 5, 6), ("circle", "hot dog", "tv", "square", "star", "ring"))
 

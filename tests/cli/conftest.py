@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from official_yolact import categories
+from official_yolact_runtime import categories
 
 _MODEL = {
     "num_classes": 3,

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from official_yolact.cli import main
-from official_yolact.coco import segmentations
+from official_yolact_runtime import run_lengths
 
 
 def predict(*arguments):
@@ -29,7 +29,7 @@ def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, 
     first = entries[0]
     assert (first["image_id"], first["file_name"]) == (1, str(photos / "9.jpg"))
     assert first["category_name"] in ("fig", "date")
-    assert segmentations.decode_mask(first["segmentation"]).shape == (64, 64)
+    assert run_lengths.decode_mask(first["segmentation"]).shape == (64, 64)
 
 
 def test_a_bad_picture_among_good_ones_is_reported_and_the_rest_is_done(
@@ -96,7 +96,7 @@ def test_batches_filled_across_folders_give_what_single_pictures_give(tiny_model
                 assert one[key] == alone[key]
             np.testing.assert_allclose(one["bbox"], alone["bbox"], atol=1e-3)
             np.testing.assert_allclose(one["score"], alone["score"], atol=1e-5)
-            masks = [segmentations.decode_mask(entry["segmentation"]) for entry in (one, alone)]
+            masks = [run_lengths.decode_mask(entry["segmentation"]) for entry in (one, alone)]
             assert np.mean(masks[0] != masks[1]) < 1e-3
     assert {entry["image_id"] for entry in entries["1"]} == {1, 3, 4, 5, 6}
 
@@ -114,7 +114,7 @@ def found(tiny_model_dir, photos, tmp_path):
 
 
 def area(entries):
-    return sum(int(segmentations.decode_mask(entry["segmentation"]).sum()) for entry in entries)
+    return sum(int(run_lengths.decode_mask(entry["segmentation"]).sum()) for entry in entries)
 
 
 def classes_of_boxes(entries):

@@ -15,10 +15,10 @@ import PIL.Image
 import pytest
 from pycocotools import mask as coco_mask
 
-from official_yolact import categories as categories_lib
 from official_yolact.cli import main
 from official_yolact.coco import twins
 from official_yolact.dataloaders import manifests
+from official_yolact_runtime import categories as categories_lib
 
 HEIGHT, WIDTH = 96, 128
 Data = dict[str, Any]

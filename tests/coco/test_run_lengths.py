@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from official_yolact.coco import run_lengths
+from official_yolact_runtime import run_lengths
 
 
 @pytest.mark.parametrize("seed", range(6))

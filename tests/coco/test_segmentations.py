@@ -4,6 +4,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from official_yolact.coco import segmentations
+from official_yolact_runtime import run_lengths
 
 WHERE = "results.json: [3]"
 
@@ -16,14 +17,14 @@ def random_masks(seed, count, height, width):
 def test_masks_survive_encoding_and_checking():
     masks = random_masks(0, 20, 37, 53)
     masks[0], masks[1] = False, True
-    for mask, rle in zip(masks, segmentations.encode_masks(masks), strict=True):
+    for mask, rle in zip(masks, run_lengths.encode_masks(masks), strict=True):
         checked = segmentations.to_rle(rle, 37, 53, WHERE)[0]
         assert checked == rle
-        np.testing.assert_array_equal(segmentations.decode_mask(checked), mask)
+        np.testing.assert_array_equal(run_lengths.decode_mask(checked), mask)
 
 
 def test_no_masks_give_no_encodings():
-    assert segmentations.encode_masks(np.zeros((0, 4, 5), bool)) == []
+    assert run_lengths.encode_masks(np.zeros((0, 4, 5), bool)) == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
@@ -36,14 +37,14 @@ def test_any_part_of_an_image_is_encoded_as_pycocotools_encodes_the_image(share)
         whole = np.zeros((height, width), np.uint8)
         whole[top : top + part.shape[0], left : left + part.shape[1]] = part
         expected = coco_mask.encode(np.asfortranarray(whole))["counts"].decode()
-        found = segmentations.encode_window(part, top, left, height, width)
-        assert found == segmentations.encode_masks(whole[np.newaxis])[0]
+        found = run_lengths.encode_window(part, top, left, height, width)
+        assert found == run_lengths.encode_masks(whole[np.newaxis])[0]
         assert found == {"size": [height, width], "counts": expected}
 
 
 def test_uncompressed_and_compressed_forms_agree():
     for mask in random_masks(1, 10, 11, 7):
-        compressed = segmentations.encode_masks(mask[np.newaxis])[0]
+        compressed = run_lengths.encode_masks(mask[np.newaxis])[0]
         plain = {"size": [11, 7], "counts": mask_runs.runs_of(mask)}
         assert segmentations.to_rle(plain, 11, 7, WHERE)[0] == compressed
         assert segmentations.to_rle(compressed, 11, 7, WHERE)[0] == compressed
@@ -54,7 +55,7 @@ def test_runs_of_length_zero_are_joined():
     rle = segmentations.to_rle({"size": [4, 5], "counts": [4, 0, 3, 5, 0, 2, 0, 0, 6]}, 4, 5, WHERE)[0]
     expected = np.zeros(20, bool)
     expected[7:14] = True
-    np.testing.assert_array_equal(segmentations.decode_mask(rle).T.ravel(), expected)
+    np.testing.assert_array_equal(run_lengths.decode_mask(rle).T.ravel(), expected)
     assert coco_mask.area(rle) == 7
     assert coco_mask.iou([rle], [rle], [0])[0, 0] == 1.0
 
@@ -63,7 +64,7 @@ def test_polygons_are_drawn_as_pycocotools_draws_them():
     polygons = [[1.5, 1.5, 8.0, 2.0, 6.0, 9.0], [10, 10, 14, 10, 14, 14, 10, 14]]
     expected = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 20, 30)))
     np.testing.assert_array_equal(
-        segmentations.decode_mask(segmentations.to_rle(polygons, 20, 30, WHERE)[0]), expected
+        run_lengths.decode_mask(segmentations.to_rle(polygons, 20, 30, WHERE)[0]), expected
     )
 
 
@@ -73,7 +74,7 @@ def test_parts_of_two_points_are_left_out_and_counted():
     assert found == (segmentations.to_rle(whole, 5, 7, WHERE)[0], 2)
     empty, dropped = segmentations.to_rle([[1, 2, 3, 4]], 5, 7, WHERE)
     assert dropped == 1
-    assert not segmentations.decode_mask(empty).any()
+    assert not run_lengths.decode_mask(empty).any()
 
 
 def test_numbers_of_run_lengths_may_be_written_as_floats():

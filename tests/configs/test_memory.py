@@ -116,8 +116,8 @@ def test_the_options_of_eval_are_bounded_before_the_network_is_built(
     of_16_gib, tmp_path, capsys, option, says, monkeypatch
 ):
     from official.core import train_utils
-    from official_yolact import categories
     from official_yolact.modeling import factory
+    from official_yolact_runtime import categories
 
     monkeypatch.setattr(factory, "build_model", None)
     params = loading.load_config("yolact_tiny_shapes")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import official_yolact
-from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  fills the registries
 from official_yolact.importing import torch_import
 from official_yolact.modeling import factory
+from official_yolact_runtime import categories
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from official_yolact import categories
 from official_yolact.cli import main
 from official_yolact.configs import yaml_document
-from official_yolact.files import json_text
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import json_text
 
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 SOME = {

@@ -10,9 +10,9 @@ import fuzzing
 import numpy as np
 import pytest
 
-from official_yolact import categories
 from official_yolact.cli import main
 from official_yolact.records import manifest
+from official_yolact_runtime import categories
 
 _MAP = {"1": 1, "7": 2}
 _MANIFEST = {

@@ -10,7 +10,7 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.data import parts
-from official_yolact.files import outputs
+from official_yolact_runtime.files import outputs
 
 
 def snapshot(folder: pathlib.Path) -> dict[str, bytes]:

@@ -17,12 +17,12 @@ import scipy.sparse
 import tensorflow as tf
 from pycocotools import coco
 
-from official_yolact import categories as categories_lib
 from official_yolact.cli import main
 from official_yolact.data.conversion import convert
 from official_yolact.data.formats import summary as summary_lib
 from official_yolact.data.sets import mat_files
 from official_yolact.data.sets import sbd
+from official_yolact_runtime import categories as categories_lib
 
 SIZES = {"2008_000002": (30, 44), "2008_000003": (41, 33), "2010_000001": (25, 25)}
 HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x100) + b"IM"

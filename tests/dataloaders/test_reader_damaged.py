@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 import official_yolact
+import official_yolact_runtime
 
+PACKAGES = (official_yolact, official_yolact_runtime)
 _SCRIPT = pathlib.Path(__file__).with_name("damaged_cases.py")
 _TIME_LIMIT = 90.0  # seconds for a case, the start of TensorFlow included, on a busy machine
 _MEMORY_LIMIT = 2500.0  # MB at the peak, about 800 of them TensorFlow's
@@ -117,8 +119,8 @@ def _run(names: list[str], folder: str) -> tuple[dict[str, Any], str | None, str
     lines: queue.Queue[str] = queue.Queue()
     with open(os.path.join(folder, "log"), "w+", encoding="utf-8") as log:
         command = [sys.executable, str(_SCRIPT), folder, *names]
-        package = pathlib.Path(official_yolact.__file__).parents[1]
-        environment = {**os.environ, "PYTHONPATH": str(package)}
+        packages = [str(pathlib.Path(package.__file__).parents[1]) for package in PACKAGES]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(packages)}
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         ) as process:

@@ -1,7 +1,8 @@
 import numpy as np
 
 from official_yolact.drawing import comparisons
-from official_yolact.drawing import visualization
+from official_yolact.drawing import sheets
+from official_yolact_runtime import drawing
 
 GRAY = np.full((32, 64, 3), 128, np.uint8)
 
@@ -22,7 +23,7 @@ def test_a_panel_holds_a_title_and_the_image_in_the_wanted_size():
 
 def test_boxes_and_masks_follow_the_size_of_the_panel_whatever_their_own():
     panel = comparisons.draw_panel(GRAY, (200, 400), instances(1, np.array([0.5])), ["fig"], "one")[24:]
-    color = np.array(visualization.choose_colors([1])[0])
+    color = np.array(drawing.choose_colors([1])[0])
     np.testing.assert_allclose(panel[60, 120], 128 * 0.58 + color * 0.42, atol=1)
     assert (panel[110:] == 128).all()
     assert (panel[:, 210:] == 128).all()
@@ -38,6 +39,6 @@ def test_panels_stand_side_by_side_unchanged():
 
 
 def test_shrinking_keeps_proportions_and_small_pictures():
-    assert visualization.shrink(np.zeros((100, 400, 3), np.uint8), 200).shape == (50, 200, 3)
-    assert visualization.shrink(np.zeros((1, 4000, 3), np.uint8), 200).shape == (1, 200, 3)
-    assert visualization.shrink(GRAY, 64) is GRAY
+    assert sheets.shrink(np.zeros((100, 400, 3), np.uint8), 200).shape == (50, 200, 3)
+    assert sheets.shrink(np.zeros((1, 4000, 3), np.uint8), 200).shape == (1, 200, 3)
+    assert sheets.shrink(GRAY, 64) is GRAY

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import ImageDraw
 
-from official_yolact.drawing import visualization
+from official_yolact.drawing import sheets
+from official_yolact_runtime import drawing
 
 
 def photo(height=120, width=160):
@@ -25,7 +26,7 @@ def instances(count, height=120, width=160):
 
 def test_no_instances_give_the_photo_back():
     image = photo()
-    drawn = visualization.draw_instances(image, np.zeros((0, 4)), [], [], [], np.zeros((0, 120, 160), bool))
+    drawn = drawing.draw_instances(image, np.zeros((0, 4)), [], [], [], np.zeros((0, 120, 160), bool))
     np.testing.assert_array_equal(drawn, image)
     assert drawn is not image
 
@@ -34,7 +35,7 @@ def test_the_photo_itself_is_not_changed():
     image = photo()
     before = image.copy()
     boxes, masks = instances(3)
-    visualization.draw_instances(image, boxes, [1, 2, 1], ["a", "b", "a"], [0.9, 0.8, 0.7], masks)
+    drawing.draw_instances(image, boxes, [1, 2, 1], ["a", "b", "a"], [0.9, 0.8, 0.7], masks)
     np.testing.assert_array_equal(image, before)
 
 
@@ -42,15 +43,15 @@ def test_pixels_in_a_mask_take_its_colour_and_pixels_far_from_it_stay():
     image = np.full((200, 300, 3), 100, np.uint8)
     mask = np.zeros((1, 200, 300), bool)
     mask[0, 100:160, 50:120] = True
-    drawn = visualization.draw_instances(image, [[100, 50, 160, 120]], [1], ["fig"], None, mask)
-    color = np.array(visualization.choose_colors([1])[0])
+    drawn = drawing.draw_instances(image, [[100, 50, 160, 120]], [1], ["fig"], None, mask)
+    color = np.array(drawing.choose_colors([1])[0])
     np.testing.assert_allclose(drawn[130, 80], 100 * 0.58 + color * 0.42, atol=1)
     np.testing.assert_array_equal(drawn[:, 200:], image[:, 200:])
     np.testing.assert_array_equal(drawn[175:], image[175:])
 
 
 def test_boxes_and_names_alone_are_enough():
-    drawn = visualization.draw_instances(photo(), [[10, 10, 100, 100]], [3], ["fig"])
+    drawn = drawing.draw_instances(photo(), [[10, 10, 100, 100]], [3], ["fig"])
     assert (drawn != photo()).any()
 
 
@@ -59,14 +60,14 @@ def test_boxes_and_names_alone_are_enough():
 def test_any_number_on_any_size_keeps_the_size(count, size):
     boxes, masks = instances(count, *size)
     names = ["a long name of a thing"] * count
-    drawn = visualization.draw_instances(photo(*size), boxes, [1] * count, names, np.ones(count), masks)
+    drawn = drawing.draw_instances(photo(*size), boxes, [1] * count, names, np.ones(count), masks)
     assert drawn.shape == (*size, 3)
     assert drawn.dtype == np.uint8
 
 
 def test_boxes_past_the_border_and_empty_masks_are_drawn_without_complaint():
     boxes = [[-50, -50, 500, 500], [5, 5, 5, 5], [110, 150, 120, 160]]
-    drawn = visualization.draw_instances(
+    drawn = drawing.draw_instances(
         photo(), boxes, [1, 2, 3], ["a", "b", "c"], [1, 0.5, 0], np.zeros((3, 120, 160), bool)
     )
     assert drawn.shape == (120, 160, 3)
@@ -74,7 +75,7 @@ def test_boxes_past_the_border_and_empty_masks_are_drawn_without_complaint():
 
 def test_zoom_enlarges_the_picture():
     boxes, masks = instances(2)
-    assert visualization.draw_instances(photo(), boxes, [1, 2], ["a", "b"], None, masks, zoom=3).shape == (
+    assert drawing.draw_instances(photo(), boxes, [1, 2], ["a", "b"], None, masks, zoom=3).shape == (
         360,
         480,
         3,
@@ -87,7 +88,7 @@ def test_labels_lie_inside_the_picture_and_clear_of_one_another():
     )
     taken = []
     for box in boxes:
-        left, top = visualization._place_label(box, 50, 14, 160, 120, taken)
+        left, top = drawing._place_label(box, 50, 14, 160, 120, taken)
         assert 0 <= left <= 110
         assert 0 <= top <= 106
         assert not any(
@@ -106,7 +107,7 @@ def labels_of(monkeypatch, boxes, names, size=(240, 320)):
         rectangle(self, corners, *args, **kwargs)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "rounded_rectangle", note)
-    visualization.draw_instances(photo(*size), boxes, [1] * len(boxes), names)
+    drawing.draw_instances(photo(*size), boxes, [1] * len(boxes), names)
     return drawn
 
 
@@ -132,7 +133,7 @@ def test_the_largest_instance_has_its_label_whatever_else_is_there(monkeypatch):
 
 
 def test_classes_differ_in_hue_and_instances_of_one_class_in_shade():
-    colors = visualization.choose_colors([1, 2, 3, 4, 1, 1])
+    colors = drawing.choose_colors([1, 2, 3, 4, 1, 1])
     distances = [
         np.abs(np.subtract(colors[a], colors[b], dtype=int)).max() for a in range(6) for b in range(a)
     ]
@@ -141,7 +142,7 @@ def test_classes_differ_in_hue_and_instances_of_one_class_in_shade():
 
 
 def test_a_colour_depends_on_the_class_not_on_its_neighbours():
-    assert visualization.choose_colors([5, 2])[1] == visualization.choose_colors([2])[0]
+    assert drawing.choose_colors([5, 2])[1] == drawing.choose_colors([2])[0]
 
 
 @pytest.mark.parametrize(
@@ -149,12 +150,12 @@ def test_a_colour_depends_on_the_class_not_on_its_neighbours():
     [(0.0, 0.0, (0, 0, 0)), (1.0, 0.0, (255, 255, 255)), (0.627955, 0.257683, (255, 0, 0))],
 )
 def test_colours_of_oklch_known_by_their_definition(lightness, chroma, expected):
-    assert visualization._oklch_to_rgb(lightness, chroma, 29.2339) == pytest.approx(expected, abs=1)
+    assert drawing._oklch_to_rgb(lightness, chroma, 29.2339) == pytest.approx(expected, abs=1)
 
 
 def test_a_sheet_holds_every_picture_unchanged():
     pictures = [photo(10, 20), photo(30, 8), photo(12, 12)]
-    sheet = visualization.tile(pictures, columns=2, gap=4)
+    sheet = sheets.tile(pictures, columns=2, gap=4)
     assert sheet.shape == (4 + 2 * (30 + 4), 4 + 2 * (20 + 4), 3)
     np.testing.assert_array_equal(sheet[14:24, 4:24], pictures[0])
     np.testing.assert_array_equal(sheet[4:34, 34:42], pictures[1])
@@ -162,4 +163,4 @@ def test_a_sheet_holds_every_picture_unchanged():
 
 def test_a_sheet_of_nothing_is_refused():
     with pytest.raises(ValueError, match="a sheet needs pictures"):
-        visualization.tile([], 3)
+        sheets.tile([], 3)

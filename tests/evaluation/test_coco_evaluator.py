@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from official_yolact import categories
-from official_yolact.coco import segmentations
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.ops import frames
+from official_yolact_runtime import categories
+from official_yolact_runtime import run_lengths
 
 CATEGORIES = categories.Categories((3, 5), ("fig", "date"))
 HEIGHT, WIDTH, GRID = 30, 40, (15, 20)
@@ -83,7 +83,7 @@ def test_results_are_in_coco_form(content, write, examples):
     assert (box["image_id"], box["category_id"], box["bbox"]) == (7, 5, [20.0, 4.0, 8.0, 8.0])
     assert mask["segmentation"]["size"] == [HEIGHT, WIDTH]
     assert isinstance(mask["segmentation"]["counts"], str)
-    decoded = segmentations.decode_mask(mask["segmentation"])
+    decoded = run_lengths.decode_mask(mask["segmentation"])
     assert decoded[5:11, 21:27].all()
     assert not decoded[:, :18].any()
 

@@ -6,11 +6,11 @@ import pytest
 from pycocotools import coco
 from pycocotools import cocoeval
 
-from official_yolact import categories
 from official_yolact.evaluation import groundtruth
 from official_yolact.evaluation import measurement
 from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results
+from official_yolact_runtime import categories
 
 
 def measure(annotations, detections):

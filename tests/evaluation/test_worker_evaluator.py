@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_yolact import categories
 from official_yolact import hosts
 from official_yolact.evaluation import coco_evaluator
 from official_yolact.evaluation import worker_evaluator
 from official_yolact.evaluation import worker_part
+from official_yolact_runtime import categories
 
 CATEGORIES = categories.Categories((3, 5), ("fig", "date"))
 

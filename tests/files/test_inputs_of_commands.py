@@ -13,9 +13,9 @@ import PIL.Image
 import pytest
 
 from official_yolact.cli import main
-from official_yolact.files import inputs
-from official_yolact.files import outputs
-from official_yolact.files import written
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.files import written
 
 SQUARE = [2, 2, 20, 2, 20, 20, 2, 20]
 

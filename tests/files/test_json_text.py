@@ -11,10 +11,10 @@ import fuzzing
 import numpy as np
 import pytest
 
-from official_yolact import categories
 from official_yolact.cli import main
-from official_yolact.files import json_text
 from official_yolact.records import manifest
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import json_text
 
 _IMAGE = '{"id": 1, "file_name": "a.png", "height": 8, "width": 8}'
 _OBJECT = (
@@ -252,9 +252,11 @@ def test_no_module_writes_json_that_may_hold_nan():
     import re
 
     import official_yolact
+    import official_yolact_runtime
 
     root = pathlib.Path(official_yolact.__file__).parent
     printing = [*(root / "cli").rglob("*.py"), *(root / "serving").glob("*.py"), root / "demo.py"]
+    printing += [pathlib.Path(official_yolact_runtime.__file__).with_name("detections.py")]
     for path in printing:
         text = path.read_text(encoding="utf-8")
         for call in re.findall(r"(?<![\w.])json\.dumps\(.*", text):

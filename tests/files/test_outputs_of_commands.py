@@ -15,12 +15,12 @@ import PIL.Image
 import pytest
 import scipy.io
 
-from official_yolact import categories
 from official_yolact.cli import main
-from official_yolact.files import outputs
 from official_yolact.serving import loading
-from official_yolact.serving.predictor import Predictor
 from official_yolact.training import run as training
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.predictor import Predictor
 
 SQUARE = [2, 2, 20, 2, 20, 20, 2, 20]
 CHECK = ["data", "check", "ann.json", "--images", "images"]

@@ -5,12 +5,12 @@ import signal
 
 import pytest
 
-from official_yolact import categories
 from official_yolact.cli import main
 from official_yolact.dataloaders import shards
-from official_yolact.files import inputs
-from official_yolact.files import json_text
 from official_yolact.records import manifest
+from official_yolact_runtime import categories
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 
 @pytest.fixture(autouse=True)

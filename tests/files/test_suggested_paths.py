@@ -5,7 +5,7 @@ import os
 import pytest
 
 from official_yolact.cli import main
-from official_yolact.files import inputs
+from official_yolact_runtime.files import inputs
 
 
 @pytest.fixture

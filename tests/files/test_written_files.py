@@ -14,8 +14,10 @@ from collections.abc import Iterator
 import pytest
 
 import official_yolact
-from official_yolact.files import outputs
-from official_yolact.files import written
+import official_yolact_runtime
+from official_yolact.files import storage
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.files import written
 
 
 @pytest.fixture(params=["attributes", "a list"])
@@ -133,7 +135,7 @@ def test_a_failure_names_the_file_and_leaves_nothing(
 
     monkeypatch.setattr("builtins.open" if function == "open" else f"os.{function}", fail)
     with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
-        outputs.store(str(path), [b"new"])
+        storage.store(str(path), [b"new"])
     if function != "open":
         with pytest.raises(OSError, match=r"cannot be written: No space left .*a\.json"):
             outputs.write(str(path), "new")
@@ -148,7 +150,7 @@ def test_a_source_that_fails_in_the_middle_leaves_nothing(tmp_path: pathlib.Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        outputs.store(str(tmp_path / "a"), blocks())
+        storage.store(str(tmp_path / "a"), blocks())
     assert not names_in(tmp_path)
 
 
@@ -189,7 +191,7 @@ def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.
     path = tmp_path / "a"
     for content in (b"one", b"two"):
         outputs.check(str(path))
-        _, digest = outputs.store(str(tmp_path / "staged"), [content])
+        _, digest = storage.store(str(tmp_path / "staged"), [content])
         outputs.move(str(tmp_path / "staged"), str(path), digest)
         assert path.read_bytes() == content
     path.write_bytes(b"edited")
@@ -200,11 +202,12 @@ def test_what_is_stored_and_moved_is_known_as_ours(kept: str, tmp_path: pathlib.
 
 _WRITE_LARGE = """
 import resource, signal, sys
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime.files import outputs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if sys.argv[2] == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-for write in (outputs.write, lambda path, content: outputs.store(path, [content[:9], content[9:]])):
+for write in (outputs.write, lambda path, content: storage.store(path, [content[:9], content[9:]])):
     try:
         write(sys.argv[1], b"x" * 300_000)
     except OSError as error:
@@ -233,12 +236,13 @@ def test_a_write_that_fails_in_the_middle_leaves_what_was_there(kind: str, tmp_p
 
 _WRITE_AND_WAIT = """
 import sys, time
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime.files import outputs
 def blocks():
     yield b"x"
     print("open", flush=True)
     time.sleep(600)
-outputs.store(sys.argv[1], blocks())
+storage.store(sys.argv[1], blocks())
 """
 
 
@@ -265,7 +269,7 @@ def test_a_file_is_left_over_when_nobody_writes_it_any_more(tmp_path: pathlib.Pa
             assert left_over(tmp_path) == {earlier}
             (tmp_path / earlier).unlink()
 
-        outputs.store(str(tmp_path / "a"), blocks())
+        storage.store(str(tmp_path / "a"), blocks())
         other.kill()
         other.wait()
     assert left_over(tmp_path) == {theirs}
@@ -284,19 +288,19 @@ def test_a_file_of_another_host_is_left_over_once_it_is_an_hour_old(
             os.utime(tmp_path / name, (now - age, now - age))
             assert left_over(tmp_path) == found
 
-    outputs.store(str(tmp_path / "a"), blocks())
+    storage.store(str(tmp_path / "a"), blocks())
 
 
 def test_what_is_stored_is_known_as_ours_and_noted_once(kept: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
     for content in (b"one", b"two", b"one"):
-        outputs.store(str(path), [content])
+        storage.store(str(path), [content])
         outputs.check(str(path))
     ledger = tmp_path / written.LEDGER
     assert ledger.exists() == (kept == "a list")
     staged = tmp_path / "work" / "staged"
     staged.parent.mkdir()
-    _, digest = outputs.store(str(staged), [b"three"], staged=True)
+    _, digest = storage.store(str(staged), [b"three"], staged=True)
     assert os.listdir(staged.parent) == ["staged"]
     outputs.move(str(staged), str(path), digest)
     outputs.check(str(path))
@@ -333,9 +337,9 @@ def test_a_file_keeps_its_mode(kept: str, mode: int, tmp_path: pathlib.Path) -> 
     path.chmod(mode)
     outputs.write(str(path), "two")
     assert path.stat().st_mode & 0o777 == mode
-    outputs.store(str(path), [b"three"])
+    storage.store(str(path), [b"three"])
     assert path.stat().st_mode & 0o777 == mode
-    _, digest = outputs.store(str(tmp_path / "staged"), [b"four"], staged=True)
+    _, digest = storage.store(str(tmp_path / "staged"), [b"four"], staged=True)
     outputs.move(str(tmp_path / "staged"), str(path), digest)
     assert (path.stat().st_mode & 0o777, path.read_text()) == (mode, "four")
 
@@ -349,14 +353,20 @@ def test_what_is_in_a_private_file_is_at_no_time_open_to_others(tmp_path: pathli
         yield b"two"
         assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o600}
 
-    outputs.store(str(path), blocks())
+    storage.store(str(path), blocks())
 
 
 def test_files_get_their_final_names_and_locks_in_one_place() -> None:
-    root = pathlib.Path(official_yolact.__file__).parent
-    for pattern, places in (
-        (r"\bos\.(replace|rename)\(|gfile(\(\))?\.rename\(|shutil\.move\(", ["files/storage.py"]),
-        (r"\bflock\(|\blockf\(", ["files/locks.py"]),
+    for package, pattern, places in (
+        (official_yolact_runtime, r"\bos\.(replace|rename)\(|shutil\.move\(", ["files/outputs.py"]),
+        (
+            official_yolact,
+            r"\bos\.(replace|rename)\(|gfile(\(\))?\.rename\(|shutil\.move\(",
+            ["files/storage.py"],
+        ),
+        (official_yolact_runtime, r"\bflock\(|\blockf\(", []),
+        (official_yolact, r"\bflock\(|\blockf\(", ["files/locks.py"]),
     ):
+        root = pathlib.Path(package.__file__).parent
         found = [path for path in root.rglob("*.py") if re.search(pattern, path.read_text("utf-8"))]
         assert [path.relative_to(root).as_posix() for path in found] == places

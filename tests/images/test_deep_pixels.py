@@ -11,7 +11,7 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.images import image_files
-from official_yolact.serving import images as served
+from official_yolact_runtime.images import arrays as served
 
 HEIGHT, WIDTH = 20, 30
 
@@ -131,7 +131,7 @@ def test_check_and_convert_say_the_bit_depth_of_the_set(photos, capsys):
 
 
 def test_a_predictor_warns_once(caplog):
-    from official_yolact.serving import predictor
+    from official_yolact_runtime import predictor
 
     model = predictor.Predictor.__new__(predictor.Predictor)
     model._warned = set()

@@ -7,7 +7,6 @@ import pathlib
 import numpy as np
 import pytest
 
-from official_yolact import categories as categories_lib
 from official_yolact import registry_imports  # noqa: F401  fills the registries
 from official_yolact.checkpoints import restore
 from official_yolact.checkpoints import scan
@@ -19,6 +18,7 @@ from official_yolact.configs import loading
 from official_yolact.importing import torch_import
 from official_yolact.modeling import factory
 from official_yolact.serving import loading as serving_loading
+from official_yolact_runtime import categories as categories_lib
 
 
 @pytest.fixture(scope="module")

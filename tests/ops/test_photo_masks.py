@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_yolact import photo_masks
 from official_yolact.ops import frames
+from official_yolact_runtime import photo_masks
 
 # A photo of 20 x 40 at double size in an input of 80 x 100: borders of 20 rows and 10 columns before it.
 BORDERED = np.array([[20, 40], [80, 100], [2, 2], [-20, -10]], np.float32)

@@ -16,6 +16,7 @@ from official_yolact.cli import main
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
+PACKAGES = (CHECKOUT / "official_yolact", CHECKOUT / "runtime" / "official_yolact_runtime")
 RECIPES = sorted((CHECKOUT / "official_yolact" / "configs" / "yaml").glob("*.yaml"))
 PAGES_ON_THE_CODE = {"CONTRIBUTING.md", "how-the-code-runs.md"}
 PARSER = main.build_parser()
@@ -167,7 +168,7 @@ def _missing_names(document: pathlib.Path) -> list[str]:
 
 
 def _is_in_checkout(path: str) -> bool:
-    return any((root / path).exists() for root in (CHECKOUT, CHECKOUT / "official_yolact"))
+    return any((root / path).exists() for root in (CHECKOUT, *PACKAGES))
 
 
 def _is_command(text: str) -> bool:
@@ -187,8 +188,8 @@ def _is_command(text: str) -> bool:
 def test_every_file_that_the_code_names_exists() -> None:
     files = [
         path
-        for folder in ("official_yolact", "benchmarks", "docs")
-        for path in CHECKOUT.glob(f"{folder}/**/*.py")
+        for folder in (*PACKAGES, CHECKOUT / "benchmarks", CHECKOUT / "docs")
+        for path in folder.glob("**/*.py")
     ]
     pattern = re.compile(r"\b(?:docs|tests|benchmarks)/[\w/-]+\.\w+")
     named = [
@@ -232,7 +233,7 @@ def test_every_configuration_in_the_documents_loads(tmp_path: pathlib.Path) -> N
 def test_every_message_of_the_page_on_troubleshooting_is_one_of_the_code() -> None:
     page = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
-    sources = [path.read_text(encoding="utf-8") for path in CHECKOUT.glob("official_yolact/**/*.py")]
+    sources = [path.read_text(encoding="utf-8") for root in PACKAGES for path in root.rglob("*.py")]
     code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # the parts of a string that spans lines
     of_tensorflow = ["Collective ops is aborted by"]
     assert [message for message in messages if message not in code] == of_tensorflow

@@ -10,11 +10,13 @@ import sys
 import pytest
 
 import official_yolact
+import official_yolact_runtime
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = pathlib.Path(official_yolact.__file__).resolve().parent
+RUNTIME = pathlib.Path(official_yolact_runtime.__file__).resolve().parent
 HEAVY = ("tensorflow", "tf_keras", "keras", "official", "orbit", "cv2", "matplotlib", "pycocotools")
-WHEEL_VARIABLE = "OFFICIAL_YOLACT_WHEEL"
+WHEELS_VARIABLE = "OFFICIAL_YOLACT_WHEELS"
 
 
 def _heavy_modules_after(statements: str) -> list[str]:
@@ -25,7 +27,7 @@ def _heavy_modules_after(statements: str) -> list[str]:
     ]
     ran = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(RUNTIME.parent)])},
         capture_output=True,
         text=True,
         check=True,
@@ -34,15 +36,17 @@ def _heavy_modules_after(statements: str) -> list[str]:
 
 
 def test_the_tests_of_a_wheel_never_import_the_checkout() -> None:
-    from_wheel = WHEEL_VARIABLE in os.environ
-    assert PACKAGE.is_relative_to(CHECKOUT / "official_yolact") != from_wheel
-    if from_wheel:
-        assert PACKAGE.parent.name == "site-packages"
-        assert PACKAGE.is_relative_to(pathlib.Path(sys.prefix).resolve())
+    from_wheel = WHEELS_VARIABLE in os.environ
+    for package, folder in ((PACKAGE, CHECKOUT), (RUNTIME, CHECKOUT / "runtime")):
+        assert (package.parent == folder) != from_wheel
+        if from_wheel:
+            assert package.parent.name == "site-packages"
+            assert package.is_relative_to(pathlib.Path(sys.prefix).resolve())
 
 
 def test_importing_the_package_loads_no_tensorflow() -> None:
     assert _heavy_modules_after("import official_yolact\nofficial_yolact.__version__") == []
+    assert _heavy_modules_after("import official_yolact\nofficial_yolact.Detections") == []
 
 
 def test_the_check_for_heavy_modules_sees_them() -> None:

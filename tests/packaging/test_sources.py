@@ -7,8 +7,11 @@ import pathlib
 import re
 import tomllib
 
+import official_yolact
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "official_yolact"
+RUNTIME = CHECKOUT / "runtime"
 
 
 def _project() -> dict:
@@ -32,18 +35,18 @@ def _pins() -> dict[str, str]:
 
 
 def test_every_room_of_the_package_has_its_place_in_the_import_contract() -> None:
-    (layers,) = [
-        c["layers"] for c in _project()["tool"]["importlinter"]["contracts"] if c["type"] == "layers"
-    ]
-    placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
-    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    assert rooms | modules <= placed
+    contracts = _project()["tool"]["importlinter"]["contracts"]
+    for package in (PACKAGE, RUNTIME / "official_yolact_runtime"):
+        (layers,) = [c["layers"] for c in contracts if c.get("containers") == [package.name]]
+        placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+        rooms = {path.name for path in package.iterdir() if (path / "__init__.py").is_file()}
+        modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+        assert rooms | modules <= placed
 
 
 def test_no_source_uses_keras_3() -> None:
     keras = re.compile(r"\btf\.keras\b|^\s*(import|from) keras\b", re.MULTILINE)
-    sources = list(PACKAGE.rglob("*.py"))
+    sources = [*PACKAGE.rglob("*.py"), *RUNTIME.rglob("*.py")]
     assert len(sources) > 100
     assert [path for path in sources if keras.search(path.read_text(encoding="utf-8"))] == []
 
@@ -65,6 +68,12 @@ def test_every_requirement_has_its_reason() -> None:
     lines = [line.strip() for line in listed.splitlines()]
     names = [re.match(r"[\w.-]+", line)[0] for line in lines if line and line[0] != "#"]
     assert [name for name in names if f"`{name}`" not in reasons] == []
+
+
+def test_the_library_requires_the_runtime_of_its_own_version() -> None:
+    required = _setup()["options"]["install_requires"]
+    assert f"official-yolact-runtime =={official_yolact.__version__}" in required.splitlines()
+    assert _pins()["official-yolact-runtime"] == official_yolact.__version__
 
 
 def test_tensorflow_and_model_garden_are_of_one_release() -> None:

@@ -4,10 +4,10 @@ import fake_network
 import numpy as np
 import pytest
 
-from official_yolact import categories
 from official_yolact.modeling import detector
-from official_yolact.serving import predictor
 from official_yolact.serving import tensorflow_runtime
+from official_yolact_runtime import categories
+from official_yolact_runtime import predictor
 
 CATEGORIES = categories.Categories((3, 5), ("fig", "date"))
 

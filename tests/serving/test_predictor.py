@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from official_yolact import categories
+from official_yolact_runtime import categories
 
 # Anchor 27: level 3 has 8 x 8 cells of 8 px; row 3, column 3 has its centre at 28 px, side 16.
 ANCHOR_27 = np.array([20, 20, 36, 36]) / 64

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from official_yolact.coco import segmentations
-from official_yolact.images import formats
-from official_yolact.images import reading
-from official_yolact.serving import detections
+from official_yolact_runtime import detections
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import reading
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_coco_results_hold_ids_boxes_and_masks(found):
         [3, 2, 6, 6],
         0.75,
     )
-    np.testing.assert_array_equal(segmentations.decode_mask(first["segmentation"]), found.masks[0])
+    np.testing.assert_array_equal(run_lengths.decode_mask(first["segmentation"]), found.masks[0])
     assert second["bbox"] == [0, 0, 30, 20]
     json.dumps([first, second])
 

@@ -8,8 +8,8 @@ from PIL import Image
 from PIL import ImageOps
 
 from official_yolact.ops import preprocess
-from official_yolact.serving import images
 from official_yolact.serving import tensorflow_runtime
+from official_yolact_runtime.images import arrays as images
 
 read_image = functools.partial(images.read_image, decode=tensorflow_runtime.TensorFlowRuntime.decode)
 

@@ -13,11 +13,11 @@ import small_network
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
-from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.training import run
 from official_yolact.training.watch import plateau
+from official_yolact_runtime import categories
 
 LOSSES = {"class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss"}
 

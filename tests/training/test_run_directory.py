@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from official_yolact import categories
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
 from official_yolact.training import run_directory
+from official_yolact_runtime import categories
 
 
 def build(records, *overrides):

@@ -8,7 +8,7 @@ from typing import Any
 
 from official_yolact.cli import options
 from official_yolact.cli import progress
-from official_yolact.files import outputs
+from official_yolact_runtime.files import outputs
 
 
 def add_parser(commands: Any) -> None:

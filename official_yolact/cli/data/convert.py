@@ -10,7 +10,7 @@ from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.data.conversion import convert_options
-from official_yolact.images import formats
+from official_yolact_runtime.images import formats
 
 
 def add_parser(commands: Any) -> None:

@@ -12,8 +12,8 @@ from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli import progress
 from official_yolact.cli.data import base_models
-from official_yolact.files import inputs
-from official_yolact.files import outputs
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
 
 _NARROW = "imagenet/mobilenetv2-0.5"
 _GPUS = "/proc/driver/nvidia/gpus"

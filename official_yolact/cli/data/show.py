@@ -142,8 +142,8 @@ def _list_inputs(args: argparse.Namespace, names: list[str], pictures: list[str]
 
     Other pictures that an earlier call wrote below the folder are none.
     """
-    from official_yolact.files import outputs
     from official_yolact.images import image_folders
+    from official_yolact_runtime.files import outputs
 
     if not args.images:
         return [args.config]
@@ -157,18 +157,18 @@ def _list_inputs(args: argparse.Namespace, names: list[str], pictures: list[str]
 
 def _write(pictures: list[Any], names: list[str], args: argparse.Namespace) -> int:
     """Write the pictures and their sheet; the inputs are listed only where a file would be replaced."""
-    from official_yolact.drawing import visualization
-    from official_yolact.files import outputs
+    from official_yolact.drawing import sheets
+    from official_yolact_runtime.files import outputs
 
     paths = [os.path.join(args.output, f"{number:03d}.png") for number in range(len(pictures))]
-    small = [visualization.shrink(picture, _SHEET_SIDE) for picture in pictures]
+    small = [sheets.shrink(picture, _SHEET_SIDE) for picture in pictures]
     paths.append(os.path.join(args.output, "sheet.png"))
-    sheet = visualization.tile(small, columns=4)
+    sheet = sheets.tile(small, columns=4)
     inputs = _list_inputs(args, names, paths) if any(map(os.path.lexists, paths)) else []
     for path in paths:
         outputs.check(path, inputs=inputs, force=args.force)
     for path, picture in zip(paths, [*pictures, sheet], strict=True):
-        outputs.write(path, visualization.encode_png(picture), inputs=inputs, force=args.force)
+        outputs.write(path, sheets.encode_png(picture), inputs=inputs, force=args.force)
     progress.say(f"{len(pictures)} pictures and {paths[-1]}")
     options.print_json(args, {"pictures": paths[:-1], "sheet": paths[-1]})
     return 0

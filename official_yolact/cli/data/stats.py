@@ -9,7 +9,7 @@ from typing import Any
 from official_yolact.cli import notes
 from official_yolact.cli import options
 from official_yolact.cli.data import base_models
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 
 def add_parser(commands: Any) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
-from official_yolact.images import deep_pixels
-from official_yolact.images import formats
 from official_yolact.images import image_files
 from official_yolact.images import image_folders
 from official_yolact.images import jpeg_warnings
-from official_yolact.images import reading
+from official_yolact_runtime.images import deep_pixels
+from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import reading
 
 FOUND = "found"
 MISSING = "missing"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import view as view_lib
 from official_yolact.data.recipes import anchor_grid
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
 
 Findings = Iterator[findings.Finding]
 

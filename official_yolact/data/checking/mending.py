@@ -24,8 +24,8 @@ from official_yolact.data.checking import meaning
 from official_yolact.data.checking import outlines
 from official_yolact.data.checking import repeats
 from official_yolact.data.checking import view as view_lib
-from official_yolact.files import json_text
 from official_yolact.images import image_files
+from official_yolact_runtime.files import json_text
 
 Entry = dict[str, Any]
 Mend = Callable[["Mender", findings.Finding, int, Entry], Entry | None]

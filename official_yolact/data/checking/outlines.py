@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.coco import polygons
-from official_yolact.coco import run_lengths
 from official_yolact.coco import spellings
 from official_yolact.data.checking import columns
+from official_yolact_runtime import run_lengths
 
 NONE = 0
 POLYGON = 1

@@ -21,9 +21,9 @@ from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
-from official_yolact.files import outputs
 from official_yolact.images import image_files
-from official_yolact.images import reading
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import reading
 
 PICTURES_EACH = 3
 _SIDE = 320

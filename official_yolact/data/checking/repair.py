@@ -24,8 +24,8 @@ from official_yolact.data.checking import meaning
 from official_yolact.data.checking import mending
 from official_yolact.data.checking import splits
 from official_yolact.data.checking import view as view_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 _MAX_ROUNDS = 12
 

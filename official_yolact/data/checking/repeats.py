@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import twins
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import geometry
 from official_yolact.data.checking import outlines
 from official_yolact.data.checking import view as view_lib
+from official_yolact_runtime import categories as categories_lib
 
 Findings = Iterator[findings.Finding]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from official_yolact import values
 from official_yolact.data.checking import codes
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
+from official_yolact_runtime import values
 
 _WIDTH = 100
 

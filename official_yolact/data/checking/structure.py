@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import findings
 from official_yolact.data.checking import view as view_lib
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 Findings = Iterator[findings.Finding]
 

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import other_formats
 from official_yolact.data.checking import columns
 from official_yolact.data.checking import file_facts
 from official_yolact.data.checking import outlines as outlines_lib
-from official_yolact.files import inputs
-from official_yolact.files import json_text
 from official_yolact.images import image_files
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 Entry = dict[str, Any]
 SECTIONS = ("images", "annotations", "categories")

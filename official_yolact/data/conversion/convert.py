@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import index as coco_index
 from official_yolact.coco import inspection
 from official_yolact.data import parts
@@ -26,12 +25,13 @@ from official_yolact.data.conversion import shard_pool
 from official_yolact.data.conversion import shard_writer
 from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.data.conversion import work_folder
-from official_yolact.files import inputs
-from official_yolact.files import outputs
-from official_yolact.images import formats
 from official_yolact.images import image_files
 from official_yolact.images import image_folders
 from official_yolact.records import manifest as manifest_lib
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import formats
 
 IMAGES_PER_SHARD = 500
 """Shards of COCO then have about 80 MB."""

@@ -7,11 +7,11 @@ import difflib
 from collections.abc import Collection
 from typing import Any
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.data.conversion import class_names
-from official_yolact.files import json_text
-from official_yolact.images import formats
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.images import formats
 
 CROWD = ("keep", "as-instance", "drop")
 MISSING_MASKS = ("error", "skip", "box")

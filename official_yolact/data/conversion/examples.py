@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import box_forms
 from official_yolact.coco import other_formats
@@ -22,6 +21,8 @@ from official_yolact.data.conversion import tally as tally_lib
 from official_yolact.images import image_files
 from official_yolact.records import mask_planes
 from official_yolact.records import record_file
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime import values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Instance:
     is_crowd: bool
     box: coco_annotations.Box
     area: float
-    segmentation: segmentations.Polygons | segmentations.Rle
+    segmentation: segmentations.Polygons | run_lengths.Rle
     mask: bytes
 
 
@@ -146,7 +147,7 @@ class InstanceMaker:
     def _choose_box(
         self,
         box: coco_annotations.Box,
-        segmentation: segmentations.Polygons | segmentations.Rle,
+        segmentation: segmentations.Polygons | run_lengths.Rle,
         height: int,
         width: int,
         tally: tally_lib.Tally,

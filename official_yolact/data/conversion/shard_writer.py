@@ -10,18 +10,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from official_yolact import categories as categories_lib
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import index as coco_index
 from official_yolact.data.conversion import convert_options
 from official_yolact.data.conversion import examples
 from official_yolact.data.conversion import tally as tally_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.images import image_files
 from official_yolact.records import manifest as manifest_lib
 from official_yolact.records import mask_planes
 from official_yolact.records import record_file
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 Count = Callable[[int], None]
 """Is called with the number of images that were done since the last call."""
@@ -140,13 +141,13 @@ class ShardWriter:
         tally = tally_lib.Tally()
         per_image: dict[int, int] = {}
         with outputs.create(f"{path}{ENTRIES_SUFFIX}", staged=True) as entries:
-            size, sha256 = outputs.store(
+            size, sha256 = storage.store(
                 path, self._make_records(job, entries, tally, per_image, count), staged=True
             )
         instances = sum(number * images for number, images in per_image.items())
         shard = manifest_lib.Shard(job.name, sum(per_image.values()), instances, size, sha256)
         summary = Summary(job.inputs, shard, (entries.size, entries.sha256), tally, per_image)
-        outputs.store_json(f"{path}{SUMMARY_SUFFIX}", summary.to_dict())
+        storage.store_json(f"{path}{SUMMARY_SUFFIX}", summary.to_dict())
 
     def _make_records(
         self,

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from official_yolact.data.conversion import shard_writer
-from official_yolact.files import json_text
 from official_yolact.files import locks
-from official_yolact.files import outputs
 from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 _LOCK, _WORKERS, _JOB, _PUBLISHING = "lock", "workers", "job.json", "publishing.json"
 _LOCK_SECONDS = 10.0
@@ -86,7 +86,7 @@ def prepare(folder: str, job: dict[str, Any]) -> bool:
     for name in os.listdir(folder):
         if name not in (_LOCK, _WORKERS, _PUBLISHING):
             os.remove(os.path.join(folder, name))
-    outputs.store_json(path, job)
+    storage.store_json(path, job)
     return False
 
 
@@ -184,12 +184,12 @@ def publish(
     folder = path_of(output_dir, manifest.name)
     names = [shard.file for shard in manifest.shards]
     manifest_path = os.path.join(output_dir, manifest_lib.file_name(manifest.name))
-    _, listed = outputs.store(os.path.join(folder, manifest.annotations), instances, staged=True)
+    _, listed = storage.store(os.path.join(folder, manifest.annotations), instances, staged=True)
     staged = os.path.join(folder, os.path.basename(manifest_path))
     manifest.save(staged)
     digest = storage.measure(staged)[1]
     note = {"shards": sorted(earlier.union(names)), "manifest": digest}
-    outputs.store_json(os.path.join(folder, _PUBLISHING), note)
+    storage.store_json(os.path.join(folder, _PUBLISHING), note)
     with contextlib.suppress(FileNotFoundError):
         os.remove(manifest_path)
     for name in earlier.difference(names):

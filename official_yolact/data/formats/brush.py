@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import values
+from official_yolact_runtime import values
 
 _CHANNELS = 4
 _ALPHA = 3

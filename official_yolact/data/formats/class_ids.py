@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
-from official_yolact.files import json_text
+from official_yolact_runtime.files import json_text
 
 
 class ClassIds:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from official_yolact import values
 from official_yolact.configs import yaml_document
-from official_yolact.files import inputs
-from official_yolact.files import json_text
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 _YAML = (".yaml", ".yml")
 _NAMES = "names"

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import summary as summary_lib
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 
 class CocoBuilder:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import values
 from official_yolact.coco import other_formats
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
@@ -27,11 +26,12 @@ from official_yolact.data.formats import outlines
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
-from official_yolact.files import json_text
-from official_yolact.files import outputs
-from official_yolact.files import written
 from official_yolact.images import image_folders
-from official_yolact.images import reading
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.files import written
+from official_yolact_runtime.images import reading
 
 OUTLINES = ("polygon", "rectangle", "circle", "mask")
 """Types of shapes that have an inside."""

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import values
 from official_yolact.coco import polygons
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import brush
@@ -28,9 +27,10 @@ from official_yolact.data.formats import outlines
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import photos
 from official_yolact.data.formats import summary
-from official_yolact.files import outputs
 from official_yolact.images import image_folders
-from official_yolact.images import reading
+from official_yolact_runtime import values
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import reading
 
 _PREFIX = re.compile(r"[0-9a-f]{8}-")
 _MIN_CORNERS = 3

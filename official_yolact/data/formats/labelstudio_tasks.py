@@ -10,10 +10,10 @@ import dataclasses
 import re
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import other_formats
-from official_yolact.files import json_text
 from official_yolact.images import image_folders
+from official_yolact_runtime import values
+from official_yolact_runtime.files import json_text
 
 _LABELS = re.compile(r"[a-z]*labels")
 _LISTS = ("annotations", "completions")

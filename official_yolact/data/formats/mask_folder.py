@@ -24,11 +24,11 @@ from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
 from official_yolact.data.formats import value_maps
-from official_yolact.files import json_text
-from official_yolact.files import outputs
-from official_yolact.images import formats as image_formats
 from official_yolact.images import image_folders
-from official_yolact.images import reading
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import formats as image_formats
+from official_yolact_runtime.images import reading
 
 CLASS_STEP = 1000
 """A value of a label map with classes is class × 1000 + number of the object."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from official_yolact.files import json_text
 from official_yolact.images import image_folders
+from official_yolact_runtime.files import json_text
 
 
 def find(where: str, names: Sequence[str], images_dir: str) -> str:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact.images import formats
-from official_yolact.images import reading
+from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import reading
 
 _SINGLE = ("1", "L", "P", "I;16", "I;16B", "I")
 _COLOURED = ("LA", "RGB", "RGBA")

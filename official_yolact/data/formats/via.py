@@ -16,7 +16,6 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import other_formats
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_ids
@@ -25,10 +24,11 @@ from official_yolact.data.formats import outlines
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import photos
 from official_yolact.data.formats import summary
-from official_yolact.files import inputs
-from official_yolact.files import json_text
-from official_yolact.files import outputs
-from official_yolact.images import reading
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import reading
 
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 _METADATA = "_via_img_metadata"

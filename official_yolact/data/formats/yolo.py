@@ -15,17 +15,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from official_yolact import values
 from official_yolact.coco import segmentations
 from official_yolact.data.formats import class_lists
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import pairing
 from official_yolact.data.formats import summary
-from official_yolact.files import inputs
-from official_yolact.files import outputs
-from official_yolact.images import formats as image_formats
 from official_yolact.images import image_folders
-from official_yolact.images import reading
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import formats as image_formats
+from official_yolact_runtime.images import reading
 
 BOXES = ("skip", "fill")
 """What becomes of a box without a mask: it is left out, or its inside is the mask."""

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.configs import batch_scaling
 from official_yolact.data import statistics
@@ -23,6 +21,8 @@ from official_yolact.data.recipes import schedule_plan
 from official_yolact.data.recipes import step_cost
 from official_yolact.environment import speed as speed_lib
 from official_yolact.weights import named_weights
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
 
 FEW_IMAGES = 1_000
 """Fewer training photos than this are trained as a small set: Adam, strong averaging, many epochs."""

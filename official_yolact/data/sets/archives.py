@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Callable
 
 from official_yolact.files import downloads
-from official_yolact.files import outputs
 from official_yolact.files import storage
+from official_yolact_runtime.files import outputs
 
 MAX_RATIO = 100
 """A file that grows more than so many times is refused; photos hardly grow, COCO's JSON sixfold."""

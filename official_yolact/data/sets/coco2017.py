@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from official_yolact.data.sets import archives
 from official_yolact.files import downloads
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
+from official_yolact_runtime.files import json_text
 
 BASE_URL = "http://images.cocodataset.org"
 
@@ -224,4 +223,4 @@ def _record(folder: str, archive: Archive, url: str, size: int, found: str) -> N
         except ValueError:
             content = {}
     content[archive.name] = {"url": url, "bytes": size, "sha256": found}
-    outputs.store_json(path, content, indent=1)
+    storage.store_json(path, content, indent=1)

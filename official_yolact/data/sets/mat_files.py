@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact.files import inputs
+from official_yolact_runtime.files import inputs
 
 MAX_BYTES = 1 << 26
 """A file and what it holds uncompressed may be so large; a photo with its instances has a megabyte."""

@@ -14,14 +14,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact import categories as categories_lib
-from official_yolact import values
 from official_yolact.data.formats import coco_builder
 from official_yolact.data.formats import summary as summary_lib
 from official_yolact.data.sets import mat_files
-from official_yolact.files import inputs
-from official_yolact.files import outputs
-from official_yolact.images import reading
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import reading
 
 _ID = re.compile(r"[0-9]{4}_[0-9]{6}")
 _VOID = 255

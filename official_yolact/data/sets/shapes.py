@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from official_yolact.coco import run_lengths
 from official_yolact.coco import segmentations
 from official_yolact.data import parts as parts_lib
 from official_yolact.data import worker_count
 from official_yolact.data.sets import raster
 from official_yolact.environment import machine
-from official_yolact.files import outputs
+from official_yolact_runtime import run_lengths
+from official_yolact_runtime.files import outputs
 
 MIN_SIZE = 48
 MAX_SIZE = 4096

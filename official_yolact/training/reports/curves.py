@@ -11,7 +11,7 @@ from matplotlib import ticker
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 
-from official_yolact.files import outputs
+from official_yolact.files import storage
 from official_yolact.training.reports import results_table
 
 FILE_NAME = "results.png"
@@ -44,7 +44,7 @@ def draw_curves(rows: Sequence[_Row], path: str) -> None:
         axes.grid(visible=True, alpha=0.3)
     encoded = io.BytesIO()
     backend_agg.FigureCanvasAgg(figure).print_png(encoded)
-    outputs.store(path, [encoded.getvalue()])
+    storage.store(path, [encoded.getvalue()])
 
 
 def read_series(rows: Sequence[_Row], name: str) -> tuple[list[int], list[float]]:

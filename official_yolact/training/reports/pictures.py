@@ -18,9 +18,11 @@ from official_yolact.dataloaders import input_reader
 from official_yolact.dataloaders import manifests
 from official_yolact.drawing import comparisons
 from official_yolact.drawing import examples
-from official_yolact.drawing import visualization
-from official_yolact.files import outputs
+from official_yolact.drawing import sheets
+from official_yolact.files import storage
 from official_yolact.ops import frames
+from official_yolact_runtime import drawing
+from official_yolact_runtime.files import outputs
 
 FOLDER = "pictures"
 """Of the run directory: PNG files, and the same pictures for TensorBoard."""
@@ -59,7 +61,7 @@ class Pictures:
         self._is_chosen = False
         self._is_batch_drawn = False
         self._found: dict[int, dict[str, NDArray[Any]]] = {}
-        self._photos: dict[int, tuple[visualization.Picture, comparisons.Instances]] = {}
+        self._photos: dict[int, tuple[drawing.Picture, comparisons.Instances]] = {}
 
     def draw_training_batch(self, logs: Mapping[str, Any]) -> None:
         """Draw up to 16 examples of the run's first batch as the network sees them, as one sheet."""
@@ -69,13 +71,13 @@ class Pictures:
         self._is_batch_drawn = True
         names = self._load_names(self._task.train_data)
         strategy = self._trainer.strategy
-        drawn: list[visualization.Picture] = []
+        drawn: list[drawing.Picture] = []
         num_batches = 1 if hosts.count_workers(strategy) > 1 else strategy.num_replicas_in_sync
         for images, labels in itertools.islice(self._read(is_training=True), num_batches):
             count = _MAX_EXAMPLES - len(drawn)
             drawn += examples.draw_batch(images[:count], labels, self._task.model.normalization, names)
         if drawn:
-            sheet = visualization.tile([visualization.shrink(one, _EXAMPLE_SIDE) for one in drawn], columns=4)
+            sheet = sheets.tile([sheets.shrink(one, _EXAMPLE_SIDE) for one in drawn], columns=4)
             self._write("training_batch", sheet, 0)
 
     def observe(self, step_outputs: Mapping[str, Any]) -> None:
@@ -148,10 +150,10 @@ class Pictures:
             for replica, part in enumerate(split(images)):
                 yield part.numpy(), {key: split(value)[replica].numpy() for key, value in labels.items()}
 
-    def _write(self, name: str, picture: visualization.Picture, step: int) -> None:
+    def _write(self, name: str, picture: drawing.Picture, step: int) -> None:
         """Write a picture as PNG, in place of the last one, and for TensorBoard."""
         os.makedirs(self._folder, exist_ok=True)
-        outputs.store(os.path.join(self._folder, f"{name}.png"), [visualization.encode_png(picture)])
+        storage.store(os.path.join(self._folder, f"{name}.png"), [sheets.encode_png(picture)])
         if self._writer is None:
             for path in outputs.list_left_over(self._folder):
                 os.unlink(path)
@@ -163,12 +165,12 @@ class Pictures:
 
 def draw_comparison(
     image_id: int,
-    photo: visualization.Picture,
+    photo: drawing.Picture,
     truth: comparisons.Instances,
     detections: Mapping[str, NDArray[Any]],
     names: Sequence[str],
     step: int,
-) -> visualization.Picture:
+) -> drawing.Picture:
     """Draw the ground truth of an image on the left and its detections on the right.
 
     Args:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
-from official_yolact.files import json_text
 from official_yolact.files import locks
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime.files import json_text
 
 FILE_NAME = "results.csv"
 TRAIN, EVAL, CLASS = "train", "eval", "class"
@@ -221,4 +221,4 @@ def _find_free(path: str) -> str:
 
 def _replace(path: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Replace the table in one step."""
-    outputs.store(path, itertools.chain([_HEADER.encode()], map(_to_line, rows)))
+    storage.store(path, itertools.chain([_HEADER.encode()], map(_to_line, rows)))

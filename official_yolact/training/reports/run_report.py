@@ -12,13 +12,13 @@ from absl import logging
 
 from official_yolact.configs import experiments
 from official_yolact.evaluation import table
-from official_yolact.files import outputs
 from official_yolact.training import run_log
 from official_yolact.training.reports import console
 from official_yolact.training.reports import curves
 from official_yolact.training.reports import live
 from official_yolact.training.reports import process_memory
 from official_yolact.training.reports import results_table
+from official_yolact_runtime.files import outputs
 
 METRICS_FILE = "metrics.json"
 """Numbers of the last evaluation, in the form of `yolact eval`."""

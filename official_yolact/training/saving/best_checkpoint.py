@@ -19,10 +19,9 @@ from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import sidecar
 from official_yolact.checkpoints import verify
 from official_yolact.configs import experiments
-from official_yolact.files import json_text
-from official_yolact.files import outputs
 from official_yolact.files import storage
 from official_yolact.training import run_log
+from official_yolact_runtime.files import json_text
 
 _NAME = train_utils.BEST_CHECKPOINT_NAME
 
@@ -117,7 +116,7 @@ class BestCheckpoint:
 
     def _write_info(self, numbers: Mapping[str, Any], step: int) -> None:
         content = {**numbers, "best_ckpt_global_step": float(step)}
-        outputs.store(self._info_path, json_text.dump(content, indent=4) + "\n")
+        storage.store(self._info_path, json_text.dump(content, indent=4) + "\n")
 
     def _find_best_logs(self) -> dict[str, Any] | None:
         """Read the best numbers so far: those beside the checkpoints, or else those of `info.json`."""

@@ -11,9 +11,9 @@ import tensorflow as tf
 from absl import logging
 
 from official_yolact.configs import training as configs
-from official_yolact.files import inputs
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact.files import storage
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
 
 FILE_NAME = "evaluations.json"
 
@@ -103,4 +103,4 @@ class EarlyStopping:
     def _write(self) -> None:
         rows = [{"step": step, "value": value} for step, value in sorted(self._values.items())]
         text = json_text.dump({"metric": self._metric, "evaluations": rows}, indent=1)
-        outputs.store(self._path, text + "\n")
+        storage.store(self._path, text + "\n")

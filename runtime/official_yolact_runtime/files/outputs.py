@@ -6,9 +6,9 @@ Which files are this program's own, `written` knows.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
-import json
 import mimetypes
 import os
 import re
@@ -19,16 +19,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
-from official_yolact.files import inputs as inputs_lib
-from official_yolact.files import json_text
-from official_yolact.files import storage
-from official_yolact.files import written
+from official_yolact_runtime.files import inputs as inputs_lib
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import written
 
 INCOMPLETE = ".incomplete"
 """Ends the name of what is being written."""
 
 _TEMPORARY = re.compile(r"\.yolact-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.incomplete")
 _OLD_SECONDS = 3600
+_NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES, errno.EPERM)
+"""Of a file system that cannot do so for folders, and of a folder that may be written and not read."""
 _writing: set[str] = set()
 """Names of the temporary files that this process has open."""
 
@@ -191,38 +192,8 @@ def create(path: str, *, staged: bool = False) -> Iterator[Output]:
             _publish(temporary, path, output.sha256, noted)
 
 
-def store(path: str, content: str | Iterable[bytes], *, staged: bool = False) -> tuple[int, str]:
-    """Write a file of the program's own, on a disk as `create` does or in a bucket.
-
-    Args:
-      path: of the file; what is there is not looked at.
-      content: text, or bytes in parts.
-      staged: as for `create`.
-
-    Returns:
-      Its size in bytes and its sha256.
-
-    Raises:
-      OSError: names the file; nothing is left of it.
-    """
-    blocks = [content.encode()] if isinstance(content, str) else content
-    if storage.is_remote(path):
-        data = b"".join(blocks)
-        storage.upload(path, data)
-        return len(data), hashlib.sha256(data).hexdigest()
-    with create(path, staged=staged) as file:
-        for block in blocks:
-            file.write(block)
-    return file.size, file.sha256
-
-
-def store_json(path: str, content: Any, *, indent: int | None = None) -> None:
-    """Write finite JSON that nobody but this program looks for; as `store`."""
-    store(path, json.dumps(content, indent=indent, allow_nan=False), staged=True)
-
-
 def move(stored: str, path: str, digest: str) -> None:
-    """Give a file of `store` the name by which it is found later; `check` knows it there as our own.
+    """Give a file of `create` the name by which it is found later; `check` knows it there as our own.
 
     Args:
       stored: the file, on the same file system.
@@ -235,6 +206,35 @@ def move(stored: str, path: str, digest: str) -> None:
     with named(path):
         _keep_mode(stored, path)
         _publish(stored, path, digest, written.is_marked(stored, digest))
+
+
+def rename(source: str, target: str, *, durable: bool = True) -> None:
+    """Give a whole file or folder its final name, over a file of that name: the one place that does.
+
+    Args:
+      source: what is complete; a file's content is on the disk already.
+      target: the name, on the same disk.
+      durable: the disk holds the name at the end, too.
+
+    Raises:
+      OSError: it cannot be renamed.
+    """
+    os.replace(source, target)
+    if durable:
+        sync(os.path.dirname(target))
+
+
+def sync(path: str) -> None:
+    """Make the disk hold what was written to a file or folder."""
+    try:
+        descriptor = os.open(path or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def find_input(path: str, inputs: Inputs) -> str | None:
@@ -381,11 +381,12 @@ def _keep_mode(new: str, path: str) -> None:
 def _finish(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
+    file.close()  # Windows renames no open file
 
 
 def _publish(temporary: str, path: str, digest: str, noted: bool) -> None:
     with contextlib.nullcontext() if noted else written.noted(path, digest):
-        storage.rename(temporary, path)
+        rename(temporary, path)
 
 
 def _status(path: str, look: Callable[[str], os.stat_result]) -> os.stat_result | None:

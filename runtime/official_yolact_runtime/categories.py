@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from official_yolact import values
-from official_yolact.files import inputs
-from official_yolact.files import json_text
-from official_yolact.files import outputs
+from official_yolact_runtime import values
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
 
 FILE_NAME = "categories.json"
 

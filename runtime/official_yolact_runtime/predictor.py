@@ -11,13 +11,13 @@ from typing import Any, NoReturn, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact import categories as categories_lib
-from official_yolact import photo_masks
-from official_yolact.serving import arguments
-from official_yolact.serving import detections as detections_lib
-from official_yolact.serving import images as image_files
-from official_yolact.serving import loaded_weights
-from official_yolact.serving import runtime as runtime_lib
+from official_yolact_runtime import arguments
+from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import detections as detections_lib
+from official_yolact_runtime import loaded_weights
+from official_yolact_runtime import photo_masks
+from official_yolact_runtime import runtime as runtime_lib
+from official_yolact_runtime.images import arrays as image_files
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 _logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from typing import IO
 import numpy as np
 import PIL.Image
 
-from official_yolact.files import inputs
-from official_yolact.images import formats
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.images import formats
 
 UNREADABLE = "unreadable"
 TRUNCATED = "truncated"

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from official_yolact.files import json_text
-from official_yolact.files import outputs
-from official_yolact.images import formats
+from official_yolact_runtime.files import json_text
+from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import formats
 
 _CURE = f"name it .jpg or .png (all that can be written: {', '.join(formats.EXTENSIONS)}, .jp2, .tga)"
 _ARRAYS = ("boxes", "scores", "mask_scores", "classes", "category_ids", "masks")
@@ -118,9 +118,9 @@ class Detections:
 
     def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
         """Draw the instances on the picture, enlarged by a whole factor."""
-        from official_yolact.drawing import visualization
+        from official_yolact_runtime import drawing
 
-        return visualization.draw_instances(
+        return drawing.draw_instances(
             self.image, self.boxes, self.classes, self.names, self.mask_scores, self.masks, zoom
         )
 
@@ -159,7 +159,7 @@ class Detections:
 
         The score is the mask score.
         """
-        from official_yolact.coco import segmentations
+        from official_yolact_runtime import run_lengths
 
         return [
             {
@@ -173,7 +173,7 @@ class Detections:
                 self.category_ids,
                 self.boxes,
                 self.mask_scores,
-                segmentations.encode_masks(self.masks),
+                run_lengths.encode_masks(self.masks),
                 strict=True,
             )
         ]

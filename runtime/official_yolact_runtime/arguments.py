@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.images import formats
+from official_yolact_runtime.images import formats
 
 _LONGEST_PATH = 4096
 _PICTURE = "a path, the bytes of a file, a uint8 RGB array [H, W, 3], or a list of them"

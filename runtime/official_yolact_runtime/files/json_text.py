@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from official_yolact.files import inputs
+from official_yolact_runtime.files import inputs
 
 MAX_DEPTH = 200
 """Nesting of brackets that a value may have; annotation files have 6."""

@@ -8,12 +8,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageDraw
+from PIL import ImageFilter
 from PIL import ImageFont
+
+from official_yolact_runtime import run_lengths
 
 Picture = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -69,77 +71,20 @@ def draw_instances(
     Returns:
       uint8 RGB [H * zoom, W * zoom, 3]; without instances the photo itself.
     """
-    size = (image.shape[1] * zoom, image.shape[0] * zoom)
-    # At zoom 1 this is a copy.
-    canvas = np.asarray(cv2.resize(np.asarray(image, np.uint8), size, interpolation=cv2.INTER_CUBIC))
+    canvas = _enlarge(np.asarray(image, np.uint8), zoom, Image.Resampling.BICUBIC)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom
     height, width = canvas.shape[:2]
     style = _Style.of(height, width, len(boxes))
     colors = choose_colors(classes)
     for index in _largest_first(boxes):
         if masks is not None:
-            mask = masks[index] if zoom == 1 else resize_mask(masks[index], height, width)
-            _blend_mask(canvas, np.ascontiguousarray(mask, np.uint8), colors[index], style)
+            _blend_mask(canvas, _enlarge_mask(masks[index], zoom), colors[index], style)
     for index in _largest_first(boxes):
         _draw_box(canvas, boxes[index], colors[index], style, faint=masks is not None)
     texts = [
         name if scores is None else f"{name} {100 * float(scores[i]):.0f}%" for i, name in enumerate(names)
     ]
     return _draw_labels(canvas, boxes, texts, colors, style)
-
-
-def encode_png(picture: Picture) -> bytes:
-    """Encode a uint8 RGB picture as PNG.
-
-    Raises:
-      ValueError: it has no pixels, or too many in a row.
-    """
-    try:
-        done, code = cv2.imencode(".png", picture[..., ::-1])
-    except cv2.error as error:
-        raise ValueError(f"a picture of shape {picture.shape} cannot be encoded as PNG: {error}") from error
-    if not done:
-        raise ValueError(f"a picture of shape {picture.shape} cannot be encoded as PNG")
-    return bytes(code)
-
-
-def tile(images: Sequence[Picture], columns: int, gap: int = 8) -> Picture:
-    """Lay pictures out on a sheet, row by row, centred in cells of the largest size.
-
-    Args:
-      images: uint8 RGB pictures of any sizes, at least one.
-      columns: pictures in a row.
-      gap: pixels between and around the cells.
-
-    Returns:
-      uint8 RGB sheet with a white ground.
-    """
-    if not images or columns < 1:
-        raise ValueError(f"a sheet needs pictures and columns: {len(images)} pictures, {columns} columns")
-    columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
-    for index, image in enumerate(images):
-        top = gap + index // columns * (height + gap) + (height - image.shape[0]) // 2
-        left = gap + index % columns * (width + gap) + (width - image.shape[1]) // 2
-        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return sheet
-
-
-def shrink(picture: Picture, side: int) -> Picture:
-    """Bring the longer side of a picture down to a number of pixels; smaller ones stay as they are."""
-    factor = side / max(picture.shape[:2])
-    if factor >= 1:
-        return picture
-    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def resize_mask(mask: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
-    """Resize a soft or binary mask [h, w] bilinearly, then keep what is above one half."""
-    soft = cv2.resize(np.asarray(mask, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(soft > 0.5)
 
 
 def choose_colors(classes: Sequence[int] | NDArray[Any]) -> list[Color]:
@@ -184,20 +129,45 @@ def _largest_first(boxes: NDArray[np.float64]) -> list[int]:
     return [int(index) for index in np.argsort(-areas, kind="stable")]
 
 
-def _blend_mask(canvas: Picture, mask: NDArray[np.uint8], color: Color, style: _Style) -> None:
+def _enlarge(image: Picture, zoom: int, filter_: Image.Resampling) -> Picture:
+    """Enlarge a picture [H, W] or [H, W, 3] by a whole factor; a copy at 1."""
+    if zoom == 1:
+        return image.copy()
+    size = (image.shape[1] * zoom, image.shape[0] * zoom)
+    return np.array(Image.fromarray(image).resize(size, filter_), np.uint8)
+
+
+def _enlarge_mask(mask: NDArray[np.bool_], zoom: int) -> NDArray[np.bool_]:
+    if zoom == 1:
+        return np.asarray(mask, np.bool_)
+    return _enlarge(np.where(mask, np.uint8(255), np.uint8(0)), zoom, Image.Resampling.BILINEAR) > 127
+
+
+def _blend_mask(canvas: Picture, mask: NDArray[np.bool_], color: Color, style: _Style) -> None:
     """Tint the mask and draw its contour, touching only the rectangle that holds it."""
-    left, top, width, height = cv2.boundingRect(mask)
-    if not width or not height:
-        return
-    margin = style.line + 1
-    rows = slice(max(0, top - margin), top + height + margin)
-    columns = slice(max(0, left - margin), left + width + margin)
+    margin = style.line // 2
+    rows, columns = (
+        slice(max(0, side.start - margin), side.stop + margin) for side in run_lengths.find_extent(mask)
+    )
     part, window = mask[rows, columns], canvas[rows, columns]
-    tint = np.full_like(window, color)
-    blended = cv2.addWeighted(window, 1 - _MASK_OPACITY, tint, _MASK_OPACITY, 0)
-    cv2.copyTo(blended, part, window)
-    contours, _ = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(window, contours, -1, color, style.line, cv2.LINE_AA)
+    if not part.any():
+        return
+    for channel, value in enumerate(color):
+        blended = np.rint((1 - _MASK_OPACITY) * np.arange(256) + _MASK_OPACITY * value).astype(np.uint8)
+        plane = window[..., channel]
+        np.copyto(plane, blended[plane], where=part)
+    window[_find_contour(part, style.line)] = color
+
+
+def _find_contour(mask: NDArray[np.bool_], line: int) -> NDArray[np.bool_]:
+    """Find the pixels [H, W] of a line along the border of a mask, centred on its outermost pixels."""
+    framed = np.pad(mask, 1)
+    inner = framed[1:-1, 1:-1]
+    contour = inner & ~(framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:])
+    if line > 1:
+        wide = Image.fromarray(contour).convert("L").filter(ImageFilter.MaxFilter(line // 2 * 2 + 1))
+        contour = np.asarray(wide) > 0
+    return contour
 
 
 def _draw_box(canvas: Picture, box: NDArray[np.float64], color: Color, style: _Style, faint: bool) -> None:
@@ -206,7 +176,13 @@ def _draw_box(canvas: Picture, box: NDArray[np.float64], color: Color, style: _S
     top, bottom = (int(np.clip(side, 0, height - 1)) for side in (box[0], box[2]))
     left, right = (int(np.clip(side, 0, width - 1)) for side in (box[1], box[3]))
     line = max(1, style.line // 2) if faint else style.line
-    cv2.rectangle(canvas, (left, top), (right, bottom), color, line, cv2.LINE_AA)
+    before, after = (line - 1) // 2, line // 2 + 1
+    rows = slice(max(0, top - before), bottom + after)
+    columns = slice(max(0, left - before), right + after)
+    for row in (top, bottom):
+        canvas[max(0, row - before) : row + after, columns] = color
+    for column in (left, right):
+        canvas[rows, max(0, column - before) : column + after] = color
 
 
 def _draw_labels(

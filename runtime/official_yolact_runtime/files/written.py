@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from typing import IO
 
-from official_yolact.files import storage
+from official_yolact_runtime.files import inputs
 
 ATTRIBUTE = "user.official_yolact"
 """Extended attribute of a file: the sha256 with which it was written."""
@@ -24,6 +24,8 @@ LEDGER = ".yolact-written"
 """Name of the list of what was written into a folder, where files have no extended attributes."""
 
 _NO_ATTRIBUTES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
+_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+"""Flags of opening, as far as the system has them."""
 _known: dict[str, tuple[int, set[bytes]]] = {}
 """Per list: how far it was read, and its lines."""
 
@@ -58,7 +60,8 @@ def is_own(path: str) -> bool:
 
 
 def _is_ours(path: str) -> bool:
-    found = storage.measure(path)[1]
+    with inputs.open_input(path) as file:
+        found = inputs.measure(file)[1]
     return is_marked(path, found) or _line(path, found) in _read_ledger(_ledger(path))
 
 
@@ -105,7 +108,7 @@ def _open_ledger(ledger: str, flags: int) -> int:
       ValueError: it is no regular file.
     """
     if not os.path.lexists(ledger) or stat.S_ISREG(os.lstat(ledger).st_mode):
-        descriptor = os.open(ledger, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        descriptor = os.open(ledger, flags | _SAFELY, 0o666)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
         os.close(descriptor)
@@ -143,7 +146,8 @@ def noted(path: str, digest: str) -> Iterator[None]:
 
 def _append(file: io.FileIO, line: bytes, size: int) -> None:
     """Append a line in one call, so that processes do not mix theirs; a torn last line is ended first."""
-    torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+    file.seek(max(0, size - 1))
+    torn = size > 0 and file.read(1) != b"\n"
     entry = (b"\n" if torn else b"") + line + b"\n"
     if file.write(entry) != len(entry):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -154,6 +158,6 @@ def _take_back(file: io.FileIO, ledger: str, size: int, line: bytes) -> None:
     if os.fstat(file.fileno()).st_size > size + len(line) + 2:
         return
     if size:
-        os.ftruncate(file.fileno(), size)
+        file.truncate(size)
     else:
         os.remove(ledger)

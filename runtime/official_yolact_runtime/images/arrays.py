@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from official_yolact.files import inputs
-from official_yolact.images import deep_pixels
-from official_yolact.images import formats
-from official_yolact.images import reading
+from official_yolact_runtime.files import inputs
+from official_yolact_runtime.images import deep_pixels
+from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import reading
 
 _DEEP = 16
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import difflib
 import errno
+import hashlib
 import io
 import itertools
 import os
 import stat
+from typing import IO
 
+_BLOCK = 1 << 20
 _MOST_LISTED = 10_000
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""Windows has no such pipes."""
 _CURE = "save it as UTF-8"
 
 
@@ -26,7 +31,7 @@ def open_input(path: str) -> io.BufferedReader:
     """
     _check_status(os.stat(path), path)
     # What has become a pipe since does not make the opening wait.
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  given back open
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAIT))  # noqa: SIM115  given back open
     try:
         _check_status(os.fstat(file.fileno()), path)
     except BaseException:
@@ -39,6 +44,15 @@ def read(path: str) -> bytes:
     """Read a whole file: as `open_input`."""
     with open_input(path) as file:
         return file.read()
+
+
+def measure(file: IO[bytes]) -> tuple[int, str]:
+    """Give the size in bytes and the sha256 of what an open file has left to read."""
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        size += len(block)
+    return size, digest.hexdigest()
 
 
 def read_text(path: str, kind: str = "text") -> str:

@@ -1,0 +1,1 @@
+"""Pictures from outside: which formats are read, and the one guarded way to open them."""
