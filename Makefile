@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel
+.PHONY: help demo browser matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,14 @@ $(VENV)/.installed: setup.cfg runtime/setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable runtime --editable '.[dev]'
 	touch $@
+
+# A person who is not root is asked for the password.
+browser:  ## Install the programs that the tests of the page need, Chromium and npm, from Debian's packages
+	@command -v chromium > /dev/null && command -v npm > /dev/null || { \
+	  become=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$become apt-get update --quiet && \
+	  $$become env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends chromium \
+	    $$(command -v npm > /dev/null || echo npm); }
 
 demo: $(VENV)/.installed  ## Make a data set, train on it, evaluate and draw, in demo/
 	$(BIN)/yolact demo --output demo

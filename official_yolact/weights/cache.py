@@ -22,15 +22,15 @@ Note = Callable[[str], None]
 _WAIT_SECONDS = 4 * 3600.0
 
 
-def find_folder() -> str:
-    """Name the folder of the files, which need not be there."""
+def find_folder(kind: str = "weights") -> str:
+    """Name the folder of files of a kind, which need not be there."""
     chosen = os.environ.get(CACHE_VARIABLE, "")
     if not chosen:
         above = os.environ.get("XDG_CACHE_HOME", "")
         # Source: the XDG Base Directory Specification; a relative path is to be ignored.
         above = above if os.path.isabs(above) else os.path.expanduser("~/.cache")
         chosen = os.path.join(above, "official_yolact")
-    return os.path.join(chosen, "weights")
+    return os.path.join(chosen, kind)
 
 
 def find_file(entry: named_weights.NamedWeights) -> str:

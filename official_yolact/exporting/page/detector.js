@@ -1,0 +1,139 @@
+/** The model in its worker, and what it finds in a photo. */
+
+import { MaskMaker } from "./masks.js";
+
+/** Detects instances in pictures, one after another. */
+export class Detector {
+  #worker = new Worker(new URL("worker.js", import.meta.url));
+  #waiting = new Map();
+  #settings;
+  #nextKey = 1;
+  #ready;
+
+  /**
+   * @param {object} settings what `model.json` holds.
+   * @param {(done: number) => void} onProgress is called with the bytes of the model that have arrived.
+   */
+  constructor(settings, onProgress) {
+    this.#settings = settings;
+    this.#worker.onmessage = ({ data }) => (data.kind === "progress" ? onProgress(data.done) : this.#settle(data));
+    this.#worker.onerror = (event) => {
+      for (const { reject } of this.#waiting.values()) {
+        reject(new Error(event.message || "the worker cannot be loaded"));
+      }
+      this.#waiting.clear();
+    };
+    this.#ready = this.#ask("load", {
+      model: settings.model.file,
+      size: settings.model.size,
+      input: settings.input_size,
+    });
+  }
+
+  /** Wait for the model; gives the number of its threads. */
+  async load() {
+    return (await this.#ready).threads;
+  }
+
+  /**
+   * Detect instances.
+   *
+   * @param {ImageData} picture the photo, upright.
+   * @returns {Promise<Found>}
+   */
+  async detect(picture) {
+    await this.#ready;
+    const { width, height, data } = picture;
+    const { found, milliseconds } = await this.#ask("detect", { picture: { width, height, data } });
+    return new Found(this.#settings, [height, width], found, milliseconds);
+  }
+
+  #ask(kind, content) {
+    const key = this.#nextKey++;
+    const { promise, resolve, reject } = makePromise();
+    this.#waiting.set(key, { resolve, reject });
+    this.#worker.postMessage({ kind, key, ...content });
+    return promise;
+  }
+
+  #settle(answer) {
+    const { resolve, reject } = this.#waiting.get(answer.key);
+    this.#waiting.delete(answer.key);
+    if (answer.kind === "failed") {
+      reject(new Error(answer.message));
+    } else {
+      resolve(answer);
+    }
+  }
+}
+
+/** All that was found in one photo; the score decides later what is shown. */
+class Found {
+  #settings;
+  #arrays;
+  #masks;
+  #instances = new Map();
+
+  constructor(settings, photo, arrays, milliseconds) {
+    this.photo = photo;
+    this.milliseconds = milliseconds;
+    this.#settings = settings;
+    this.#arrays = arrays;
+    this.#masks = new MaskMaker(settings.grid, photo);
+  }
+
+  /**
+   * Choose the instances whose score and mask score are at least a threshold, best mask score first.
+   *
+   * @param {number} threshold 0..1.
+   * @param {number} most so many are given at most.
+   * @returns {object[]} each with `name`, `categoryId`, `classNumber` from 1, `score`, `maskScore`, `box` [top,
+   *   left, bottom, right] in pixels of the photo, and the window of its `mask` as `MaskMaker` makes it.
+   */
+  choose(threshold, most = 100) {
+    const { num_detections, detection_scores, detection_mask_scores } = this.#arrays;
+    const limit = Math.fround(threshold);
+    const ranked = [...Array(Number(num_detections[0])).keys()]
+      .filter((row) => Math.min(detection_scores[row], detection_mask_scores[row]) >= limit)
+      .sort((a, b) => detection_mask_scores[b] - detection_mask_scores[a] || a - b);
+    return ranked.slice(0, most).map((row) => this.#describe(row));
+  }
+
+  #describe(row) {
+    if (!this.#instances.has(row)) {
+      const { detection_scores, detection_mask_scores, detection_classes } = this.#arrays;
+      const classNumber = Number(detection_classes[row]);
+      const category = this.#settings.categories[classNumber - 1];
+      this.#instances.set(row, {
+        name: category.name,
+        categoryId: category.id,
+        classNumber,
+        score: detection_scores[row],
+        maskScore: detection_mask_scores[row],
+        box: this.#scaleBox(row),
+        mask: this.#masks.make(this.#softMask(row)),
+      });
+    }
+    return this.#instances.get(row);
+  }
+
+  /** Bring a box from pixels of the network's input to pixels of the photo. */
+  #scaleBox(row) {
+    return [0, 1, 2, 3].map((side) => {
+      const axis = side % 2;
+      const value = this.#arrays.detection_boxes[row * 4 + side];
+      return (value / this.#settings.input_size[axis]) * this.photo[axis];
+    });
+  }
+
+  #softMask(row) {
+    const cells = this.#settings.grid[0] * this.#settings.grid[1];
+    return this.#arrays.detection_masks.subarray(row * cells, (row + 1) * cells);
+  }
+}
+
+function makePromise() {
+  let resolve, reject;
+  const promise = new Promise((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+}
