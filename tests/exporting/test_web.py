@@ -1,7 +1,6 @@
 """The folder of the page: whole, with what the page has to know of its model."""
 
 import json
-import pathlib
 import re
 import subprocess
 import sys
@@ -71,8 +70,3 @@ def test_the_server_of_the_folder_isolates_the_page_and_serves_nothing_above_it(
                 urllib.request.urlopen(f"{address}../secret", timeout=30)
         finally:
             server.kill()
-
-
-def test_the_page_is_part_of_the_distribution():
-    setup = (pathlib.Path(__file__).resolve().parents[2] / "setup.cfg").read_text()
-    assert "    exporting/page/*\n" in setup
