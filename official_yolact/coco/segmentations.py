@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.coco import spellings
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime import run_lengths
 from official_yolact_runtime import values
 
@@ -139,7 +140,7 @@ def rasterize(segmentation: Polygons | run_lengths.Rle, height: int, width: int)
 
 def tight_box(mask: npt.NDArray[Any]) -> coco_annotations.Box:
     """Find the box (x, y, width, height) in pixels of a mask [H, W]; an empty mask has (0, 0, 0, 0)."""
-    rows, columns = run_lengths.find_extent(mask)
+    rows, columns = photo_masks.find_extent(mask)
     x, y, right, bottom = map(float, (columns.start, rows.start, columns.stop, rows.stop))
     return x, y, right - x, bottom - y
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -204,13 +204,10 @@ def map_classes(
     return mapping
 
 
-def _encode(
-    masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]
-) -> Iterator[run_lengths.Rle]:
+def _encode(masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]) -> list[run_lengths.Rle]:
     """Resample soft masks [D, h, w] to the photo and encode them."""
     height, width = (round(float(side)) for side in frames.photo_size(image_info))
-    for top, left, part in photo_masks.find_windows(masks, image_info):
-        yield run_lengths.encode_window(part, top, left, height, width)
+    return run_lengths.encode_windows(photo_masks.find_windows(masks, image_info), height, width)
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -7,18 +7,33 @@ import dataclasses
 import io
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime.files import json_text
 from official_yolact_runtime.files import outputs
 from official_yolact_runtime.images import formats
 
 _CURE = f"name it .jpg or .png (all that can be written: {', '.join(formats.EXTENSIONS)}, .jp2, .tga)"
 _ARRAYS = ("boxes", "scores", "mask_scores", "classes", "category_ids", "masks")
+
+
+class Undrawn(NamedTuple):
+    """Masks that are not drawn at the size of their photo yet.
+
+    Attributes:
+      windows: D parts that are not empty.
+    """
+
+    windows: list[photo_masks.Window]
+
+    def select(self, rows: NDArray[np.integer[Any]]) -> Undrawn:
+        """Keep some of the masks."""
+        return Undrawn([self.windows[row] for row in rows])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +51,8 @@ class Detections:
       classes: int32 [D], from 1.
       category_ids: int64 [D], ids of the data set's categories.
       names: D names.
-      masks: bool [D, H, W].
+      masks: bool [D, H, W]. `Undrawn` ones become that when they are first asked for: most users need no
+        mask of a whole photo.
     """
 
     image: NDArray[np.uint8]
@@ -47,6 +63,26 @@ class Detections:
     category_ids: NDArray[np.int64]
     names: list[str]
     masks: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Keep masks that are not drawn yet under another name, so that `masks` is asked for."""
+        if isinstance(self.masks, Undrawn):
+            vars(self)["_undrawn"] = vars(self).pop("masks")
+
+    def __getattr__(self, name: str) -> Any:
+        """Draw the masks; from now on the array is what they are, for it may be changed."""
+        undrawn: Undrawn | None = vars(self).get("_undrawn")
+        if name != "masks" or undrawn is None:
+            raise AttributeError(f"Detections have no attribute {name!r}", name=name, obj=self)
+        masks = vars(self)["masks"] = photo_masks.draw_windows(undrawn.windows, *self.image.shape[:2])
+        vars(self).pop("_undrawn", None)
+        return masks
+
+    @property
+    def windows(self) -> list[photo_masks.Window]:
+        """The part of each mask that is not empty."""
+        undrawn: Undrawn | None = vars(self).get("_undrawn")
+        return list(map(photo_masks.cut_window, self.masks)) if undrawn is None else undrawn.windows
 
     def __len__(self) -> int:
         """Count the instances."""
@@ -70,8 +106,10 @@ class Detections:
           IndexError: another number of booleans than D, or an index that does not exist.
         """
         rows = np.arange(len(self))[np.asarray(chosen) if len(chosen) else []]
-        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        return dataclasses.replace(self, names=[self.names[row] for row in rows], **arrays)
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS if name != "masks"}
+        undrawn: Undrawn | None = vars(self).get("_undrawn")
+        masks: Any = self.masks[rows] if undrawn is None else undrawn.select(rows)
+        return dataclasses.replace(self, names=[self.names[row] for row in rows], masks=masks, **arrays)
 
     def shift(self, top: int, left: int, image: NDArray[np.uint8]) -> Detections:
         """Move the instances from a part of a picture, such as a tile, into the whole picture.
@@ -121,7 +159,7 @@ class Detections:
         from official_yolact_runtime import drawing
 
         return drawing.draw_instances(
-            self.image, self.boxes, self.classes, self.names, self.mask_scores, self.masks, zoom
+            self.image, self.boxes, self.classes, self.names, self.mask_scores, self.windows, zoom
         )
 
     def save(
@@ -173,7 +211,7 @@ class Detections:
                 self.category_ids,
                 self.boxes,
                 self.mask_scores,
-                run_lengths.encode_masks(self.masks),
+                run_lengths.encode_windows(self.windows, *self.image.shape[:2]),
                 strict=True,
             )
         ]

@@ -15,7 +15,7 @@ from PIL import ImageDraw
 from PIL import ImageFilter
 from PIL import ImageFont
 
-from official_yolact_runtime import run_lengths
+from official_yolact_runtime import photo_masks
 
 Picture = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -50,7 +50,7 @@ def draw_instances(
     classes: Sequence[int] | NDArray[Any],
     names: Sequence[str],
     scores: Sequence[float] | NDArray[Any] | None = None,
-    masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None = None,
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_] | photo_masks.Window] | None = None,
     zoom: int = 1,
 ) -> Picture:
     """Draw instances on a photo.
@@ -65,20 +65,24 @@ def draw_instances(
       classes: D classes, from 1.
       names: D names for the labels; an empty name without a score gets no label.
       scores: D scores 0..1, None for none.
-      masks: bool [D, H, W], or a sequence that makes each of D masks when it is asked for; None for none.
+      masks: bool [D, H, W], or a sequence that makes each of D masks, or the window that holds it, when it is
+        asked for; None for none.
       zoom: whole factor by which the picture is enlarged, for small ones.
 
     Returns:
       uint8 RGB [H * zoom, W * zoom, 3]; without instances the photo itself.
     """
-    canvas = _enlarge(np.asarray(image, np.uint8), zoom, Image.Resampling.BICUBIC)
+    image = np.asarray(image, np.uint8)
+    height, width = image.shape[0] * zoom, image.shape[1] * zoom
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) * zoom
-    height, width = canvas.shape[:2]
     style = _Style.of(height, width, len(boxes))
     colors = choose_colors(classes)
-    for index in _largest_first(boxes):
-        if masks is not None:
-            _blend_mask(canvas, _enlarge_mask(masks[index], zoom), colors[index], style)
+    canvas = _enlarge(image, zoom, Image.Resampling.BICUBIC)
+    if masks is not None:
+        picture = Image.fromarray(canvas)
+        for index in _largest_first(boxes):
+            _blend_mask(picture, _find_window(masks[index], image.shape[:2], zoom), colors[index], style)
+        canvas = np.array(picture)
     for index in _largest_first(boxes):
         _draw_box(canvas, boxes[index], colors[index], style, faint=masks is not None)
     texts = [
@@ -137,33 +141,36 @@ def _enlarge(image: Picture, zoom: int, filter_: Image.Resampling) -> Picture:
     return np.array(Image.fromarray(image).resize(size, filter_), np.uint8)
 
 
-def _enlarge_mask(mask: NDArray[np.bool_], zoom: int) -> NDArray[np.bool_]:
-    if zoom == 1:
-        return np.asarray(mask, np.bool_)
-    return _enlarge(np.where(mask, np.uint8(255), np.uint8(0)), zoom, Image.Resampling.BILINEAR) > 127
+def _find_window(mask: Any, size: tuple[int, ...], zoom: int) -> photo_masks.Window:
+    """Find the part of a mask that is not empty, in a picture that is enlarged by a whole factor."""
+    window: photo_masks.Window | None = mask if isinstance(mask, photo_masks.Window) else None
+    if window and zoom == 1:
+        return window
+    whole = photo_masks.draw_windows([window], *size)[0] if window else np.asarray(mask, np.bool_)
+    if zoom > 1:
+        levels = np.where(whole, np.uint8(255), np.uint8(0))
+        whole = _enlarge(levels, zoom, Image.Resampling.BILINEAR) > 127
+    return photo_masks.cut_window(whole)
 
 
-def _blend_mask(canvas: Picture, mask: NDArray[np.bool_], color: Color, style: _Style) -> None:
+def _blend_mask(picture: Image.Image, window: photo_masks.Window, color: Color, style: _Style) -> None:
     """Tint the mask and draw its contour, touching only the rectangle that holds it."""
-    margin = style.line // 2
-    rows, columns = (
-        slice(max(0, side.start - margin), side.stop + margin) for side in run_lengths.find_extent(mask)
-    )
-    part, window = mask[rows, columns], canvas[rows, columns]
-    if not part.any():
+    top, left, mask = window
+    if not mask.size:
         return
-    for channel, value in enumerate(color):
-        blended = np.rint((1 - _MASK_OPACITY) * np.arange(256) + _MASK_OPACITY * value).astype(np.uint8)
-        plane = window[..., channel]
-        np.copyto(plane, blended[plane], where=part)
-    window[_find_contour(part, style.line)] = color
+    levels = mask.view(np.uint8) * np.uint8(round(255 * _MASK_OPACITY))
+    picture.paste(color, (left, top), Image.fromarray(levels))
+    margin = style.line // 2
+    contour = _find_contour(np.pad(mask, margin) if margin else mask, style.line)
+    levels = contour.view(np.uint8) * np.uint8(255)
+    picture.paste(color, (left - margin, top - margin), Image.fromarray(levels))
 
 
 def _find_contour(mask: NDArray[np.bool_], line: int) -> NDArray[np.bool_]:
     """Find the pixels [H, W] of a line along the border of a mask, centred on its outermost pixels."""
-    framed = np.pad(mask, 1)
-    inner = framed[1:-1, 1:-1]
-    contour = inner & ~(framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:])
+    contour = mask.copy()
+    inside = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    contour[1:-1, 1:-1] &= ~inside
     if line > 1:
         wide = Image.fromarray(contour).convert("L").filter(ImageFilter.MaxFilter(line // 2 * 2 + 1))
         contour = np.asarray(wide) > 0

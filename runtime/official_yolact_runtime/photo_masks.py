@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,10 +81,29 @@ def draw(
     masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]], threshold: float = 0.5
 ) -> NDArray[np.bool_]:
     """Resample soft masks as `find_windows`, each to a mask of the whole photo: bool [D, height, width]."""
-    drawn = np.zeros((len(masks), *_size(image_info)), np.bool_)
-    for whole, (top, left, part) in zip(drawn, find_windows(masks, image_info, threshold), strict=True):
+    return draw_windows(list(find_windows(masks, image_info, threshold)), *_size(image_info))
+
+
+def draw_windows(windows: Sequence[Window], height: int, width: int) -> NDArray[np.bool_]:
+    """Draw each window in a mask of the whole photo: bool [D, height, width]."""
+    drawn = np.zeros((len(windows), height, width), np.bool_)
+    for whole, (top, left, part) in zip(drawn, windows, strict=True):
         whole[top : top + part.shape[0], left : left + part.shape[1]] = part
     return drawn
+
+
+def cut_window(mask: NDArray[Any]) -> Window:
+    """Cut out of a mask [H, W], of bool or of 0 and 1, the part that is not empty."""
+    rows, columns = find_extent(mask)
+    return Window(rows.start, columns.start, mask[rows, columns].astype(np.bool_, copy=False))
+
+
+def find_extent(mask: NDArray[Any]) -> tuple[slice, slice]:
+    """Find the rows and columns from the first to the last pixel of a mask [H, W]."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _size(image_info: NDArray[np.floating[Any]]) -> tuple[int, int]:

@@ -207,6 +207,8 @@ class Predictor:
         best_first = np.argsort(-mask_scores, kind="stable")
         keep = best_first[passing[best_first]][:max_detections]
         classes = row["detection_classes"][keep].astype(np.int32)
+        windows = list(photo_masks.find_windows(row["detection_masks"][keep], row["image_info"]))
+        masks: Any = detections_lib.Undrawn(windows)
         return detections_lib.Detections(
             image=image,
             boxes=row["detection_boxes"][keep].astype(np.float32),
@@ -215,7 +217,7 @@ class Predictor:
             classes=classes,
             category_ids=np.array([self.categories.ids[index - 1] for index in classes], np.int64),
             names=[self.categories.names[index - 1] for index in classes],
-            masks=photo_masks.draw(row["detection_masks"][keep], row["image_info"]),
+            masks=masks,
         )
 
     def __reduce__(self) -> NoReturn:

@@ -4,6 +4,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from official_yolact.coco import segmentations
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime import run_lengths
 
 WHERE = "results.json: [3]"
@@ -27,19 +28,23 @@ def test_no_masks_give_no_encodings():
     assert run_lengths.encode_masks(np.zeros((0, 4, 5), bool)) == []
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, 7])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
-def test_any_part_of_an_image_is_encoded_as_pycocotools_encodes_the_image(share):
+def test_any_parts_of_an_image_are_encoded_as_pycocotools_encodes_the_image(monkeypatch, share, number):
+    monkeypatch.setattr(run_lengths, "_PIXELS_AT_ONCE", 40)  # some of the masks together, not all
     rng = np.random.default_rng(round(10 * share))
     for _ in range(200):
         height, width = rng.integers(1, 9, 2)
-        top, left = rng.integers(0, [height, width])
-        part = rng.random((rng.integers(0, height - top + 1), rng.integers(0, width - left + 1))) < share
-        whole = np.zeros((height, width), np.uint8)
-        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
-        expected = coco_mask.encode(np.asfortranarray(whole))["counts"].decode()
-        found = run_lengths.encode_window(part, top, left, height, width)
-        assert found == run_lengths.encode_masks(whole[np.newaxis])[0]
-        assert found == {"size": [height, width], "counts": expected}
+        windows, wholes = [], np.zeros((number, height, width), np.uint8)
+        for whole in wholes:
+            top, left = rng.integers(0, [height, width])
+            part = rng.random((rng.integers(0, height - top + 1), rng.integers(0, width - left + 1))) < share
+            whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+            windows.append(photo_masks.Window(top, left, part))
+        expected = [coco_mask.encode(np.asfortranarray(whole))["counts"].decode() for whole in wholes]
+        found = run_lengths.encode_windows(windows, height, width)
+        assert found == run_lengths.encode_masks(wholes)
+        assert found == [{"size": [height, width], "counts": counts} for counts in expected]
 
 
 def test_uncompressed_and_compressed_forms_agree():

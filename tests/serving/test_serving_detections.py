@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from official_yolact_runtime import detections
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime import run_lengths
 from official_yolact_runtime.images import formats
 from official_yolact_runtime.images import reading
@@ -24,6 +26,37 @@ def found():
         category_ids=np.array([17, 4], np.int64),
         names=["fig", "date"],
         masks=masks,
+    )
+
+
+@pytest.fixture
+def undrawn(found):
+    """The same, whose masks nobody has asked for."""
+    parts = [found.masks[0, 1:10, 2:11], np.zeros((0, 0), bool)]
+    windows = [photo_masks.Window(1, 2, parts[0]), photo_masks.Window(0, 0, parts[1])]
+    return dataclasses.replace(found, masks=detections.Undrawn(windows))
+
+
+def test_masks_are_drawn_when_they_are_asked_for(found, undrawn):
+    assert undrawn.to_coco(1) == found.to_coco(1)
+    np.testing.assert_array_equal(undrawn.draw(), found.draw())
+    np.testing.assert_array_equal(undrawn.draw(zoom=3), found.draw(zoom=3))
+    for chosen in ([1, 0], [True, False], [], [0, 0]):
+        assert undrawn.select(chosen).to_coco(1) == found.select(chosen).to_coco(1)
+    copied = pickle.loads(pickle.dumps(undrawn))
+    for other in (undrawn, copied, undrawn.select([0, 1]), dataclasses.replace(undrawn, names=["a", "b"])):
+        np.testing.assert_array_equal(other.masks, found.masks)
+        assert other.masks is other.masks
+    assert undrawn.to_coco(1) == found.to_coco(1)
+    assert not hasattr(undrawn, "mask")
+
+
+def test_masks_that_a_user_changes_are_the_ones_that_are_written(undrawn):
+    before = undrawn.to_coco(1)
+    undrawn.masks[1, 10:14, 20:25] = True
+    assert undrawn.to_coco(1)[0] == before[0]
+    np.testing.assert_array_equal(
+        run_lengths.decode_mask(undrawn.to_coco(1)[1]["segmentation"]), undrawn.masks[1]
     )
 
 
