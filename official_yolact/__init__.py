@@ -10,12 +10,14 @@ from typing import Any
 
 from official_yolact_runtime import __version__
 
-__all__ = ["Detections", "Predictor", "__version__", "load"]
+__all__ = ["Detections", "Predictor", "Tracker", "__version__", "load", "predict_tiled"]
 
 _LAZY = {
     "load": "official_yolact.serving.loading",
     "Predictor": "official_yolact_runtime.predictor",
     "Detections": "official_yolact_runtime.detections",
+    "Tracker": "official_yolact_runtime.tracking",
+    "predict_tiled": "official_yolact_runtime.tiling",
 }
 
 

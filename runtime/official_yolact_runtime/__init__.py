@@ -6,11 +6,13 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Detections", "Predictor", "__version__"]
+__all__ = ["Detections", "Predictor", "Tracker", "__version__", "predict_tiled"]
 
 _LAZY = {
     "Predictor": "official_yolact_runtime.predictor",
     "Detections": "official_yolact_runtime.detections",
+    "Tracker": "official_yolact_runtime.tracking",
+    "predict_tiled": "official_yolact_runtime.tiling",
 }
 
 

@@ -53,6 +53,8 @@ class Detections:
       names: D names.
       masks: bool [D, H, W]. `Undrawn` ones become that when they are first asked for: most users need no
         mask of a whole photo.
+      track_ids: int64 [D], from 1: the same in all frames that show one object; 0 of an object that has no
+        number yet. None where nothing follows objects.
     """
 
     image: NDArray[np.uint8]
@@ -63,6 +65,7 @@ class Detections:
     category_ids: NDArray[np.int64]
     names: list[str]
     masks: NDArray[np.bool_]
+    track_ids: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Keep masks that are not drawn yet under another name, so that `masks` is asked for."""
@@ -106,10 +109,16 @@ class Detections:
           IndexError: another number of booleans than D, or an index that does not exist.
         """
         rows = np.arange(len(self))[np.asarray(chosen) if len(chosen) else []]
-        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS if name != "masks"}
+        names = (*_ARRAYS, *_tracked(self))
+        arrays = {name: getattr(self, name)[rows] for name in names if name != "masks"}
         undrawn: Undrawn | None = vars(self).get("_undrawn")
         masks: Any = self.masks[rows] if undrawn is None else undrawn.select(rows)
         return dataclasses.replace(self, names=[self.names[row] for row in rows], masks=masks, **arrays)
+
+    def number(self, track_ids: NDArray[np.int64]) -> Detections:
+        """Give the instances the numbers of the objects that they show, `track_ids`; 0: none yet."""
+        masks: Any = vars(self).get("_undrawn", vars(self).get("masks"))
+        return dataclasses.replace(self, masks=masks, track_ids=np.asarray(track_ids, np.int64))
 
     def shift(self, top: int, left: int, image: NDArray[np.uint8]) -> Detections:
         """Move the instances from a part of a picture, such as a tile, into the whole picture.
@@ -150,16 +159,24 @@ class Detections:
                 f"parts have pictures of {listed} pixels (height x width), expected one size: "
                 "`shift` the detections of a tile into the whole picture first"
             )
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        names = (*_ARRAYS, *_tracked(*parts))
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         whole = cls(image=parts[0].image, names=[name for part in parts for name in part.names], **arrays)
         return whole.select(np.argsort(-whole.mask_scores, kind="stable"))
 
     def draw(self, zoom: int = 1) -> NDArray[np.uint8]:
-        """Draw the instances on the picture, enlarged by a whole factor."""
+        """Draw the instances on the picture, enlarged by a whole factor.
+
+        Each class has its hue; where objects are followed, each object, and its number is in its label.
+        """
         from official_yolact_runtime import drawing
 
+        hues, names = self.classes, self.names
+        if self.track_ids is not None:
+            hues = self.track_ids.astype(np.int32)
+            names = [f"#{hue} {name}" if hue else name for hue, name in zip(hues, names, strict=True)]
         return drawing.draw_instances(
-            self.image, self.boxes, self.classes, self.names, self.mask_scores, self.windows, zoom
+            self.image, self.boxes, hues, names, self.mask_scores, self.windows, zoom
         )
 
     def save(
@@ -195,10 +212,13 @@ class Detections:
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation.
 
-        The score is the mask score.
+        The score is the mask score. Where objects are followed, each has `track_id`, from 1; None of one that
+        has no number yet.
         """
         from official_yolact_runtime import run_lengths
 
+        numbers = [] if self.track_ids is None else self.track_ids.tolist()
+        tracks = [{"track_id": number or None} for number in numbers] or [{}] * len(self)
         return [
             {
                 "image_id": image_id,
@@ -206,12 +226,14 @@ class Detections:
                 "bbox": [float(left), float(top), float(right - left), float(bottom - top)],
                 "score": float(score),
                 "segmentation": rle,
+                **track,
             }
-            for category_id, (top, left, bottom, right), score, rle in zip(
+            for category_id, (top, left, bottom, right), score, rle, track in zip(
                 self.category_ids,
                 self.boxes,
                 self.mask_scores,
                 run_lengths.encode_windows(self.windows, *self.image.shape[:2]),
+                tracks,
                 strict=True,
             )
         ]
@@ -224,3 +246,8 @@ class Detections:
         ]
         height, width = self.image.shape[:2]
         return json_text.dump({"height": height, "width": width, "detections": detections})
+
+
+def _tracked(*parts: Detections) -> tuple[str, ...]:
+    """Name the array of the tracks where all of these have it."""
+    return ("track_ids",) if all(part.track_ids is not None for part in parts) else ()

@@ -83,6 +83,31 @@ def test_coco_results_hold_ids_boxes_and_masks(found):
     json.dumps([first, second])
 
 
+def test_numbers_of_objects_stay_with_them(found):
+    tracked = dataclasses.replace(found, track_ids=np.array([12, 0]))
+    assert [entry["track_id"] for entry in tracked.to_coco(1)] == [12, None]
+    assert [entry["track_id"] for entry in json.loads(tracked.to_json())["detections"]] == [12, None]
+    assert all("track_id" not in entry for entry in found.to_coco(1))
+    assert tracked.select([1]).track_ids.tolist() == [0]
+    both = detections.Detections.concatenate([tracked, tracked])
+    assert both.track_ids.tolist() == [12, 12, 0, 0]
+    assert detections.Detections.concatenate([tracked, found]).track_ids is None
+    assert found.select([]).track_ids is None
+
+
+def test_an_object_has_one_color_wherever_it_is_in_the_list(found):
+    tracked = dataclasses.replace(
+        found, boxes=found.boxes[[0, 0]], masks=found.masks[[0, 0]], classes=np.ones(2, int)
+    )
+    first, second = (
+        dataclasses.replace(tracked.select([row]), track_ids=np.array([track])).draw()
+        for row, track in ((0, 3), (1, 3))
+    )
+    np.testing.assert_array_equal(first[4, 5], second[4, 5])
+    other = dataclasses.replace(tracked.select([0]), track_ids=np.array([4])).draw()
+    assert (other[4, 5] != first[4, 5]).any()
+
+
 def test_json_names_what_was_found(found):
     content = json.loads(found.to_json())
     assert (content["height"], content["width"]) == (20, 30)

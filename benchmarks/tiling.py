@@ -1,0 +1,164 @@
+"""Search montages of many small pictures in tiles, and count what is found, missed and found too much.
+
+python benchmarks/tiling.py MODEL --images DIR --annotations JSON [--montages 3] [--side 6] [--tile 128]
+
+Prints one JSON object. A montage has SIDE x SIDE pictures of one size, such as those of `yolact demo`, whose
+model was trained on single ones. A detection is right when its class is that of an object and its mask covers
+the object's with an intersection over union of at least 0.5; each object counts once, the best score first.
+What lies on a crowd is not counted. `one by one` is what the model finds in the pictures themselves,
+`squashed` in the montage as a whole, and `plain tiles` in tiles with suppression within classes alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from PIL import Image
+from pycocotools import coco as coco_lib
+
+import official_yolact
+from official_yolact_runtime import tiling
+
+OVERLAPS = (0.25, 0.3, 0.5)
+
+
+@dataclasses.dataclass
+class Montage:
+    """A picture and its objects."""
+
+    image: Any  # uint8 RGB [H, W, 3]
+    masks: Any  # bool [N, H, W]
+    category_ids: Any  # int [N]
+    crowd: Any  # bool [H, W]
+
+
+def make_montages(coco: Any, folder: str, side: int, count: int) -> Iterator[Montage]:
+    """Lay the pictures of an annotation file out, in the order of their ids."""
+    ids = sorted(coco.imgs)
+    for first in range(0, count * side * side, side * side):
+        chosen = ids[first : first + side * side]
+        if len(chosen) < side * side:
+            raise SystemExit(f"{count} montages of {side} x {side} need {count * side * side} pictures")
+        height, width = coco.imgs[chosen[0]]["height"], coco.imgs[chosen[0]]["width"]
+        image = np.zeros((side * height, side * width, 3), np.uint8)
+        masks, categories, crowd = [], [], np.zeros(image.shape[:2], np.bool_)
+        for at, image_id in enumerate(chosen):
+            rows = slice(at // side * height, (at // side + 1) * height)
+            columns = slice(at % side * width, (at % side + 1) * width)
+            with Image.open(os.path.join(folder, coco.imgs[image_id]["file_name"])) as picture:
+                image[rows, columns] = np.asarray(picture.convert("RGB"))
+            for annotation in coco.loadAnns(coco.getAnnIds(image_id)):
+                mask = np.zeros(image.shape[:2], np.bool_)
+                mask[rows, columns] = coco.annToMask(annotation) > 0
+                if annotation["iscrowd"]:
+                    crowd |= mask
+                else:
+                    masks.append(mask)
+                    categories.append(annotation["category_id"])
+        yield Montage(image, np.array(masks).reshape(-1, *image.shape[:2]), np.array(categories, int), crowd)
+
+
+def count(montage: Montage, found: Any) -> dict[str, int]:
+    """Count objects that were found, and detections that are none."""
+    open_objects = set(range(len(montage.masks)))
+    extra = 0
+    for row in np.argsort(-found.mask_scores, kind="stable"):
+        mask = found.masks[row]
+        overlaps = {
+            index: float((mask & montage.masks[index]).sum() / max(1, (mask | montage.masks[index]).sum()))
+            for index in open_objects
+            if montage.category_ids[index] == found.category_ids[row]
+        }
+        best = max(overlaps, key=overlaps.__getitem__, default=-1)
+        if best >= 0 and overlaps[best] >= 0.5:
+            open_objects.remove(best)
+        elif (mask & montage.crowd).sum() < 0.5 * mask.sum():
+            extra += 1
+    total = len(montage.masks)
+    return {"objects": total, "found": total - len(open_objects), "extra": extra}
+
+
+def one_by_one(model: Any, montage: Montage, side: int) -> Any:
+    """Detect in the pictures of a montage themselves."""
+    height, width = (length // side for length in montage.image.shape[:2])
+    corners = [(row * height, column * width) for row in range(side) for column in range(side)]
+    pictures = [
+        np.ascontiguousarray(montage.image[top : top + height, left : left + width]) for top, left in corners
+    ]
+    parts = [
+        found.shift(top, left, montage.image)
+        for found, (top, left) in zip(model(pictures), corners, strict=True)
+    ]
+    return official_yolact.Detections.concatenate(parts)
+
+
+def plain_tiles(model: Any, image: Any, tile: int, overlap: float) -> Any:
+    """Detect in tiles, and suppress in each class by the overlap of masks alone."""
+    boxes = [one.box for one in tiling.divide(image.shape[:2], tile, overlap)]
+    pictures = [np.ascontiguousarray(image[box[0] : box[2], box[1] : box[3]]) for box in boxes]
+    parts = [
+        found.shift(int(box[0]), int(box[1]), image)
+        for found, box in zip(model(pictures), boxes, strict=True)
+    ]
+    found = official_yolact.Detections.concatenate(parts)
+    kept: list[int] = []
+    for row in range(len(found)):
+        same = [other for other in kept if found.classes[other] == found.classes[row]]
+        common = [(found.masks[row] & found.masks[other]).sum() for other in same]
+        unions = [(found.masks[row] | found.masks[other]).sum() for other in same]
+        if all(part < 0.5 * union for part, union in zip(common, unions, strict=True)):
+            kept.append(row)
+    return found.select(kept)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--images", required=True)
+    parser.add_argument("--annotations", required=True)
+    parser.add_argument("--montages", type=int, default=3)
+    parser.add_argument("--side", type=int, default=6)
+    parser.add_argument("--tile", type=int, default=128)
+    options = parser.parse_args()
+    model = official_yolact.load(options.model, batch_size=8)
+    coco = coco_lib.COCO(options.annotations)
+    forms: dict[str, Callable[[Montage], Any]] = {
+        "one by one": lambda montage: one_by_one(model, montage, options.side),
+        "squashed": lambda montage: model(montage.image),
+    }
+    for overlap in OVERLAPS:
+        forms[f"plain tiles, overlap {overlap}"] = lambda montage, overlap=overlap: plain_tiles(
+            model, montage.image, options.tile, overlap
+        )
+        forms[f"tiles, overlap {overlap}"] = lambda montage, overlap=overlap: tiling.predict_tiled(
+            model, montage.image, options.tile, overlap
+        )
+    results: dict[str, Any] = {}
+    montages = list(make_montages(coco, options.images, options.side, options.montages))
+    for name, form in forms.items():
+        start = time.process_time()
+        counts = [count(montage, form(montage)) for montage in montages]
+        sums = {key: sum(one[key] for one in counts) for key in counts[0]}
+        shares = {
+            "recall": round(sums["found"] / sums["objects"], 3),
+            "extra_part": round(sums["extra"] / sums["objects"], 3),
+        }
+        results[name] = {**sums, **shares, "seconds": round(time.process_time() - start, 2)}
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    device = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    print(json.dumps({"versions": versions, "device": device, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What the tiles of a photo show of its objects, put together to the objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact_runtime import mask_windows
+
+MARGIN = 0.02
+"""Part of a tile's side: what ends nearer to an inner edge may be cut by it, for boxes are not exact."""
+
+_SAME, _WITHIN, _AGREEING = 0.5, 0.7, 0.5
+"""Of two masks: the intersection over the union of one object's, and over the smaller of an object's and its
+piece's; the intersection over the union of two pieces' of one object, in the pixels that both tiles show."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of a photo, in its pixels.
+
+    Attributes:
+      box: int64 [4], yxyx.
+      neighbors: int64 [4]: where the next tile above and to the left ends, and where the next one below and
+        to the right begins; the edge itself where there is none.
+      inner: bool [4]: its top, left, bottom, right is not an edge of the photo.
+    """
+
+    box: Ints
+    neighbors: Ints
+    inner: NDArray[np.bool_]
+
+    @property
+    def margin(self) -> float:
+        """Pixels from an edge within which it may have cut an object."""
+        return max(1.0, MARGIN * float((self.box[2:] - self.box[:2]).max()))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Piece:
+    """What one tile, or several, show of an object, in pixels of the photo.
+
+    Attributes:
+      row: of the detection in the list of all; of several the best one.
+      number: class, from 1.
+      score: ranks it.
+      box: float64 [4], yxyx.
+      window: its mask.
+      tiles: where it was found.
+      is_cut: it goes on beyond the tile.
+    """
+
+    row: int
+    number: int
+    score: float
+    box: NDArray[np.float64]
+    window: mask_windows.Window
+    tiles: frozenset[int]
+    is_cut: bool = False
+
+
+def judge(piece: Piece, tile: Tile) -> Piece | None:
+    """Find out whether an edge cuts what a tile shows: None where the neighbour there shows more of it."""
+    ends, edges = piece.box * _OUTWARD, tile.box * _OUTWARD  # [4], growing outward
+    cut = tile.inner & (ends >= edges - tile.margin)
+    # The other end, seen from each edge, and where the neighbour beyond that edge begins.
+    starts, begins = piece.box[_OPPOSITE] * _OUTWARD, tile.neighbors * _OUTWARD
+    if (cut & (starts > begins + tile.margin)).any():  # there it is not cut on this side
+        return None
+    return dataclasses.replace(piece, is_cut=bool(cut.any()))
+
+
+def merge(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
+    """Join the pieces of objects that no tile shows whole, and leave out what was found more than once.
+
+    Args:
+      pieces: of all tiles, as `judge` returns them.
+      tiles: the tiles, by the indices that pieces have.
+
+    Returns:
+      One for each object, best score first.
+    """
+    whole = [piece for piece in pieces if not piece.is_cut]
+    # Where several were found, a cut one cannot win against a whole one.
+    joined = _join([piece for piece in pieces if piece.is_cut], tiles)
+    ranked = sorted([*whole, *joined], key=lambda piece: (piece.is_cut, -piece.score, piece.row))
+    kept: list[Piece] = []
+    for piece in ranked:
+        near = [kept[at] for at in _find_touching(piece, kept)]
+        if not any(_is_again(piece, other) for other in near):
+            kept.append(piece)
+    return sorted(kept, key=lambda piece: (-piece.score, piece.row))
+
+
+_OUTWARD = np.array([-1, -1, 1, 1])
+_OPPOSITE = [2, 3, 0, 1]
+
+
+def _join(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
+    """Join pieces of one class whose masks agree in the pixels that both of their tiles show."""
+    group_of = list(range(len(pieces)))
+    for at, piece in enumerate(pieces):
+        for other in _find_touching(piece, pieces[:at]):
+            if group_of[at] != group_of[other] and _agree(piece, pieces[other], tiles):
+                old, new = group_of[at], group_of[other]
+                group_of = [new if group == old else group for group in group_of]
+    groups: dict[int, list[Piece]] = {}
+    for piece, group in zip(pieces, group_of, strict=True):
+        groups.setdefault(group, []).append(piece)
+    return [_unite(group) if len(group) > 1 else group[0] for group in groups.values()]
+
+
+def _unite(pieces: Sequence[Piece]) -> Piece:
+    best = max(pieces, key=lambda piece: (piece.score, -piece.row))
+    boxes = np.stack([piece.box for piece in pieces])
+    return dataclasses.replace(
+        best,
+        box=np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]),
+        window=mask_windows.unite([piece.window for piece in pieces]),
+        tiles=frozenset[int]().union(*(piece.tiles for piece in pieces)),
+        is_cut=False,
+    )
+
+
+def _find_touching(piece: Piece, others: Sequence[Piece]) -> list[int]:
+    """Find those whose boxes have a pixel in common with a piece's."""
+    if not others:
+        return []
+    boxes = np.stack([other.box for other in others])  # [N, 4]
+    first, last = np.maximum(boxes[:, :2], piece.box[:2]), np.minimum(boxes[:, 2:], piece.box[2:])
+    return [int(at) for at in np.flatnonzero((first < last).all(axis=1))]
+
+
+def _agree(one: Piece, other: Piece, tiles: Sequence[Tile]) -> bool:
+    (first,), (second,) = one.tiles, other.tiles
+    if one.number != other.number or first == second:
+        return False
+    boxes = tiles[first].box, tiles[second].box
+    common = np.concatenate([np.maximum(*boxes)[:2], np.minimum(*boxes)[2:]])
+    seen = [mask_windows.crop(piece.window, common) for piece in (one, other)]
+    return mask_windows.measure_overlap(*seen) >= _AGREEING
+
+
+def _is_again(piece: Piece, better: Piece) -> bool:
+    """Decide whether a piece shows what a better one of another tile shows."""
+    if piece.tiles <= better.tiles or better.tiles <= piece.tiles:
+        return False
+    common = mask_windows.count_common(piece.window, better.window)
+    area, other = (int(np.count_nonzero(one.window.mask)) for one in (piece, better))
+    if piece.is_cut:  # cut objects are often taken for another class
+        return common >= _WITHIN * area
+    is_same = common >= _SAME * (area + other - common) or common >= _WITHIN * min(area, other)
+    return piece.number == better.number and is_same

@@ -1,0 +1,171 @@
+"""Tiles of a photo, searched by a detector that finds exactly what a tile shows of each object."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from official_yolact_runtime import detections
+from official_yolact_runtime import tiling
+
+
+class PerfectDetector:
+    """Finds each object that is painted in a colour of its own; the colour's first value is the class."""
+
+    def __init__(self):
+        self.tiles = []
+
+    def read(self, source):
+        return source
+
+    def stream(self, sources, score_threshold, max_detections):
+        for image in sources:
+            self.tiles.append(image.shape[:2])
+            yield self.find(image)
+
+    def find(self, image):
+        colors = [color for color in np.unique(image.reshape(-1, 3), axis=0) if color.any()]
+        masks = np.array([(image == color).all(axis=2) for color in colors]).reshape(-1, *image.shape[:2])
+        classes = np.array([color[0] for color in colors], np.int32)
+        return detections.Detections(
+            image=image,
+            boxes=np.array([find_box(mask) for mask in masks], np.float32).reshape(-1, 4),
+            scores=np.full(len(colors), 0.9, np.float32),
+            mask_scores=np.full(len(colors), 0.9, np.float32),
+            classes=classes,
+            category_ids=classes.astype(np.int64),
+            names=[f"class {number}" for number in classes],
+            masks=masks,
+        )
+
+
+def find_box(mask):
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
+
+
+def paint(rng, height, width, largest):
+    """Paint discs, rectangles and hooks of any size up to a side, each apart from the others."""
+    image = np.zeros((height, width, 3), np.uint8)
+    rows, columns = np.mgrid[:height, :width]
+    for number in range(1, 40):
+        sides = rng.integers(3, largest, 2)
+        top, left = rng.integers(-sides // 3, [height, width])
+        inside = (rows >= top) & (rows < top + sides[0]) & (columns >= left) & (columns < left + sides[1])
+        kind = rng.integers(3)
+        if kind == 0:
+            y, x = (rows - top + 0.5) / sides[0] - 0.5, (columns - left + 0.5) / sides[1] - 0.5
+            inside &= y**2 + x**2 <= 0.25
+        elif kind == 1:
+            inside &= (rows < top + 3) | (columns < left + 3)
+        if inside.any() and not image[inside].any():
+            image[inside] = rng.integers(1, 4), number, 7
+    return image
+
+
+def list_all(found):
+    """List classes, masks and boxes in an order of their own."""
+    boxes = found.boxes.tolist()
+    return sorted(zip(found.classes.tolist(), boxes, [mask.tobytes() for mask in found.masks], strict=True))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_perfect_detector_finds_in_tiles_what_it_finds_in_the_photo(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(60, 240, 2)
+    image = paint(rng, height, width, int(rng.integers(10, 200)))
+    detector = PerfectDetector()
+    tile, overlap = int(rng.integers(32, 110)), float(rng.uniform(0.1, 0.8))
+    found = tiling.predict_tiled(detector, image, tile, overlap)
+    assert list_all(found) == list_all(detector.find(image))
+
+
+def test_tiles_are_of_one_size_and_share_at_least_the_overlap():
+    boxes = np.array([tile.box for tile in tiling.divide((100, 470), 128, 0.3)])
+    assert (boxes[:, :2] >= 0).all()
+    assert boxes[:, 2].tolist() == [100] * len(boxes)
+    assert boxes[-1, 3] == 470
+    assert (boxes[:, 3] - boxes[:, 1] == 128).all()
+    assert (boxes[:-1, 3] - boxes[1:, 1] >= 0.3 * 128).all()
+    assert [tile.inner.any() for tile in tiling.divide((128, 128), 128, 0.3)] == [False]
+
+
+def test_a_photo_that_fits_into_a_tile_is_searched_as_it_is():
+    image, detector = paint(np.random.default_rng(0), 60, 80, 30), PerfectDetector()
+    found = tiling.predict_tiled(detector, image, 80)
+    assert detector.tiles == [(60, 80)]
+    assert list_all(found) == list_all(detector.find(image))
+
+
+def test_the_whole_photo_is_searched_for_what_is_larger_than_the_overlap():
+    class Farsighted(PerfectDetector):
+        """Finds nothing that an edge of its picture cuts."""
+
+        def find(self, image):
+            found = super().find(image)
+            cut = (found.boxes[:, :2] <= 0).any(1) | (found.boxes[:, 2:] >= image.shape[:2]).any(1)
+            return found.select(~cut)
+
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[20:180, 20:60], image[100:120, 100:120] = (1, 1, 1), (2, 2, 2)
+    assert tiling.predict_tiled(Farsighted(), image, 80).classes.tolist() == [2]
+    found = tiling.predict_tiled(Farsighted(), image, 80, whole_photo=True)
+    assert list_all(found) == list_all(Farsighted().find(image))
+
+
+def test_a_cut_piece_of_another_class_is_left_out_where_a_neighbor_shows_it_whole():
+    class Shortsighted(PerfectDetector):
+        """Takes what is less than 30 pixels wide for another class, and is less sure of what is whole."""
+
+        def find(self, image):
+            found = super().find(image)
+            narrow = found.boxes[:, 3] - found.boxes[:, 1] < 30
+            scores = np.where(narrow, 0.95, 0.6).astype(np.float32)
+            classes = np.where(narrow, 3, found.classes).astype(np.int32)
+            return dataclasses.replace(found, classes=classes, mask_scores=scores)
+
+    image = np.zeros((60, 200, 3), np.uint8)
+    image[10:50, 70:110] = (1, 1, 1)
+    found = tiling.predict_tiled(Shortsighted(), image, 100, 0.2)
+    assert (found.classes.tolist(), found.boxes.tolist()) == ([1], [[10, 70, 50, 110]])
+
+
+def test_two_of_one_class_side_by_side_are_not_joined():
+    image = np.zeros((40, 300, 3), np.uint8)
+    image[5:20, 10:290], image[20:35, 10:290] = (1, 1, 1), (1, 2, 2)
+    detector = PerfectDetector()
+    found = tiling.predict_tiled(detector, image, 100)
+    assert list_all(found) == list_all(detector.find(image))
+    assert len(found) == 2
+
+
+def test_the_best_are_kept():
+    image, detector = paint(np.random.default_rng(1), 200, 200, 30), PerfectDetector()
+    assert len(tiling.predict_tiled(detector, image, 60)) > 5
+    assert len(tiling.predict_tiled(detector, image, 60, max_detections=5)) == 5
+
+
+def test_a_photo_without_objects_has_no_detections():
+    found = tiling.predict_tiled(PerfectDetector(), np.zeros((100, 150, 3), np.uint8), 60)
+    assert (len(found), found.masks.shape, found.boxes.shape) == (0, (0, 100, 150), (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"tile": 31}, ValueError, "tile is 31: expected the side of a tile in pixels, 32 or more"),
+        ({"tile": 64.0}, TypeError, "tile is 64.0"),
+        (
+            {"tile": 64, "overlap": 0.9},
+            ValueError,
+            "overlap is 0.9: expected a part of the tile's side, 0.1 to 0.8",
+        ),
+        ({"tile": 64, "overlap": float("nan")}, ValueError, "overlap is nan"),
+        ({"tile": 64, "overlap": "0.3"}, TypeError, "overlap is '0.3'"),
+        ({"tile": 64, "max_detections": 0}, ValueError, "max_detections is 0"),
+    ],
+)
+def test_arguments_are_checked(options, error, says):
+    with pytest.raises(error, match=re.escape(says)):
+        tiling.predict_tiled(PerfectDetector(), np.zeros((100, 150, 3), np.uint8), **options)
