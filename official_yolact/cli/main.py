@@ -142,15 +142,17 @@ def _quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Show the package's own warnings as lines of this program."""
-    logger = logging.getLogger("official_yolact")
+    """Show the own warnings of the library and of its runtime as lines of this program."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("yolact: %(message)s"))
-    propagate = logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
+    loggers = [logging.getLogger(name) for name in ("official_yolact", "official_yolact_runtime")]
+    propagate = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+        for logger, before in zip(loggers, propagate, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = before

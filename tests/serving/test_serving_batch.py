@@ -1,5 +1,3 @@
-import json
-import os
 import pathlib
 
 import numpy as np
@@ -18,57 +16,6 @@ def photos(tmp_path, bright, dark):
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(image).save(path)
     return [str(path) for path in paths]
-
-
-def test_pictures_and_predictions_are_written(fake, photos, tmp_path):
-    output = tmp_path / "out" / "deep"
-    steps = []
-    done = batch.predict_files(fake, photos, str(output), progress=lambda *state: steps.append(state))
-    assert (done.num_pictures, done.num_detections, done.skipped) == (3, 3, [])
-    assert sorted(os.listdir(output)) == ["a-2.jpg", "a.jpg", "b.jpg", "predictions.json"]
-    assert Image.open(output / "a-2.jpg").size == (40, 100)
-    entries = json.loads((output / "predictions.json").read_text())
-    assert [(e["image_id"], e["category_id"], e["category_name"], e["file_name"]) for e in entries] == [
-        (1, 5, "date", photos[0]),
-        (2, 3, "fig", photos[1]),
-        (3, 5, "date", photos[2]),
-    ]
-    assert set(entries[0]) == {
-        "image_id", "category_id", "bbox", "score", "segmentation", "file_name", "category_name",
-    }  # fmt: skip
-    assert isinstance(entries[0]["segmentation"]["counts"], str)
-    assert steps == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_a_picture_that_cannot_be_read_is_skipped_and_keeps_its_number(fake, photos, tmp_path):
-    with open(photos[1], "wb") as file:
-        file.write(b"garbage")
-    done = batch.predict_files(fake, photos, str(tmp_path / "out"))
-    assert done.num_pictures == 2
-    assert len(done.skipped) == 1
-    assert photos[1] in done.skipped[0]
-    entries = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert [e["image_id"] for e in entries] == [1, 3]
-
-
-def test_nothing_readable_is_an_error(fake, tmp_path):
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"garbage")
-    with pytest.raises(ValueError, match=r"no picture could be read: .*a\.jpg"):
-        batch.predict_files(fake, [str(path)], str(tmp_path / "out"))
-
-
-def test_a_photo_is_never_overwritten(fake, photos, tmp_path):
-    before = pathlib.Path(photos[2]).read_bytes()
-    with pytest.raises(ValueError, match="would overwrite the picture itself"):
-        batch.predict_files(fake, photos, str(tmp_path / "x"))
-    assert pathlib.Path(photos[2]).read_bytes() == before
-
-
-def test_pictures_without_instances_are_written_too(fake, photos, tmp_path):
-    done = batch.predict_files(fake, photos, str(tmp_path / "out"), score_threshold=1.0)
-    assert (done.num_pictures, done.num_detections) == (3, 0)
-    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

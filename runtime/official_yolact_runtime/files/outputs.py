@@ -192,6 +192,30 @@ def create(path: str, *, staged: bool = False) -> Iterator[Output]:
             _publish(temporary, path, output.sha256, noted)
 
 
+@contextlib.contextmanager
+def create_by_name(path: str) -> Iterator[str]:
+    """Let a library write a file by its name; as `create`.
+
+    Args:
+      path: of the file; what is there is not looked at.
+
+    Yields:
+      Name of an empty temporary file in the same folder. What it is at the end becomes the file, also where
+      the disk has no room for the note that the file is our own.
+
+    Raises:
+      OSError: it cannot be written; names the file, and nothing is left of it.
+    """
+    with _temporary(path) as (_, temporary):
+        yield temporary
+        with named(path), open(temporary, "r+b") as whole:
+            digest, noted = inputs_lib.measure(whole)[1], True
+            with contextlib.suppress(OSError):
+                noted = written.mark(whole, digest)
+            _finish(whole)
+            _publish(temporary, path, digest, noted)
+
+
 def move(stored: str, path: str, digest: str) -> None:
     """Give a file of `create` the name by which it is found later; `check` knows it there as our own.
 
