@@ -16,7 +16,18 @@ import official_yolact
 from official_yolact import failures
 from official_yolact.cli import streams
 
-COMMANDS = ("demo", "data", "train", "eval", "predict", "weights", "import_weights", "config", "doctor")
+COMMANDS = (
+    "demo",
+    "data",
+    "train",
+    "eval",
+    "predict",
+    "export",
+    "weights",
+    "import_weights",
+    "config",
+    "doctor",
+)
 """Modules of this package; each has `add_parser(subparsers)`, and sets `run` on what it adds."""
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=")

@@ -13,6 +13,10 @@ from official_yolact.ops import preprocess
 from official_yolact.schema import Detections
 from official_yolact.schema import Tensor
 
+NETWORK_SCOPE = "network"
+DECODE_SCOPE = "decode"
+"""Name scopes of the two parts of a graph, by which a quantizer tells them apart."""
+
 
 class Detector:
     """Detects instances in a batch: of image files, of images, or of inputs of the network.
@@ -48,9 +52,10 @@ class Detector:
           `schema.Detections`, boxes in pixels of the photo.
         """
         scorer = self.model.mask_iou_head if self.config.mask_rescoring else None
-        found: Detections = self._generator(
-            self.model(images, training=False), image_info, mask_scorer=scorer
-        )
+        with tf.name_scope(NETWORK_SCOPE):
+            raw_outputs = self.model(images, training=False)
+        with tf.name_scope(DECODE_SCOPE):
+            found: Detections = self._generator(raw_outputs, image_info, mask_scorer=scorer)
         return found
 
     def detect_pixels(self, images: Tensor) -> Detections:
@@ -85,6 +90,19 @@ class Detector:
 
         specs = (tf.TensorSpec([*self.config.input_size, 3]), tf.TensorSpec([4, 2]))
         return self.detect(*tf.map_fn(read, encoded, fn_output_signature=specs))
+
+    def decode_pixels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode what suppression chooses from.
+
+        Args:
+          images: as of `detect_pixels`.
+
+        Returns:
+          Boxes float32 [B, A, 4] yxyx_px, clipped to the image, and scores float32 [B, A, C-1].
+        """
+        boxes, scores = self._generator.decode(self.model(self.preprocess(images), training=False))
+        info = frames.fit(tf.shape(images)[1:3], self.config.input_size)
+        return frames.boxes_to_photo(boxes, info), scores
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Make inputs of the network, float32 [..., H, W, 3], of images uint8 [..., height, width, 3]."""

@@ -11,6 +11,9 @@ from official_yolact.modeling.layers import symmetric_conv
 from official_yolact.ops import deformable
 from official_yolact.schema import Tensor
 
+SCOPE = "deformable"
+"""Name scope of what it computes, by which a quantizer finds it."""
+
 
 class DeformableConv2D(tf_keras.layers.Layer):
     """Modulated deformable 3x3 convolution whose offsets are the outputs of an ordinary convolution.
@@ -73,6 +76,8 @@ class DeformableConv2D(tf_keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Convolve [B, H, W, I] to [B, ceil(H / strides), ceil(W / strides), filters]."""
-        offsets, logits = tf.split(self.offset_conv(inputs), [2 * deformable.TAPS, deformable.TAPS], axis=-1)
-        modulation = tf.sigmoid(logits)
-        return deformable.deform_conv2d(inputs, offsets, modulation, self.kernel, self.bias, self.strides)
+        with tf.name_scope(SCOPE):
+            taps = [2 * deformable.TAPS, deformable.TAPS]
+            offsets, logits = tf.split(self.offset_conv(inputs), taps, axis=-1)
+            modulation = tf.sigmoid(logits)
+            return deformable.deform_conv2d(inputs, offsets, modulation, self.kernel, self.bias, self.strides)

@@ -69,10 +69,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
         Raises:
           ValueError: if the outputs are of other anchors or classes than the generator.
         """
-        self._check(raw_outputs)
         config = self._config
-        boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
-        scores = tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
+        boxes, scores = self.decode(raw_outputs)
         # Of D detections, [B, D] each and [B].
         indices, classes, scores, num_detections = self._suppress(
             boxes, scores, frames.input_size(image_info)
@@ -92,6 +90,22 @@ class DetectionGenerator(tf_keras.layers.Layer):
             "num_detections": num_detections,
             "detection_masks": soft_masks,
         }
+
+    def decode(self, raw_outputs: RawOutputs) -> tuple[Tensor, Tensor]:
+        """Decode what suppression chooses from.
+
+        Args:
+          raw_outputs: as of `call`.
+
+        Returns:
+          Boxes float32 [B, A, 4] yxyx_norm, and scores float32 [B, A, C-1].
+
+        Raises:
+          ValueError: as `call`.
+        """
+        self._check(raw_outputs)
+        boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
+        return boxes, tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
 
     def _suppress(self, boxes: Tensor, scores: Tensor, input_size: Tensor) -> nms.Kept:
         """Choose among boxes [B, A, 4] yxyx_norm by their scores [B, A, C-1], by the form of the config."""

@@ -356,14 +356,15 @@ def _is_left_over(folder: str, name: str) -> bool:
         return status is not None and time.time() - status.st_mtime > _OLD_SECONDS
     process = int(match[2])
     # In a container each process may have the number of the one before.
-    return name not in _writing if process == os.getpid() else not _is_alive(process)
+    return name not in _writing if process == os.getpid() else not is_alive(process)
 
 
 def _hash_host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this machine runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

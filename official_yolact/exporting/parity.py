@@ -1,0 +1,226 @@
+"""How far the detections of an export are from those of its model, picture by picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from official_yolact_runtime import photo_masks
+
+Row = Mapping[str, NDArray[Any]]
+"""What `Predictor.detect` gives of a picture: `schema.Detections` without the batch, and `image_info`."""
+
+_SAME_OBJECT = 0.5
+"""Boxes of one class that overlap by this IoU are of one object."""
+
+_TIE = 1e-4
+"""Scores that differ by less are equal: rounding decides which comes first."""
+
+_SMALLEST_MASK = 50
+"""Masks of fewer pixels are not compared: one pixel at their edge would be a hundredth of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What an export may lose.
+
+    Attributes:
+      min_score: detections below it are not compared; one whose partner is below it is matched all the same.
+      unmatched: largest share of missing, and of extra detections.
+      box_px: largest distance of a side, in pixels of the photo.
+      score: largest difference of a score or mask score.
+      mask_iou: smallest IoU of two masks of at least 50 pixels.
+      mean_mask_iou: smallest mean of these.
+      ap_loss: largest loss of box AP and of mask AP.
+    """
+
+    min_score: float
+    unmatched: float
+    box_px: float
+    score: float
+    mask_iou: float
+    mean_mask_iou: float
+    ap_loss: float
+
+
+_ANY = float("inf")
+LIMITS = {
+    "float32": Limits(0.0, 0.0, 0.05, 1e-3, 0.999, 0.999, 0.001),
+    "float16": Limits(0.3, 0.05, _ANY, _ANY, 0.0, 0.95, 0.01),
+    "dynamic": Limits(0.3, 0.25, _ANY, _ANY, 0.0, 0.85, 0.02),
+    "int8": Limits(0.3, 0.25, _ANY, _ANY, 0.0, 0.85, 0.02),
+}
+"""By precision. Quantised weights are another network: how well that one finds things, only AP says."""
+
+Candidates = Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Gives what the model could have detected in a picture: boxes [A, 4] yxyx_px and scores [A, C-1]."""
+
+
+class Comparison:
+    """Collects the differences of pictures."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Begin without pictures."""
+        self._limits = limits
+        self._counts = dict.fromkeys(("pictures", "detections", "matched", "missing", "extra", "tied"), 0)
+        self._box_px, self._score, self._mask_iou = [0.0], [0.0], [1.0]
+
+    def add(self, model: Row, export: Row, candidates: Candidates) -> None:
+        """Compare the detections of one picture.
+
+        Args:
+          model: what the model found.
+          export: what the export found.
+          candidates: is called where boxes of one object differ, or an object is missing.
+        """
+        pairs = _match(model, export)
+        pairs, tied = self._leave_out_ties(model, export, pairs, candidates)
+        missing = self._count_unmatched(model, export, {i for i, _ in pairs} | tied[0])
+        extra = self._count_unmatched(export, model, {j for _, j in pairs} | tied[1])
+        shown = [(i, j) for i, j in pairs if self._is_shown(model, i) or self._is_shown(export, j)]
+        self._measure(model, export, shown)
+        self._counts["pictures"] += 1
+        self._counts["matched"] += len(shown)
+        self._counts["detections"] += sum(self._is_shown(model, i) for i in range(_count(model)))
+        self._counts["missing"] += missing
+        self._counts["extra"] += extra
+        self._counts["tied"] += max(map(len, tied))
+
+    def summary(self) -> dict[str, Any]:
+        """Give all numbers, as JSON has them."""
+        return {
+            **self._counts,
+            "box_px": round(max(self._box_px), 5),
+            "score": round(max(self._score), 7),
+            "mask_iou": round(min(self._mask_iou), 5),
+            "mean_mask_iou": round(float(np.mean(self._mask_iou)), 5),
+        }
+
+    def find_faults(self) -> list[str]:
+        """List what is beyond the limits, one line each."""
+        limits, found = self._limits, self.summary()
+        faults = []
+        for name in ("missing", "extra"):
+            share = found[name] / max(found["detections"], 1)
+            if share > limits.unmatched:
+                faults.append(
+                    f"{found[name]} of {found['detections']} detections are {name} (at most"
+                    f" {limits.unmatched:.0%})"
+                )
+        for name, unit in (("box_px", " px"), ("score", "")):
+            if found[name] > getattr(limits, name):
+                faults.append(f"{name} differs by {found[name]}{unit} (at most {getattr(limits, name)})")
+        for name in ("mask_iou", "mean_mask_iou"):
+            if found[name] < getattr(limits, name):
+                faults.append(f"{name} is {found[name]} (at least {getattr(limits, name)})")
+        return faults
+
+    def _is_shown(self, row: Row, index: int) -> bool:
+        return bool(row["detection_scores"][index] >= self._limits.min_score)
+
+    def _count_unmatched(self, row: Row, other: Row, known: set[int]) -> int:
+        """Count what has no partner in the other list, and is better than the last of it where it is full."""
+        is_full = _count(other) == len(other["detection_scores"])
+        last = other["detection_scores"][-1] + _TIE if is_full else -1.0
+        return sum(
+            self._is_shown(row, index) and bool(row["detection_scores"][index] > last)
+            for index in range(_count(row))
+            if index not in known
+        )
+
+    def _leave_out_ties(
+        self, model: Row, export: Row, pairs: list[tuple[int, int]], candidates: Candidates
+    ) -> tuple[list[tuple[int, int]], tuple[set[int], set[int]]]:
+        """Leave out pairs whose boxes differ since another anchor of equal score was taken for the object."""
+        far = [
+            (i, j)
+            for i, j in pairs
+            if _distance(model["detection_boxes"][i], export["detection_boxes"][j]) > self._limits.box_px
+            and abs(model["detection_scores"][i] - export["detection_scores"][j]) <= _TIE
+        ]
+        if not far:
+            return pairs, (set(), set())
+        boxes, scores = candidates()
+        tied = []
+        for i, j in far:
+            of_class = scores[:, int(export["detection_classes"][j]) - 1]
+            same = np.abs(boxes - export["detection_boxes"][j]).max(axis=1) <= self._limits.box_px
+            if (same & (np.abs(of_class - export["detection_scores"][j]) <= _TIE)).any():
+                tied.append((i, j))
+        kept = [pair for pair in pairs if pair not in tied]
+        return kept, ({i for i, _ in tied}, {j for _, j in tied})
+
+    def _measure(self, model: Row, export: Row, pairs: list[tuple[int, int]]) -> None:
+        for i, j in pairs:
+            self._box_px.append(_distance(model["detection_boxes"][i], export["detection_boxes"][j]))
+            for name in ("detection_scores", "detection_mask_scores"):
+                self._score.append(abs(float(model[name][i]) - float(export[name][j])))
+        ours = _windows(model, [i for i, _ in pairs])
+        theirs = _windows(export, [j for _, j in pairs])
+        for one, other in zip(ours, theirs, strict=True):
+            if max(one.mask.sum(), other.mask.sum()) > _SMALLEST_MASK:
+                self._mask_iou.append(_overlap(one, other))
+
+
+def _count(row: Row) -> int:
+    return int(row["num_detections"])
+
+
+def _distance(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> float:
+    return float(np.abs(one - other).max())
+
+
+def _windows(row: Row, chosen: list[int]) -> list[photo_masks.Window]:
+    return list(photo_masks.find_windows(row["detection_masks"][chosen], row["image_info"]))
+
+
+def _match(model: Row, export: Row) -> list[tuple[int, int]]:
+    """Pair detections of one class, those that overlap most first."""
+    ours, theirs = _count(model), _count(export)
+    overlaps = _iou(model["detection_boxes"][:ours], export["detection_boxes"][:theirs])
+    same = model["detection_classes"][:ours, np.newaxis] == export["detection_classes"][np.newaxis, :theirs]
+    overlaps = np.where(same, overlaps, 0.0)  # [ours, theirs]
+    order = np.argsort(-overlaps, axis=None, kind="stable")
+    pairs: list[tuple[int, int]] = []
+    left, right = set(range(ours)), set(range(theirs))
+    for i, j in zip(*np.unravel_index(order, overlaps.shape), strict=True):
+        if overlaps[i, j] < _SAME_OBJECT:
+            break
+        if i in left and j in right:
+            left.remove(int(i))
+            right.remove(int(j))
+            pairs.append((int(i), int(j)))
+    return pairs
+
+
+def _iou(ours: NDArray[np.floating[Any]], theirs: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Compute IoUs [M, N] of boxes [M, 4] and [N, 4]; equal boxes without area have 1."""
+    one, other = ours[:, np.newaxis].astype(np.float64), theirs[np.newaxis].astype(np.float64)
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.maximum(sides, 0.0).prod(axis=-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).clip(0.0).prod(axis=-1) for boxes in (one, other)]
+    union = areas[0] + areas[1] - shared
+    # A box at the border may be cut to nothing. [M, N]
+    near = np.abs(one - other).max(axis=-1) <= _SAME_OBJECT
+    return np.where(near & (union < 1.0), 1.0, shared / np.maximum(union, 1e-12))
+
+
+def _overlap(one: photo_masks.Window, other: photo_masks.Window) -> float:
+    top, left = max(one.top, other.top), max(one.left, other.left)
+    parts = [window.mask[max(top - window.top, 0) :, max(left - window.left, 0) :] for window in (one, other)]
+    height, width = (min(part.shape[axis] for part in parts) for axis in (0, 1))
+    shared = int((parts[0][:height, :width] & parts[1][:height, :width]).sum())
+    return shared / (int(one.mask.sum()) + int(other.mask.sum()) - shared)
+
+
+def find_losses(model: Mapping[str, float], export: Mapping[str, float], limits: Limits) -> list[str]:
+    """List what an export loses of the model's AP beyond the limits, one line each."""
+    return [
+        f"{name} is {export[name]:.4f}, and {model[name]:.4f} of the model (at most {limits.ap_loss} less)"
+        for name in ("box_AP", "mask_AP")
+        if name in model and model[name] - export[name] > limits.ap_loss
+    ]

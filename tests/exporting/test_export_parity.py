@@ -1,0 +1,127 @@
+"""The comparison of detections, on detections that are worked by hand."""
+
+import numpy as np
+import pytest
+
+from official_yolact.exporting import parity
+
+SIDE = 96
+
+
+def make_row(*found, room=8):
+    """A picture's detections: (box, class, score) each; masks fill their boxes."""
+    row = {
+        "detection_boxes": np.zeros((room, 4), np.float32),
+        "detection_scores": np.zeros(room, np.float32),
+        "detection_classes": np.zeros(room, np.int32),
+        "detection_masks": np.zeros((room, SIDE, SIDE), np.float32),
+        "num_detections": np.int32(len(found)),
+        "image_info": np.array([[SIDE, SIDE], [SIDE, SIDE], [1, 1], [0, 0]], np.float32),
+    }
+    for index, (box, label, score) in enumerate(found):
+        row["detection_boxes"][index], row["detection_classes"][index] = box, label
+        row["detection_scores"][index] = score
+        top, left, bottom, right = (round(side) for side in box)
+        row["detection_masks"][index, top:bottom, left:right] = 0.9
+    return {**row, "detection_mask_scores": row["detection_scores"].copy()}
+
+
+A = ((10, 10, 40, 40), 1, 0.9)
+B = ((50, 50, 80, 90), 2, 0.7)
+
+
+def find_none():
+    return np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
+
+
+def compare(model, export, precision="float32", candidates=find_none):
+    comparison = parity.Comparison(parity.LIMITS[precision])
+    comparison.add(model, export, candidates)
+    return comparison
+
+
+def test_equal_detections_have_no_fault_and_no_difference():
+    comparison = compare(make_row(A, B), make_row(A, B))
+    found = comparison.summary()
+    assert (found["detections"], found["matched"], found["missing"], found["extra"]) == (2, 2, 0, 0)
+    assert (found["box_px"], found["score"], found["mask_iou"]) == (0, 0, 1)
+    assert comparison.find_faults() == []
+
+
+def test_equal_scores_may_change_places():
+    one, other = (A[0], 1, 0.8), (B[0], 1, 0.8)
+    assert compare(make_row(one, other), make_row(other, one)).find_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("export", "fault"),
+    [
+        pytest.param([A], "1 of 2 detections are missing", id="an object is missing"),
+        pytest.param([A, B, ((0, 60, 30, 90), 1, 0.6)], "1 of 2 detections are extra", id="an object more"),
+        pytest.param([A, (B[0], 1, 0.7)], "missing", id="another class"),
+        pytest.param([A, ((50, 50, 80.1, 90), 2, 0.7)], "box_px differs by 0.1", id="a moved side"),
+        pytest.param([(A[0], 1, 0.91), B], "score differs by 0.01", id="another score"),
+        pytest.param([A, ((50, 50, 80, 91), 2, 0.7)], "mask_iou is 0.97561", id="a mask one column wider"),
+    ],
+)
+def test_each_difference_is_a_fault_of_float32(export, fault):
+    comparison = compare(make_row(A, B), make_row(*export))
+    assert any(fault in line for line in comparison.find_faults())
+
+
+def test_a_score_below_what_is_shown_matches_in_fewer_bits_and_is_not_missed():
+    weak = (B[0], 2, 0.29)
+    for one, other in (((A, B), (A, weak)), ((A, weak), (A, B))):
+        comparison = compare(make_row(*one), make_row(*other), "int8")
+        assert comparison.summary()["missing"] == comparison.summary()["extra"] == 0
+        assert comparison.find_faults() == []
+
+
+def test_fewer_bits_that_lose_a_third_of_the_objects_are_a_fault():
+    model = make_row(A, B, ((0, 60, 30, 90), 1, 0.6))
+    assert "1 of 3 detections are missing" in compare(model, make_row(A, B), "int8").find_faults()[0]
+
+
+def test_the_last_of_a_full_list_may_be_another_of_equal_score():
+    last = ((0, 60, 30, 90), 1, 0.7)
+    assert compare(make_row(A, B, room=2), make_row(A, last, room=2)).find_faults() == []
+    clearly = ((0, 60, 30, 90), 1, 0.8)
+    assert compare(make_row(A, B, room=2), make_row(A, clearly, room=2)).find_faults() != []
+
+
+def test_another_anchor_of_equal_score_is_a_tie_and_any_other_box_is_not():
+    near = ((50, 50, 81.3, 90), 2, 0.7)
+    boxes = np.array([A[0], B[0], near[0]], np.float32)
+    tied = np.array([[0.9, 0], [0, 0.7], [0, 0.7]], np.float32)
+    comparison = compare(make_row(A, B), make_row(A, near), candidates=lambda: (boxes, tied))
+    assert comparison.find_faults() == []
+    assert comparison.summary()["tied"] == 1
+    worse = tied.copy()
+    worse[2, 1] = 0.6
+    comparison = compare(make_row(A, B), make_row(A, near), candidates=lambda: (boxes, worse))
+    assert "box_px differs by 1.3" in comparison.find_faults()[0]
+
+
+def test_a_picture_without_detections_compares():
+    assert compare(make_row(), make_row()).find_faults() == []
+    assert "extra" in compare(make_row(), make_row(A)).find_faults()[0]
+
+
+def test_masks_are_compared_as_sets_of_pixels():
+    rng = np.random.default_rng(0)
+    model, export = make_row(A, B), make_row(A, B)
+    for row in (model, export):
+        row["detection_masks"][:2] *= rng.uniform(size=(2, SIDE, SIDE)) > 0.3
+    comparison = compare(model, export)
+    ious = [
+        ((one > 0.5) & (other > 0.5)).sum() / ((one > 0.5) | (other > 0.5)).sum()
+        for one, other in zip(model["detection_masks"][:2], export["detection_masks"][:2], strict=True)
+    ]
+    assert comparison.summary()["mask_iou"] == pytest.approx(min(ious), abs=1e-5)
+
+
+def test_a_loss_of_ap_beyond_the_limit_is_a_fault():
+    limits = parity.LIMITS["int8"]
+    assert parity.find_losses({"mask_AP": 0.70}, {"mask_AP": 0.685}, limits) == []
+    (line,) = parity.find_losses({"box_AP": 0.76, "mask_AP": 0.7}, {"box_AP": 0.39, "mask_AP": 0.7}, limits)
+    assert line.startswith("box_AP is 0.3900")
