@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     targets = targets_lib.plan(_split(args.format), _read_precisions(args.quantize))
     targets_lib.check_packages(targets)
+    targets_lib.refuse_export(args.model)
     return _export(args, targets, fields)
 
 

@@ -16,6 +16,7 @@ from official_yolact.evaluation import coco_evaluator
 from official_yolact.exporting import calibration
 from official_yolact.exporting import litert
 from official_yolact.exporting import onnx_file
+from official_yolact.exporting import opening
 from official_yolact.exporting import output_folder
 from official_yolact.exporting import parity
 from official_yolact.exporting import photos as photos_lib
@@ -23,7 +24,6 @@ from official_yolact.exporting import saved_model
 from official_yolact.exporting import targets as targets_lib
 from official_yolact.modeling import detector as detector_lib
 from official_yolact.ops import grids
-from official_yolact.serving import loading
 from official_yolact.serving import tensorflow_runtime
 from official_yolact_runtime import export_info
 from official_yolact_runtime import predictor as predictor_lib
@@ -91,7 +91,7 @@ def export(
             for size, digest in [export_info.sum_path(os.path.join(staged, target.name))]
         }
         say(f"comparing on {len(photos)} {photos.kind}")
-        compared, faults = _compare(predictor, detector, targets, staged, photos, progress)
+        compared, faults = _compare(predictor, detector, model, targets, staged, photos, progress)
         info = export_info.ExportInfo(model, files, compared)
         if not faults:
             path = os.path.join(staged, export_info.FILE_NAME)
@@ -188,6 +188,7 @@ class _Run:
 def _compare(
     predictor: predictor_lib.Predictor,
     detector: detector_lib.Detector,
+    info: export_info.ModelInfo,
     targets: Sequence[targets_lib.Target],
     folder: str,
     photos: photos_lib.Photos,
@@ -196,7 +197,9 @@ def _compare(
     """Compare each file with the model; returns the numbers, and what is beyond the limits."""
     model = _Run(predictor, photos.annotations)
     runs = {
-        target.name: _Run(loading.load(os.path.join(folder, target.name)), photos.annotations)
+        target.name: _Run(
+            opening.open_file(os.path.join(folder, target.name), target.format, info), photos.annotations
+        )
         for target in targets
     }
     limits = {target.name: parity.LIMITS[target.precision] for target in targets}

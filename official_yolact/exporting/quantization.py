@@ -1,9 +1,9 @@
 """Weights and activations of a LiteRT file in fewer bits, operation by operation.
 
 Only the network loses bits. Boxes are decoded, scores compared and masks assembled in float32: int8 would
-move boxes by half an image. Deformable convolutions stay in float32 too: eight bits are too few for where they
-look. Operations are found by the name scopes of `modeling.detector` and of the layers: converters keep them in
-the names of tensors.
+move boxes by half an image. Deformable convolutions stay in float32 too: eight bits are too few for what
+they look at. Operations are found by the name scopes of `modeling.detector` and of the layers, which
+converters keep in the names of tensors.
 """
 
 from __future__ import annotations

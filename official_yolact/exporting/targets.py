@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Sequence
 
 from official_yolact_runtime import export_info
@@ -74,6 +75,14 @@ def check_packages(targets: Sequence[Target]) -> None:
             f"this export needs {', '.join(missing)}, which is not installed: pip install"
             " 'official-yolact[export]'"
         )
+
+
+def refuse_export(path: str) -> None:
+    """Refuse a model that is an export itself; raises ValueError."""
+    inside = (export_info.FILE_NAME, "saved_model.pb")
+    is_file = path.endswith((".tflite", ".onnx")) and os.path.isfile(path)
+    if is_file or any(os.path.isfile(os.path.join(path, name)) for name in inside):
+        raise ValueError(f"{path}: is an export itself: export the model directory that it was made from")
 
 
 def list_versions(targets: Sequence[Target]) -> dict[str, str]:

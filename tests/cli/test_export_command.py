@@ -209,8 +209,9 @@ def test_each_refusal_is_one_message_and_writes_nothing(
     assert sorted(os.listdir(".")) == before
 
 
-def test_an_export_is_not_exported_again(exported, tmp_path, capsys):
-    assert run(exported / "model.onnx", "--output", tmp_path / "out", "--format", "onnx") == 2
+@pytest.mark.parametrize("name", [".", "saved_model", "model.tflite", "model.onnx"])
+def test_an_export_is_not_exported_again(exported, tmp_path, capsys, name):
+    assert run(exported / name, "--output", tmp_path / "out", "--format", "onnx") == 2
     assert "export the model directory" in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
 
