@@ -205,7 +205,7 @@ def test_every_step_to_a_prediction_is_listed_and_parses(init: Any) -> None:
 
 def test_detections_have_room_for_the_fullest_photo(init: Any) -> None:
     usual = init(objects=30)[2]["task"]
-    assert "detection_generator" not in usual["model"]
+        assert usual["model"]["detection_generator"] == {"crop_padding": 0.5}
     full = init(images=20, objects=122, sides=(20, 40))[2]["task"]
     generator = full["model"]["detection_generator"]
     assert generator["max_detections"] >= 122

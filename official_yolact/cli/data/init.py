@@ -64,6 +64,12 @@ def add_parser(commands: Any) -> None:
         help="weights to start from: a name of `yolact weights list`, a backbone, or a model, whose network,"
         " input size and anchors are kept; none: random weights (ImageNet's of the network)",
     )
+    parser.add_argument(
+        "--from-above",
+        action="store_true",
+        help="the photos have no upright (drones, microscopes, a table from above): learn from each in all"
+        " eight orientations",
+    )
     options.add_force(parser)
     options.set_run(parser, run)
 
@@ -116,6 +122,7 @@ def _decide(args: argparse.Namespace, train: Any, val: Any, input_size: tuple[in
         gpus=gpus,
         bfloat16=gpus > 0 or measured.bfloat16,
         speed=measured,
+        from_above=args.from_above,
     )
     recipe = decide(**_find_start(args, len(train.images), gpus))
     if recipe.is_short and args.init_checkpoint is None and args.experiment is None:

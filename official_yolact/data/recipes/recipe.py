@@ -134,6 +134,7 @@ class Recipe(grid_fit.Fit):
       plan: times on this machine; None: not known.
       scales: smallest and largest size at which objects are shown; None: as the experiment shows them.
       own: the model that it goes on from.
+      from_above: whether the photos have no upright.
     """
 
     experiment: str
@@ -160,6 +161,7 @@ class Recipe(grid_fit.Fit):
     plan: schedule_plan.Plan | None
     scales: tuple[float, float] | None
     own: OwnModel | None
+    from_above: bool
 
     @property
     def steps_per_epoch(self) -> int:
@@ -236,6 +238,7 @@ def decide(
     bfloat16: bool = False,
     speed: speed_lib.Speed | None = None,
     init_checkpoint: str = "",
+    from_above: bool = False,
 ) -> Recipe:
     """Decide every number.
 
@@ -259,6 +262,7 @@ def decide(
       bfloat16: whether the hardware is fast in it.
       speed: of the machine's CPU; None: no times are estimated, and no time limits the recipe.
       init_checkpoint: a model, a backbone or a name of weights; empty: none.
+      from_above: the photos have no upright, so that each is also shown flipped and transposed.
 
     Returns:
       The recipe.
@@ -319,8 +323,9 @@ def decide(
         records=records,
         network=network,
         plan=plan,
-        scales=_choose_scales(objects.boxes, fit.grid) if few or not gpus else None,
+        scales=_choose_scales(objects.boxes, fit.grid) if few or not gpus or from_above else None,
         own=own,
+        from_above=from_above,
     )
 
 

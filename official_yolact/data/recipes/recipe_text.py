@@ -238,19 +238,25 @@ def _format_network(recipe: recipe_lib.Recipe) -> list[str]:
 
 
 def _format_limits(recipe: recipe_lib.Recipe) -> list[str]:
-    limits = recipe.limits
-    if limits.are_usual or recipe.own is not None:
+    limits, lines = recipe.limits, []
+    if recipe.own is not None:
         return []
-    return [
-        *_comment(
-            f"The fullest photo has {limits.fullest} objects, {limits.fullest_class} of one class. COCO's AP"
-            " counts the 100 best detections of a photo all the same.",
-            4,
-        ),
-        "    detection_generator:",
-        f"      max_detections: {limits.max_detections}",
-        f"      nms_top_k: {limits.nms_top_k}",
-    ]
+    if not limits.are_usual:
+        lines += [
+            *_comment(
+                f"The fullest photo has {limits.fullest} objects, {limits.fullest_class} of one class. COCO's AP"
+                " counts the 100 best detections of a photo all the same.",
+                6,
+            ),
+            f"      max_detections: {limits.max_detections}",
+            f"      nms_top_k: {limits.nms_top_k}",
+        ]
+    if recipe.few:
+        lines += [
+            "      # Half the paper's: where objects touch, less of the neighbour leaks in.",
+            "      crop_padding: 0.5",
+        ]
+    return ["    detection_generator:", *lines] if lines else []
 
 
 def _format_classes(recipe: recipe_lib.Recipe) -> list[str]:
@@ -328,10 +334,15 @@ def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
             "        # Each object is seen at many sizes, in its own proportions; small ones shrink little.",
             f"        min_scale: {recipe.scales[0]}",
             f"        max_scale: {recipe.scales[1]}",
-            "        # Photos from above have no upright: there, add",
-            "        # flip: 0.5",
-            "        # transpose: 0.5",
         ]
+    if recipe.from_above:
+        lines += [
+            "        # Photos from above have no upright: each is also seen flipped and transposed.",
+            "        flip: 0.5",
+            "        transpose: 0.5",
+        ]
+    elif recipe.scales:
+        lines.append("        # For photos from above, which have no upright: data init --from-above.")
     return [
         *lines,
         "  validation_data:",
