@@ -203,9 +203,16 @@ def test_every_step_to_a_prediction_is_listed_and_parses(init: Any) -> None:
         assert main.build_parser().parse_args(each).run
 
 
+def test_photos_from_above_are_shown_in_all_orientations_when_that_is_asked_for(init: Any) -> None:
+    usual, above = (
+        init(*words)[2]["task"]["train_data"]["parser"]["augment"] for words in ((), ("--from-above",))
+    )
+    assert above == {**usual, "flip": 0.5, "transpose": 0.5}
+
+
 def test_detections_have_room_for_the_fullest_photo(init: Any) -> None:
     usual = init(objects=30)[2]["task"]
-        assert usual["model"]["detection_generator"] == {"crop_padding": 0.5}
+    assert usual["model"]["detection_generator"] == {"crop_padding": 0.5}
     full = init(images=20, objects=122, sides=(20, 40))[2]["task"]
     generator = full["model"]["detection_generator"]
     assert generator["max_detections"] >= 122

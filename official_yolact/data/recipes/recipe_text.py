@@ -244,8 +244,8 @@ def _format_limits(recipe: recipe_lib.Recipe) -> list[str]:
     if not limits.are_usual:
         lines += [
             *_comment(
-                f"The fullest photo has {limits.fullest} objects, {limits.fullest_class} of one class. COCO's AP"
-                " counts the 100 best detections of a photo all the same.",
+                f"The fullest photo has {limits.fullest} objects, {limits.fullest_class} of one class."
+                " COCO's AP counts the 100 best detections of a photo all the same.",
                 6,
             ),
             f"      max_detections: {limits.max_detections}",
