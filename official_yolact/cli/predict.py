@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from official_yolact.cli import detection_options
 from official_yolact.cli import options
+from official_yolact.cli import search_options
 from official_yolact.cli import source_options
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     options.add_output(parser, help_text="folder to write to")
     source_options.add_options(parser)
+    search_options.add_options(parser)
     parser.add_argument(
         "--score-threshold",
         type=detection_options.fraction,
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact_runtime import predictor
 
     fields = detection_options.read_options(args)
+    search = search_options.read_options(args)
     if args.max_detections is not None:
         # More than usual have to be made where more are to be shown.
         fields["max_detections"] = max(args.max_detections, predictor.MAX_DETECTIONS)
@@ -89,9 +92,8 @@ def run(args: argparse.Namespace) -> int:
     sinks += [window.Window()] if args.show else []
     account = pipeline.Account()
     shown = progress.Progress("pictures", rate=True)
-    limits = pipeline.Limits(args.score_threshold, args.max_detections or predictor.MAX_DETECTIONS)
     try:
-        pipeline.predict(model, sources, sinks, account, span=span, limits=limits, progress=shown)
+        pipeline.predict(model, sources, sinks, account, span=span, search=search, progress=shown)
     finally:
         shown.end()
         _say(account, args.output)

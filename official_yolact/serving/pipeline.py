@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
+from official_yolact.serving import searching
 from official_yolact.serving import shots
 from official_yolact.serving.sinks import sink as sink_lib
 from official_yolact.video import reading
@@ -37,19 +38,6 @@ class Account:
     cut_off: list[str] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """Which detections are shown.
-
-    Attributes:
-      score_threshold: those with a lower score are left out.
-      max_detections: kept in a picture.
-    """
-
-    score_threshold: float = predictor_lib.SCORE_THRESHOLD
-    max_detections: int = predictor_lib.MAX_DETECTIONS
-
-
 def predict(
     predictor: predictor_lib.Predictor,
     sources: Sequence[shots.Source],
@@ -57,7 +45,7 @@ def predict(
     account: Account,
     *,
     span: spans.Span | None = None,
-    limits: Limits | None = None,
+    search: searching.Search | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Find instances in all sources, and hand them to all sinks, which are finished whatever happens.
@@ -68,7 +56,7 @@ def predict(
       sinks: what is written.
       account: is kept while the sources are read.
       span: which frames of a video are looked at; None: all.
-      limits: which detections are shown.
+      search: how they are looked for, and which are shown.
       progress: called after each picture.
 
     Raises:
@@ -76,11 +64,9 @@ def predict(
       ValueError: something would be lost, or no source could be read.
       KeyboardInterrupt: the sinks have what was done until then.
     """
-    shown = Limits() if limits is None else limits
     read = _Reading(predictor, sources, span or spans.Span(), account, progress)
     with sink_lib.finishing(sinks) as write:
-        for shot, _, row in predictor.detect((shot, shot.image) for shot in read):
-            found = predictor.finish(shot.image, row, shown.score_threshold, shown.max_detections)
+        for shot, found in searching.find(predictor, read, search or searching.Search()):
             write(shot, found)
             _count(account, shot, found)
             read.report(1)

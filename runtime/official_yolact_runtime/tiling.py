@@ -18,7 +18,8 @@ OVERLAP = 0.3
 LEAST_SIDE = 32
 LEAST_OVERLAP, MOST_OVERLAP = 0.1, 0.8
 SCORE_THRESHOLD = 0.3
-MAX_IN_TILE = 100
+
+_MAX_IN_TILE = 100
 
 Detections = detections_lib.Detections
 
@@ -76,13 +77,13 @@ def predict_tiled(
     image = model.read(source)
     tiles = divide(image.shape[:2], tile, overlap)
     if len(tiles) == 1:
-        return next(iter(model.stream([image], score_threshold, limit or MAX_IN_TILE)))
+        return next(iter(model.stream([image], score_threshold, limit or _MAX_IN_TILE)))
     if whole_photo:
         tiles.append(_take_whole(image.shape[:2]))
     parts: list[Detections] = []
     pieces: list[pieces_lib.Piece] = []
     crops = (np.ascontiguousarray(image[box[0] : box[2], box[1] : box[3]]) for box in (t.box for t in tiles))
-    for found in model.stream(crops, score_threshold, MAX_IN_TILE):
+    for found in model.stream(crops, score_threshold, max(limit or 0, _MAX_IN_TILE)):
         first_row = sum(map(len, parts))
         pieces += _cut_pieces(found, tiles[len(parts)], len(parts), first_row, overlap * tile)
         parts.append(dataclasses.replace(found, image=image, masks=np.zeros((len(found), 0, 0), np.bool_)))

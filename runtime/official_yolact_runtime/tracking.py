@@ -125,6 +125,10 @@ class Tracker:
         """Objects that were given a number so far."""
         return self._last_identity
 
+    def restart(self) -> None:
+        """Begin another video: all objects have ended, and their numbers are not used again."""
+        self._tracks = []
+
     def update(self, detections: detections_lib.Detections) -> detections_lib.Detections:
         """Follow the objects into the next frame.
 
@@ -137,7 +141,8 @@ class Tracker:
             with `track_ids`: 0 of one that may be the beginning of an object.
         """
         if detections.image.shape != self._size:
-            self._tracks, self._size = [], detections.image.shape
+            self.restart()
+            self._size = detections.image.shape
         boxes = detections.boxes.astype(np.float64)
         # Like the Predictor, which shows what passes by class score and by mask score.
         scores = np.minimum(detections.scores, detections.mask_scores)

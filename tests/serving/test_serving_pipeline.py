@@ -7,6 +7,7 @@ from PIL import Image
 
 from official_yolact.serving import listing
 from official_yolact.serving import pipeline
+from official_yolact.serving import searching
 from official_yolact.serving.sinks import choosing
 from official_yolact.serving.sinks import sink
 
@@ -75,7 +76,7 @@ def test_a_photo_is_never_overwritten(fake, photos, tmp_path):
 
 
 def test_pictures_without_instances_are_written_too(fake, photos, tmp_path):
-    done = predict(fake, photos, str(tmp_path / "out"), limits=pipeline.Limits(score_threshold=1.0))
+    done = predict(fake, photos, str(tmp_path / "out"), search=searching.Search(score_threshold=1.0))
     assert (done.num_pictures, done.num_detections) == (3, 0)
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == []
 
