@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         shown.end()
         _say(account, args.output)
+    for note in (note for one in sinks for note in one.notes):
+        progress.say(note)
     weights = model.weights.as_dict() if model.weights else None
     options.print_json(args, {**_to_json(account), "output": args.output, "weights": weights})
     return _CUT_OFF if account.cut_off else 0

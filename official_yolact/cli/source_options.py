@@ -16,6 +16,8 @@ KINDS = {
     "table": "counts.csv, number and area of each class in each picture",
     "labels": "labels/classes/NAME.png and labels/instances/NAME.png",
     "cutouts": "cutouts/NAME/1.png, each instance on a transparent ground",
+    "labelme": "labelme/NAME.json, to correct by hand",
+    "coco": "annotations.json, a COCO file to correct by hand",
 }
 """What `--save` may list."""
 
@@ -46,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     written.add_argument(
         "--mask-format",
-        choices=("run-lengths", "none"),
+        choices=("run-lengths", "polygons", "none"),
         default="run-lengths",
         help="of masks in predictions.json and predictions.jsonl (%(default)s, which are exact)",
     )

@@ -238,6 +238,19 @@ class Detections:
             )
         ]
 
+    def polygons(self, tolerance: float = 0.0) -> list[list[list[float]]]:
+        """Give the outlines of each mask as COCO polygons [x1, y1, x2, y2, ...] in pixels of the picture.
+
+        Args:
+          tolerance: pixels by which an outline may be simplified, such as 1 for outlines that people correct.
+
+        Returns:
+          For each instance a polygon for each part of its mask, of an empty one none. Holes are filled.
+        """
+        from official_yolact_runtime import polygons
+
+        return [polygons.trace(window.mask, window.top, window.left, tolerance) for window in self.windows]
+
     def to_json(self) -> str:
         """Give {"height", "width", "detections": [...]} as text; detections as COCO results with names."""
         detections = [

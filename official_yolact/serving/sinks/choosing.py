@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from official_yolact.serving import shots
+from official_yolact.serving.sinks import annotated
 from official_yolact.serving.sinks import drawn
 from official_yolact.serving.sinks import entries
 from official_yolact.serving.sinks import pixels
@@ -19,6 +20,7 @@ class _Made:
     """What sinks are made of."""
 
     place: sink.Place
+    photos: annotated.Photos
     sources: Sequence[shots.Source]
     categories: categories_lib.Categories
     mask_format: str
@@ -35,6 +37,8 @@ _KINDS: dict[str, Callable[[_Made], sink.Sink]] = {
     "lines": lambda made: streamed.Lines(made.place, made.mask_format),
     "table": lambda made: streamed.Table(made.place),
     "labels": lambda made: pixels.Labels(made.place),
+    "labelme": lambda made: annotated.Labelme(made.place, made.photos),
+    "coco": lambda made: annotated.CocoFile(made.place, made.photos, made.categories),
     "cutouts": lambda made: pixels.Cutouts(made.place),
 }
 
@@ -58,5 +62,5 @@ def make_sinks(
     Raises:
       ValueError: something would be lost; names the file and the cure.
     """
-    made = _Made(place, sources, categories, mask_format)
+    made = _Made(place, annotated.Photos(place), sources, categories, mask_format)
     return [_KINDS[kind](made) for kind in dict.fromkeys(kinds)]

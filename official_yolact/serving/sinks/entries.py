@@ -7,9 +7,9 @@ from typing import Any
 from official_yolact.serving import shots
 from official_yolact_runtime import detections as detections_lib
 
-RUN_LENGTHS, NONE = "run-lengths", "none"
-MASK_FORMATS = (RUN_LENGTHS, NONE)
-"""Forms of `segmentation`: COCO's compressed run lengths, which are exact, or no masks."""
+RUN_LENGTHS, POLYGONS, NONE = "run-lengths", "polygons", "none"
+MASK_FORMATS = (RUN_LENGTHS, POLYGONS, NONE)
+"""Forms of `segmentation`: COCO's compressed run lengths, which are exact, COCO's polygons, or no masks."""
 
 
 def describe_shot(shot: shots.Shot) -> dict[str, Any]:
@@ -40,4 +40,7 @@ def describe_found(
         return described
     for entry in described:
         del entry["segmentation"]
+    if mask_format == POLYGONS:
+        for entry, polygons in zip(described, found.polygons(), strict=True):
+            entry["segmentation"] = polygons
     return described

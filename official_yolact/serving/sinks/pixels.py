@@ -32,11 +32,11 @@ class Labels(sink.Sink):
 
     def write(self, shot: shots.Shot, found: detections_lib.Detections) -> None:
         """Write the two maps of a picture."""
-        order = np.arange(len(found))
-        for folder, numbers in ((_CLASSES, found.classes), (_INSTANCES, order + 1)):
+        instances = np.arange(1, len(found) + 1)
+        for folder, numbers in ((_CLASSES, found.classes), (_INSTANCES, instances)):
             labels = np.zeros(shot.image.shape[:2], np.uint16)
-            for index in order[::-1]:
-                labels[found.masks[index]] = numbers[index]
+            for number, (top, left, mask) in zip(numbers[::-1], found.windows[::-1], strict=True):
+                labels[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = number
             narrow = int(numbers.max(initial=0)) <= _MOST_OF_8_BITS
             content = _encode_png(labels.astype(np.uint8) if narrow else labels)
             self._place.write(content, LABELS_FOLDER, folder, *drawn.name_parts(shot, ".png"))
@@ -51,14 +51,11 @@ class Cutouts(sink.Sink):
     def write(self, shot: shots.Shot, found: detections_lib.Detections) -> None:
         """Write each instance that has a pixel, numbered from 1, best first."""
         folder = drawn.name_parts(shot, "")
-        for number, mask in enumerate(found.masks, start=1):
-            rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-            if not rows.size:
-                continue
-            window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-            alpha = mask[window].astype(np.uint8) * 255
-            content = _encode_png(np.dstack([shot.image[window], alpha]))
-            self._place.write(content, CUTOUTS_FOLDER, *folder, f"{number}.png")
+        for number, (top, left, mask) in enumerate(found.windows, start=1):
+            if mask.size:
+                part = shot.image[top : top + mask.shape[0], left : left + mask.shape[1]]
+                content = _encode_png(np.dstack([part, mask.astype(np.uint8) * 255]))
+                self._place.write(content, CUTOUTS_FOLDER, *folder, f"{number}.png")
 
 
 def _encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:

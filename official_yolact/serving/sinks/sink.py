@@ -65,7 +65,13 @@ class Place:
 
 
 class Sink(abc.ABC):
-    """Writes what was found in pictures, in their order; those of a video come one after another."""
+    """Writes what was found in pictures, in their order; those of a video come one after another.
+
+    Attributes:
+      notes: lines for people about the files, once they are complete.
+    """
+
+    notes: Sequence[str] = ()
 
     @abc.abstractmethod
     def write(self, shot: shots.Shot, found: detections_lib.Detections) -> None:

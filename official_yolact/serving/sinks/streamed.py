@@ -13,6 +13,7 @@ from official_yolact.serving import shots
 from official_yolact.serving.sinks import entries
 from official_yolact.serving.sinks import sink
 from official_yolact_runtime import detections as detections_lib
+from official_yolact_runtime import mask_windows
 from official_yolact_runtime.files import json_text
 from official_yolact_runtime.files import outputs
 
@@ -118,7 +119,7 @@ class Table(_Streamed):
         first = (named["file_name"], named.get("frame", ""), named.get("time", ""), *shot.image.shape[:2])
         for category_id in np.unique(found.category_ids):
             chosen = np.flatnonzero(found.category_ids == category_id)
-            area = int(found.masks[chosen].any(axis=0).sum())
+            area = int(mask_windows.unite([found.windows[index] for index in chosen]).mask.sum())
             self._rows.append((*first, int(category_id), found.names[chosen[0]], len(chosen), area))
         if not len(found):
             self._rows.append((*first, "", "", 0, 0))
