@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command."""
     parser = subparsers.add_parser(
         "export",
-        help="write a model as SavedModel, LiteRT or ONNX",
+        help="write a model as SavedModel, LiteRT, ONNX or a page for the browser",
         description=(
             "Write a model as files for other programs: preprocessing, network, suppression and masks are "
             "inside. Each file is run and compared with the model, on photos if there are any. If one "
@@ -29,14 +29,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--format",
         default="saved_model,litert,onnx",
         metavar="LIST",
-        help="saved_model, litert and onnx, separated by commas (default: %(default)s)",
+        help="saved_model, litert, onnx and web (a page for the browser), separated by commas "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--quantize",
         default="none",
         metavar="LIST",
-        help="precisions of LiteRT: none (float32), float16, dynamic and int8, separated by commas "
-        "(default: %(default)s)",
+        help="precisions of LiteRT: none (float32), float16, dynamic and int8, separated by commas; a page "
+        "has the first (default: %(default)s)",
     )
     parser.add_argument(
         "--calibration",
@@ -50,6 +51,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--annotations", metavar="JSON", help="COCO annotations of --images: compare AP on them too"
+    )
+    parser.add_argument(
+        "--litert-js",
+        metavar="DIR",
+        help="folder in which npm has installed @litertjs/core, for the format web (default: npm is asked "
+        "once, and the cache then)",
     )
     options.add_bit_depth(parser)
     group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
@@ -65,9 +72,12 @@ def run(args: argparse.Namespace) -> int:
     if args.max_detections is not None:
         fields["max_detections"] = args.max_detections
     from official_yolact.exporting import targets as targets_lib
+    from official_yolact_runtime import export_info
 
     targets = targets_lib.plan(_split(args.format), _read_precisions(args.quantize))
     targets_lib.check_packages(targets)
+    if args.litert_js and all(target.format != export_info.WEB for target in targets):
+        raise ValueError("--litert-js has no effect without --format web: leave it out")
     targets_lib.refuse_export(args.model)
     return _export(args, targets, fields)
 
@@ -76,10 +86,12 @@ def _export(args: argparse.Namespace, targets: Any, fields: dict[str, Any]) -> i
     from official_yolact.cli import progress
     from official_yolact.exporting import calibration
     from official_yolact.exporting import export
+    from official_yolact.exporting import litert_js
     from official_yolact.exporting import output_folder
     from official_yolact.exporting import photos as photos_lib
     from official_yolact.exporting import table
     from official_yolact.serving import loading
+    from official_yolact_runtime import export_info
 
     output_folder.check(args.output, [target.name for target in targets], force=args.force)
     is_calibrated = any(target.precision == "int8" for target in targets)
@@ -87,6 +99,8 @@ def _export(args: argparse.Namespace, targets: Any, fields: dict[str, Any]) -> i
         raise ValueError("--calibration has no effect without --quantize int8: leave it out")
     calibrating = calibration.find_photos(args.calibration) if is_calibrated else []
     listed = photos_lib.list_photos(args.images, args.annotations, calibrating)
+    has_page = any(target.format == export_info.WEB for target in targets)
+    library = litert_js.read(args.litert_js, progress.say) if has_page else None
     model = loading.load(args.model, 1, fields)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)
@@ -96,6 +110,7 @@ def _export(args: argparse.Namespace, targets: Any, fields: dict[str, Any]) -> i
         args.output,
         listed,
         calibrating,
+        litert_js=library,
         force=args.force,
         say=progress.say,
         progress=progress.Progress("pictures", only_long=True),

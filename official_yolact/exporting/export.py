@@ -22,6 +22,7 @@ from official_yolact.exporting import parity
 from official_yolact.exporting import photos as photos_lib
 from official_yolact.exporting import saved_model
 from official_yolact.exporting import targets as targets_lib
+from official_yolact.exporting import web
 from official_yolact.modeling import detector as detector_lib
 from official_yolact.ops import grids
 from official_yolact.serving import tensorflow_runtime
@@ -60,6 +61,7 @@ def export(
     photos: photos_lib.Photos,
     calibration_photos: Sequence[str] = (),
     *,
+    litert_js: Mapping[str, bytes] | None = None,
     force: bool = False,
     say: Say = _say_nothing,
     progress: Progress | None = None,
@@ -72,6 +74,7 @@ def export(
       folder: to write.
       photos: to compare on.
       calibration_photos: files, for int8.
+      litert_js: what `litert_js.read` gives, for a page.
       force: replace files that have the names of the export's and that no export wrote.
       say: is told what is done.
       progress: called after each picture that was compared.
@@ -84,7 +87,7 @@ def export(
     detector = find_detector(predictor)
     model = describe(predictor, detector, targets)
     with output_folder.stage(folder) as staged:
-        _write(predictor, detector, model, targets, staged, calibration_photos, say)
+        _write(predictor, detector, model, targets, staged, calibration_photos, litert_js or {}, say)
         files = {
             target.name: export_info.FileInfo(target.format, target.precision, digest, size)
             for target in targets
@@ -138,6 +141,7 @@ def _write(
     targets: Sequence[targets_lib.Target],
     folder: str,
     calibration_photos: Sequence[str],
+    litert_js: Mapping[str, bytes],
     say: Say,
 ) -> None:
     inputs = calibration.read_inputs(predictor, list(calibration_photos)) if calibration_photos else []
@@ -151,7 +155,11 @@ def _write(
             outputs.write(path, onnx_file.convert(detector, model))
         else:
             converted = converted or litert.convert(detector)
-            outputs.write(path, litert.attach(litert.quantize(converted, target.precision, inputs), model))
+            content = litert.attach(litert.quantize(converted, target.precision, inputs), model)
+            if target.format == export_info.WEB:
+                web.write(path, content, model, target.precision, litert_js)
+            else:
+                outputs.write(path, content)
 
 
 class _Run:
@@ -198,7 +206,7 @@ def _compare(
     model = _Run(predictor, photos.annotations)
     runs = {
         target.name: _Run(
-            opening.open_file(os.path.join(folder, target.name), target.format, info), photos.annotations
+            opening.open_file(os.path.join(folder, target.model), target.format, info), photos.annotations
         )
         for target in targets
     }

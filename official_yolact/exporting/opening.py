@@ -22,13 +22,14 @@ def open_file(path: str, kind: str, info: export_info.ModelInfo) -> predictor_li
     """Open a file.
 
     Args:
-      path: of it.
+      path: of it; of a page, of its model.
       kind: one of `export_info.FORMATS`.
       info: of its model.
     """
     opened = {
         export_info.SAVED_MODEL: _open_saved_model,
         export_info.LITERT: _open_litert,
+        export_info.WEB: _open_litert,
         export_info.ONNX: _open_onnx,
     }[kind](path)
     runtime = _Runtime(opened, info, takes_photos=kind == export_info.SAVED_MODEL)

@@ -8,12 +8,15 @@ import importlib.util
 import os
 from collections.abc import Sequence
 
+from official_yolact.exporting import web
 from official_yolact_runtime import export_info
 
+_LITERT = {"ai_edge_litert": "ai-edge-litert", "ai_edge_quantizer": "ai-edge-quantizer"}
 _PACKAGES = {
     export_info.SAVED_MODEL: {},
-    export_info.LITERT: {"ai_edge_litert": "ai-edge-litert", "ai_edge_quantizer": "ai-edge-quantizer"},
+    export_info.LITERT: _LITERT,
     export_info.ONNX: {"tf2onnx": "tf2onnx", "onnx": "onnx", "onnxruntime": "onnxruntime"},
+    export_info.WEB: _LITERT,
 }
 """By format: what is imported, and the package that has it."""
 
@@ -36,7 +39,13 @@ class Target:
         if self.format == export_info.LITERT:
             suffix = "" if self.precision == export_info.FLOAT32 else f"_{self.precision}"
             return f"model{suffix}.tflite"
-        return {export_info.SAVED_MODEL: "saved_model", export_info.ONNX: "model.onnx"}[self.format]
+        names = {export_info.SAVED_MODEL: "saved_model", export_info.ONNX: "model.onnx"}
+        return names.get(self.format, web.FOLDER)
+
+    @property
+    def model(self) -> str:
+        """What of it is loaded as a model, by its path in the export's folder."""
+        return f"{self.name}/{web.MODEL}" if self.format == export_info.WEB else self.name
 
 
 def plan(formats: Sequence[str], precisions: Sequence[str]) -> list[Target]:
@@ -44,7 +53,8 @@ def plan(formats: Sequence[str], precisions: Sequence[str]) -> list[Target]:
 
     Args:
       formats: of `export_info.FORMATS`, each once.
-      precisions: of `export_info.PRECISIONS`, each once; only LiteRT has others than float32.
+      precisions: of `export_info.PRECISIONS`, each once; only LiteRT has others than float32. A page has the
+        first of them.
 
     Raises:
       ValueError: a format or precision is unknown or occurs twice, or nothing has the precision.
@@ -54,15 +64,17 @@ def plan(formats: Sequence[str], precisions: Sequence[str]) -> list[Target]:
         ("precision", precisions, export_info.PRECISIONS),
     ):
         _check(kind, chosen, known)
-    if export_info.LITERT not in formats and export_info.FLOAT32 not in precisions:
-        raise ValueError(
-            f"{', '.join(formats)} has float32 alone, but the precisions are {', '.join(precisions)}:"
-            " add the format litert, or the precision none"
-        )
     targets = []
     for name in formats:
-        own = precisions if name == export_info.LITERT else [export_info.FLOAT32]
-        targets += [Target(name, precision) for precision in own]
+        own = {export_info.LITERT: precisions, export_info.WEB: precisions[:1]}
+        targets += [Target(name, precision) for precision in own.get(name, [export_info.FLOAT32])]
+    unused = sorted({*precisions} - {target.precision for target in targets})
+    if unused:
+        only = "has one" if export_info.WEB in formats else "has float32 alone"
+        raise ValueError(
+            f"{', '.join(formats)} {only}, but the precisions are {', '.join(precisions)}: add the format"
+            f" litert, or leave out {', '.join(unused)}"
+        )
     return targets
 
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from official_yolact_runtime import export_info
 
 FOLDER = "web"
+MODEL = "model.tflite"
+"""Names in an export's folder, and below it."""
 
 _PAGE = os.path.join(os.path.dirname(__file__), "page")
 _LIBRARY = "litert"
 _LICENSE = "LICENSE"
-_MODEL = "model.tflite"
 _INFO = "model.json"
 
 
@@ -32,8 +33,8 @@ def write(
     files = _read_page()
     files.update({f"{_LIBRARY}/{name}": content for name, content in library.items()})
     files[f"{_LIBRARY}/{_LICENSE}"] = files.pop(_LICENSE)
-    files[_MODEL] = model
-    described = {**info.as_dict(), "model": {"file": _MODEL, "precision": precision, "size": len(model)}}
+    files[MODEL] = model
+    described = {**info.as_dict(), "model": {"file": MODEL, "precision": precision, "size": len(model)}}
     files[_INFO] = json.dumps(described, indent=1).encode()
     for name, content in files.items():
         path = os.path.join(folder, *name.split("/"))

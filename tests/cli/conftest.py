@@ -1,40 +1,17 @@
 """A model directory of the smallest size, and a folder of photos with annotations."""
 
 import json
-import os
 
 import numpy as np
 import pytest
+import tiny_model
 from PIL import Image
-
-from official_yolact_runtime import categories
-
-_MODEL = {
-    "num_classes": 3,
-    "class_prior": 0.0,
-    "input_size": [64, 64],
-    "backbone": {"resnet": {"model_id": 18, "depth_multiplier": 0.25}},
-    "decoder": {"yolact_fpn": {"num_filters": 16}},
-    "protonet": {"num_filters": 16, "num_prototypes": 4},
-    "head": {"num_filters": 16},
-}
 
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory):
     """A directory as training leaves it, with initial weights and the classes fig and date."""
-    from official.core import train_utils
-    from official_yolact import registry_imports  # noqa: F401  for its effects
-    from official_yolact.configs import loading
-    from official_yolact.importing import model_folder
-    from official_yolact.modeling import factory
-
-    folder = str(tmp_path_factory.mktemp("model"))
-    params = loading.load_experiment("yolact_tiny_shapes", overrides=[str({"task": {"model": _MODEL}})])
-    train_utils.serialize_config(params, folder)
-    categories.Categories((3, 5), ("fig", "date")).save(os.path.join(folder, categories.FILE_NAME))
-    model_folder.save_model(factory.build_model(params.task.model, seed=3), folder)
-    return folder
+    return tiny_model.write(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

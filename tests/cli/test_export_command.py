@@ -184,6 +184,11 @@ np.savez(sys.argv[3], **{f"{key}/{name}": value for key, row in found.items() fo
         pytest.param(
             ["--format", "onnx", "--quantize", "float16"], "has float32 alone", id="onnx in float16"
         ),
+        pytest.param(["--format", "web", "--quantize", "none,float16"], "web has one", id="page in two"),
+        pytest.param(["--format", "web", "--litert-js", "none"], "has no @litertjs/core", id="no LiteRT.js"),
+        pytest.param(
+            ["--litert-js", "none"], "no effect without --format web", id="LiteRT.js without a page"
+        ),
         pytest.param(["--format", "coreml"], "'coreml' does not exist", id="unknown format"),
         pytest.param(["--format", "onnx,onnx"], "onnx is named twice", id="format twice"),
         pytest.param(["--quantize", "int4"], "'int4' does not exist", id="unknown precision"),

@@ -18,6 +18,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 PACKAGES = (CHECKOUT / "official_yolact", CHECKOUT / "runtime" / "official_yolact_runtime")
 RECIPES = sorted((CHECKOUT / "official_yolact" / "configs" / "yaml").glob("*.yaml"))
+PAGE = CHECKOUT / "official_yolact" / "exporting" / "page"
 PAGES_ON_THE_CODE = {"CONTRIBUTING.md", "how-the-code-runs.md"}
 PARSER = main.build_parser()
 TRAIN_FLAGS = {"experiment", "config_file", "params_override", "mode", "model_dir", "tpu"}
@@ -168,7 +169,7 @@ def _missing_names(document: pathlib.Path) -> list[str]:
 
 
 def _is_in_checkout(path: str) -> bool:
-    return any((root / path).exists() for root in (CHECKOUT, *PACKAGES))
+    return any((root / path).exists() for root in (CHECKOUT, *PACKAGES, PAGE))
 
 
 def _is_command(text: str) -> bool:
