@@ -49,6 +49,8 @@ class AvReader:
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
         self.num_frames = stream.frames or _estimate(stream, self._container, self.rate)
         self.num_damaged = 0
+        # Between frames without times: those of a constant rate.
+        self._step = round(1 / (self.rate or 25) / self.time_base)
         self._matrices: dict[int, NDArray[np.int32] | None] = {}
 
     def read(self, span: spans.Span) -> Iterator[frames.Frame]:
@@ -70,19 +72,28 @@ class AvReader:
         self._container.close()
 
     def _decode(self) -> Iterator[tuple[Fraction, Any]]:
-        start, last = self._stream.start_time, None
+        """Give each frame with its time."""
+        start, shift, is_guessed = self._stream.start_time, 0, False
+        last: int | None = None
+        for frame in self._decode_packets():
+            following = (start or 0) if last is None else last + self._step
+            pts = following if frame.pts is None else frame.pts + shift
+            if is_guessed and frame.pts is not None and last is not None and pts <= last:
+                # The first frames of a stream have no times; the others are counted from the first that has.
+                shift += following - pts
+                pts = following
+            is_guessed = frame.pts is None
+            start = pts if start is None else start
+            last = pts
+            yield (pts - start) * self.time_base, frame
+
+    def _decode_packets(self) -> Iterator[Any]:
         for packet in self._demux():
             try:
-                decoded = packet.decode()
+                yield from packet.decode()
             except av.FFmpegError:
                 # As FFmpeg's own player: what cannot be decoded is left out, and counted.
                 self.num_damaged += 1
-                continue
-            for frame in decoded:
-                pts = frame.pts if frame.pts is not None else self._follow(last)
-                start = pts if start is None else start
-                last = pts
-                yield (pts - start) * self.time_base, frame
 
     def _demux(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
@@ -94,12 +105,6 @@ class AvReader:
             except (av.FFmpegError, OSError) as error:
                 raise frames.EndsEarlyError(f"cannot be read on: {_explain(error)}") from error
             yield packet
-
-    def _follow(self, last: int | None) -> int:
-        """Give a time to a frame that has none: that of a constant rate."""
-        if last is None:
-            return self._stream.start_time or 0
-        return last + round(1 / (self.rate or 25) / self.time_base)
 
     def _to_upright(self, frame: Any) -> NDArray[np.uint8]:
         """Convert a decoded frame to uint8 RGB [H, W, 3], turned by its display matrix."""

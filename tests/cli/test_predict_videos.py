@@ -12,6 +12,7 @@ import threading
 
 import clips
 import pytest
+import rtsp_server
 import small_runtime
 from PIL import Image
 
@@ -152,8 +153,11 @@ def test_a_part_behind_the_end_is_an_error(predict, clip):
 class _Server:
     """Serves a file by HTTP, whole or up to a byte at which it stops sending."""
 
-    def __init__(self, folder, stops_at=None):
+    def __init__(self, folder, stops_at=None, kind=None):
         class Handler(http.server.SimpleHTTPRequestHandler):
+            def guess_type(self, path):
+                return kind or super().guess_type(path)
+
             def log_message(self, *_):
                 pass
 
@@ -198,6 +202,48 @@ def test_a_stream_that_stops_ends_with_what_it_had(predict, tmp_path, monkeypatc
     assert 30 < account["frames"] < 100
     assert "cannot be read on: nothing came for 1 s" in err
     assert len(clips.read(out / "a.mp4")) == account["frames"]
+
+
+@pytest.mark.parametrize("has_av", [True, False], ids=["pyav", "opencv"])
+def test_an_rtsp_stream_is_read_to_its_end(predict, monkeypatch, has_av):
+    monkeypatch.setattr(reading, "has_av", lambda: has_av)
+    with rtsp_server.RtspServer(rtsp_server.encode(60)) as server:
+        code, account, err, out = predict(
+            f"rtsp://user:secret@{server.address}/live.sdp", "--save", "lines,video"
+        )
+    assert "PLAY" in server.requests
+    assert account["frames"] >= 50
+    assert code == 0
+    times = [json.loads(line)["time"] for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert times == pytest.approx([0.04 * index for index in range(len(times))], abs=1e-3)
+    assert "secret" not in err + (out / "predictions.jsonl").read_text()
+    assert f"live{'.mp4' if has_av else '.webm'}" in os.listdir(out)
+
+
+def test_an_rtsp_stream_that_stops_ends_with_what_it_had(predict, monkeypatch):
+    monkeypatch.setattr("official_yolact.video.kinds.TIMEOUT_SECONDS", 1.0)
+    with rtsp_server.RtspServer(rtsp_server.encode(60), stops=True) as server:
+        code, account, err, out = predict(f"rtsp://{server.address}/live")
+    assert code == 2
+    assert account["frames"] >= 50
+    assert "cannot be read on: nothing came for 1 s" in err
+    assert len(clips.read(out / "live.mp4")) == account["frames"]
+
+
+def test_a_network_camera_of_single_jpegs_is_read(predict, tmp_path):
+    parts = []
+    for index in range(12):
+        Image.fromarray(clips.paint(index)).save(tmp_path / "frame.jpg")
+        data = (tmp_path / "frame.jpg").read_bytes()
+        parts.append(
+            b"--part\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+        )
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "live.mjpg").write_bytes(b"".join(parts))
+    with _Server(tmp_path / "net", kind="multipart/x-mixed-replace;boundary=part") as server:
+        code, account, _, out = predict(f"{server.url}/live.mjpg", "--save", "video,lines")
+    assert (code, account["frames"]) == (0, 12)
+    assert len(clips.read(out / "live.mp4")) == 12
 
 
 def test_a_playlist_from_the_net_opens_no_file(predict, clip, tmp_path):
