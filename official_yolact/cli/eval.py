@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from official_yolact.cli import detection_options
 from official_yolact.cli import notes
 from official_yolact.cli import options
+from official_yolact.cli import search_options
 from official_yolact_runtime.files import outputs
 
 
@@ -51,6 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     detection_options.add_positive(
         group, "--max-detections", None, "keep at most so many in an image; COCO AP counts the best 100"
     )
+    search_options.add_tiles(parser)
     parser.add_argument(
         "--integer-boxes",
         action="store_true",
@@ -103,7 +105,7 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError("--detections are measured against --annotations JSON: name it")
     if args.detections and (args.images or args.image_list):
         raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
-    if _detection_options(args) and args.detections:
+    if args.detections and (_detection_options(args) or args.tile):
         raise ValueError("the options of detection belong to a MODEL, not to --detections")
     if args.model and not args.images:
         raise ValueError("a MODEL is measured on --images DIR: name the folder of the images")
@@ -157,6 +159,7 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     from official_yolact.serving import batch
     from official_yolact.serving import loading
 
+    search = search_options.read_options(args, 0.0)
     listed = _list_images(args)
     predictor = loading.load(args.model, args.batch_size, _detection_options(args))
     predictor.bit_depth = args.bit_depth
@@ -164,7 +167,7 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
     if evaluator.groundtruth is not None:
         notes.say(args.annotations, evaluator.groundtruth.describe(), args.images)
-    skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"))
+    skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"), search)
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
     evaluation = evaluator.evaluate(_report_comparisons()) if args.annotations else None

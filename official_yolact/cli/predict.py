@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact_runtime import predictor
 
     fields = detection_options.read_options(args)
-    search = search_options.read_options(args)
+    search = search_options.read_options(args, args.score_threshold)
     if args.max_detections is not None:
         # More than usual have to be made where more are to be shown.
         fields["max_detections"] = max(args.max_detections, predictor.MAX_DETECTIONS)

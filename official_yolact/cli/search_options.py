@@ -12,14 +12,24 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+    """Add the options of a command that shows what it finds."""
+    group = add_tiles(parser)
+    group.add_argument(
+        "--track",
+        action="store_true",
+        help="number the objects of each video, or of the pictures of a folder in the order of their names",
+    )
+
+
+def add_tiles(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options of tiles, and give their group."""
     group = parser.add_argument_group("searching")
     detection_options.add_positive(
         group,
         "--tile",
         None,
         "search each picture in tiles of N x N pixels, so that small objects of a large picture are found; "
-        "all detections are shown unless --max-detections is given",
+        "all detections of a picture count unless --max-detections is given",
     )
     group.add_argument(
         "--overlap",
@@ -32,15 +42,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --tile: search each picture as a whole as well, for objects larger than the overlap",
     )
-    group.add_argument(
-        "--track",
-        action="store_true",
-        help="number the objects of each video, or of the pictures of a folder in the order of their names",
-    )
+    return group
 
 
-def read_options(args: argparse.Namespace) -> searching.Search:
+def read_options(args: argparse.Namespace, score_threshold: float) -> searching.Search:
     """Make the search that the options ask for.
+
+    Args:
+      args: of the command.
+      score_threshold: detections below it are left out.
 
     Raises:
       ValueError: an option has no effect without another, or a number is out of its range.
@@ -53,10 +63,10 @@ def read_options(args: argparse.Namespace) -> searching.Search:
             option = "--" + name.replace("_", "-")
             raise ValueError(f"{option} has no effect without --tile: give the side of a tile in pixels, too")
     return searching.Search(
-        score_threshold=args.score_threshold,
+        score_threshold=score_threshold,
         max_detections=args.max_detections,
         tile=None if args.tile is None else tiling.check_tile(args.tile),
         overlap=tiling.OVERLAP if args.overlap is None else tiling.check_overlap(args.overlap),
         whole_photo=args.whole_photo,
-        track=args.track,
+        track=getattr(args, "track", False),
     )

@@ -15,6 +15,7 @@ from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
 from official_yolact.ops import frames
 from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import detections as detections_lib
 from official_yolact_runtime import photo_masks
 from official_yolact_runtime import run_lengths
 
@@ -101,16 +102,13 @@ class CocoEvaluator:
           ValueError: an image has another size than the annotation file states.
         """
         for index, image_id in enumerate(int(image_id) for image_id in image_ids):
-            if weights[index] == 0 or image_id in self._seen:
+            if weights[index] == 0:
                 continue
-            if self.groundtruth and image_id not in self.groundtruth.images:
-                self.num_unlisted += 1
-                continue
-            self._seen.add(image_id)
-            if self.groundtruth:
-                height, width = (round(float(side)) for side in frames.photo_size(image_info[index]))
-                self.groundtruth.check_size(image_id, height, width)
-            self._add(image_id, image_info[index], {name: value[index] for name, value in detections.items()})
+            height, width = (round(float(side)) for side in frames.photo_size(image_info[index]))
+            if self._accept(image_id, height, width):
+                self._add(
+                    image_id, image_info[index], {name: value[index] for name, value in detections.items()}
+                )
 
     def evaluate(self, report: metrics.Report = metrics.report_nothing) -> measurement.Evaluation:
         """Measure the detections over all images of the annotation file.
@@ -145,6 +143,30 @@ class CocoEvaluator:
             measurements["mask"] = metrics.measure(self.groundtruth, self.mask_results, "mask", report)
         return measurement.Evaluation(measurements)
 
+    def add(self, image_id: int, found: detections_lib.Detections) -> None:
+        """Add the detections of one image.
+
+        Raises:
+          ValueError: the image has another size than the annotation file states.
+        """
+        if self._accept(image_id, *found.image.shape[:2]):
+            encodings = run_lengths.encode_windows(found.windows, *found.image.shape[:2])
+            rows = zip(found.classes, found.boxes, found.scores, found.mask_scores, encodings, strict=True)
+            for row in rows:
+                self._append(image_id, *row)
+
+    def _accept(self, image_id: int, height: int, width: int) -> bool:
+        """Decide whether an image is evaluated: one that the annotation file lists, and not twice."""
+        if image_id in self._seen:
+            return False
+        if self.groundtruth and image_id not in self.groundtruth.images:
+            self.num_unlisted += 1
+            return False
+        self._seen.add(image_id)
+        if self.groundtruth:
+            self.groundtruth.check_size(image_id, height, width)
+        return True
+
     def _add(
         self, image_id: int, image_info: NDArray[np.floating[Any]], detections: Mapping[str, NDArray[Any]]
     ) -> None:
@@ -155,21 +177,32 @@ class CocoEvaluator:
         ]
         if not rows:
             return
+        names = ("detection_classes", "detection_boxes", "detection_scores", "detection_mask_scores")
         encodings = _encode(detections["detection_masks"][rows], image_info)
-        for row, encoding in zip(rows, encodings, strict=True):
-            category_id = self._category_ids[int(detections["detection_classes"][row])]
-            head = {"image_id": image_id, "category_id": category_id}
-            top, left, bottom, right = (float(side) for side in detections["detection_boxes"][row])
-            box: list[float] | None = [left, top, right - left, bottom - top]
-            if self._integer_boxes:
-                box = results_lib.cut_box([left, top, right - left, bottom - top])
-            if box is None:
-                continue
-            self.box_results.append(
-                {**head, "bbox": box, "score": float(detections["detection_scores"][row])}
-            )
-            mask_score = float(detections["detection_mask_scores"][row])
-            self.mask_results.append({**head, "segmentation": encoding, "score": mask_score})
+        for row in zip(*(detections[name][rows] for name in names), encodings, strict=True):
+            self._append(image_id, *row)
+
+    def _append(
+        self,
+        image_id: int,
+        number: Any,
+        sides: NDArray[Any],
+        score: Any,
+        mask_score: Any,
+        rle: run_lengths.Rle,
+    ) -> None:
+        """Add a detection: its class, box yxyx_px, score, mask score and mask."""
+        if int(number) not in self._category_ids:
+            return
+        head = {"image_id": image_id, "category_id": self._category_ids[int(number)]}
+        top, left, bottom, right = (float(side) for side in sides)
+        box: list[float] | None = [left, top, right - left, bottom - top]
+        if self._integer_boxes:
+            box = results_lib.cut_box([left, top, right - left, bottom - top])
+        if box is None:
+            return
+        self.box_results.append({**head, "bbox": box, "score": float(score)})
+        self.mask_results.append({**head, "segmentation": rle, "score": float(mask_score)})
 
 
 def map_classes(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.evaluation import coco_evaluator
+from official_yolact.serving import searching
 from official_yolact.serving import sources
 from official_yolact_runtime import predictor as predictor_lib
 
@@ -22,6 +21,7 @@ def collect_detections(
     listed: Sequence[sources.ListedImage],
     evaluator: coco_evaluator.CocoEvaluator,
     progress: Progress | None = None,
+    search: searching.Search | None = None,
 ) -> list[str]:
     """Hand all detections of pictures to an evaluator.
 
@@ -30,6 +30,7 @@ def collect_detections(
       listed: the pictures.
       evaluator: takes them, in this order.
       progress: called after each picture.
+      search: with tiles: search each picture in them.
 
     Returns:
       One message for each picture that could not be read, naming it; it has no detections.
@@ -38,39 +39,49 @@ def collect_detections(
       ValueError: no picture could be read, or one has another size than its annotations state.
     """
     skipped: list[str] = []
-    for one, _, row in _detect(predictor, listed, skipped, progress):
-        arrays = {name: value[np.newaxis] for name, value in row.items()}
-        info = arrays.pop("image_info")
-        evaluator.update(np.array([one.image_id]), info, np.ones(1, np.float32), arrays)
-    return skipped
-
-
-def _detect(
-    predictor: predictor_lib.Predictor,
-    listed: Sequence[sources.ListedImage],
-    skipped: list[str],
-    progress: Progress | None,
-) -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8], dict[str, NDArray[Any]]]]:
-    """Detect in the pictures that can be read, and collect in `skipped` why the others cannot."""
-    done = itertools.count(1)
-
-    def report() -> None:
-        if progress:
-            progress(next(done), len(listed))
-
-    def read() -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8]]]:
-        for one in listed:
-            try:
-                image = predictor.read(one.path, one.size)
-            except (OSError, ValueError) as error:
-                skipped.append(str(error))
-                report()
-            else:
-                yield one, image
-
-    for found in predictor.detect(read()):
-        yield found
-        report()
+    read = _Reading(predictor, listed, skipped, progress)
+    if search and search.tile:
+        for one, image in read:
+            evaluator.add(one.image_id, searching.find_in_tiles(predictor, image, search, search.tile))
+            read.report()
+    else:
+        for one, _, row in predictor.detect(iter(read)):
+            arrays = {name: value[np.newaxis] for name, value in row.items()}
+            info = arrays.pop("image_info")
+            evaluator.update(np.array([one.image_id]), info, np.ones(1, np.float32), arrays)
+            read.report()
     if listed and len(skipped) == len(listed):
         others = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         raise ValueError(f"no picture could be read: {skipped[0]}{others}")
+    return skipped
+
+
+class _Reading:
+    """Reads the pictures that can be read, and collects in `skipped` why the others cannot."""
+
+    def __init__(
+        self,
+        predictor: predictor_lib.Predictor,
+        listed: Sequence[sources.ListedImage],
+        skipped: list[str],
+        progress: Progress | None,
+    ) -> None:
+        self._predictor, self._listed = predictor, listed
+        self._skipped, self._progress = skipped, progress
+        self._done = 0
+
+    def __iter__(self) -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8]]]:
+        for one in self._listed:
+            try:
+                image = self._predictor.read(one.path, one.size)
+            except (OSError, ValueError) as error:
+                self._skipped.append(str(error))
+                self.report()
+            else:
+                yield one, image
+
+    def report(self) -> None:
+        """Show that a picture is done."""
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, len(self._listed))

@@ -6,6 +6,9 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from official_yolact.serving import shots
 from official_yolact_runtime import detections as detections_lib
 from official_yolact_runtime import predictor as predictor_lib
@@ -54,9 +57,11 @@ def find(
     Yields:
       Each with its detections, in their order.
     """
-    found = _find_whole(predictor, pictures, search)
-    if search.tile is not None:
-        found = _find_in_tiles(predictor, pictures, search, search.tile)
+    if search.tile is None:
+        found = _find_whole(predictor, pictures, search)
+    else:
+        tile = search.tile
+        found = ((shot, find_in_tiles(predictor, shot.image, search, tile)) for shot in pictures)
     yield from _follow(found, search) if search.track else found
 
 
@@ -68,22 +73,19 @@ def _find_whole(
         yield shot, predictor.finish(image, row, search.least_score, limit)
 
 
-def _find_in_tiles(
-    predictor: predictor_lib.Predictor, pictures: Iterable[shots.Shot], search: Search, tile: int
-) -> Iterator[Found]:
-    for shot in pictures:
-        yield (
-            shot,
-            tiling.predict_tiled(
-                predictor,
-                shot.image,
-                tile,
-                search.overlap,
-                search.least_score,
-                search.max_detections,
-                whole_photo=search.whole_photo,
-            ),
-        )
+def find_in_tiles(
+    predictor: predictor_lib.Predictor, image: NDArray[np.uint8], search: Search, tile: int
+) -> detections_lib.Detections:
+    """Find the instances of one picture in tiles of a side."""
+    return tiling.predict_tiled(
+        predictor,
+        image,
+        tile,
+        search.overlap,
+        search.least_score,
+        search.max_detections,
+        whole_photo=search.whole_photo,
+    )
 
 
 def _follow(found: Iterable[Found], search: Search) -> Iterator[Found]:

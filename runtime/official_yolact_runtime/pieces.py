@@ -89,12 +89,12 @@ def merge(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
     # Where several were found, a cut one cannot win against a whole one.
     joined = _join([piece for piece in pieces if piece.is_cut], tiles)
     ranked = sorted([*whole, *joined], key=lambda piece: (piece.is_cut, -piece.score, piece.row))
-    kept: list[Piece] = []
-    for piece in ranked:
-        near = [kept[at] for at in _find_touching(piece, kept)]
-        if not any(_is_again(piece, other) for other in near):
-            kept.append(piece)
-    return sorted(kept, key=lambda piece: (-piece.score, piece.row))
+    boxes, kept = _stack_boxes(ranked), np.zeros(len(ranked), np.bool_)
+    for at, piece in enumerate(ranked):
+        better = np.flatnonzero(kept[:at] & _touch(boxes[:at], piece)).tolist()
+        kept[at] = not any(_is_again(piece, ranked[other]) for other in better)
+    left = [ranked[at] for at in np.flatnonzero(kept)]
+    return sorted(left, key=lambda piece: (-piece.score, piece.row))
 
 
 _OUTWARD = np.array([-1, -1, 1, 1])
@@ -103,21 +103,20 @@ _OPPOSITE = [2, 3, 0, 1]
 
 def _join(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
     """Join pieces of one class whose masks agree in the pixels that both of their tiles show."""
-    group_of = list(range(len(pieces)))
+    boxes, group_of = _stack_boxes(pieces), np.arange(len(pieces))
     for at, piece in enumerate(pieces):
-        for other in _find_touching(piece, pieces[:at]):
+        for other in np.flatnonzero(_touch(boxes[:at], piece)).tolist():
             if group_of[at] != group_of[other] and _agree(piece, pieces[other], tiles):
-                old, new = group_of[at], group_of[other]
-                group_of = [new if group == old else group for group in group_of]
+                group_of[group_of == group_of[at]] = group_of[other]
     groups: dict[int, list[Piece]] = {}
-    for piece, group in zip(pieces, group_of, strict=True):
+    for piece, group in zip(pieces, group_of.tolist(), strict=True):
         groups.setdefault(group, []).append(piece)
     return [_unite(group) if len(group) > 1 else group[0] for group in groups.values()]
 
 
 def _unite(pieces: Sequence[Piece]) -> Piece:
     best = max(pieces, key=lambda piece: (piece.score, -piece.row))
-    boxes = np.stack([piece.box for piece in pieces])
+    boxes = _stack_boxes(pieces)
     return dataclasses.replace(
         best,
         box=np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]),
@@ -127,13 +126,17 @@ def _unite(pieces: Sequence[Piece]) -> Piece:
     )
 
 
-def _find_touching(piece: Piece, others: Sequence[Piece]) -> list[int]:
-    """Find those whose boxes have a pixel in common with a piece's."""
-    if not others:
-        return []
-    boxes = np.stack([other.box for other in others])  # [N, 4]
+def _stack_boxes(pieces: Sequence[Piece]) -> NDArray[np.float64]:
+    """Give the boxes of pieces as one array [N, 4]."""
+    return np.array([piece.box for piece in pieces], np.float64).reshape(-1, 4)
+
+
+def _touch(boxes: NDArray[np.float64], piece: Piece) -> NDArray[np.bool_]:
+    """Find the boxes [N, 4] that have a pixel in common with that of a piece."""
     first, last = np.maximum(boxes[:, :2], piece.box[:2]), np.minimum(boxes[:, 2:], piece.box[2:])
-    return [int(at) for at in np.flatnonzero((first < last).all(axis=1))]
+    below, beside = (first < last).T
+    touching: NDArray[np.bool_] = below & beside
+    return touching
 
 
 def _agree(one: Piece, other: Piece, tiles: Sequence[Tile]) -> bool:

@@ -205,3 +205,38 @@ def test_what_cannot_be_searched_is_refused_before_the_model_is_loaded(
     code, entries, err = predict(wide, *words)
     assert (code, entries) == (2, None)
     assert says in err
+
+
+def test_an_evaluation_counts_what_is_found_in_tiles(wide, tmp_path, capsys):
+    image, annotations = np.asarray(Image.open(wide)), []
+    for color in np.unique(image.reshape(-1, 3), axis=0)[1:]:  # the first is the ground
+        rows, columns = np.nonzero((image == color).all(axis=2))
+        top, left, bottom, right = (
+            int(side) for side in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+        )
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": 1,
+                "category_id": 5 if color[1] > color[0] else 3,
+                "bbox": [left, top, right - left, bottom - top],
+                "segmentation": [[left, top, right, top, right, bottom, left, bottom]],
+                "area": 400,
+                "iscrowd": 0,
+            }
+        )
+    content = {
+        "images": [{"id": 1, "file_name": "wide.png", "height": 300, "width": 320}],
+        "categories": [{"id": 3, "name": "fig"}, {"id": 5, "name": "date"}],
+        "annotations": annotations,
+    }
+    listing = tmp_path / "annotations.json"
+    listing.write_text(json.dumps(content))
+    words = ["eval", "m", "--images", str(wide.parent), "--annotations", str(listing), "--json"]
+    measured = []
+    for more in ([], ["--tile", "96", "--overlap", "0.4"]):
+        assert main.main([*words, *more]) == 0
+        measured.append(json.loads(capsys.readouterr().out.splitlines()[-1])["mask_AP50"])
+    assert measured == [0, pytest.approx(1)]
+    assert main.main([*words, "--overlap", "0.4"]) == 2
+    assert "--overlap has no effect without --tile" in capsys.readouterr().err
