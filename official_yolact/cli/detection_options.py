@@ -9,6 +9,8 @@ from typing import Any
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 """As in `configs.yolact`, which imports TensorFlow."""
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 _FIELDS = {
     "nms": "nms",
     "candidate_threshold": "score_threshold",
@@ -23,6 +25,27 @@ def say_weights(predictor: Any) -> None:
     """Say on standard error which weights a loaded model has."""
     if predictor.weights is not None:
         print(f"weights: {predictor.weights}", file=sys.stderr, flush=True)
+
+
+def say_runtime(predictor: Any) -> None:
+    """Say on standard error what computes."""
+    print(f"runtime: {describe_runtime(predictor)}", file=sys.stderr, flush=True)
+
+
+def describe_runtime(predictor: Any) -> str:
+    """Name what computes: the library, and the precision where there is a choice."""
+    runtime = predictor.runtime
+    return str(getattr(runtime, "description", "") or runtime.name)
+
+
+def add_precision(parser: argparse._ActionsContainer, default: str, help_text: str) -> None:
+    """Add `--precision`."""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=default,
+        help=f"numbers in which the network computes: {help_text} (default: %(default)s)",
+    )
 
 
 def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argparse._ArgumentGroup:

@@ -48,6 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     options.add_force(parser)
     detection_options.add_positive(parser, "--batch-size", 1, "images at once (default: 1)")
     options.add_bit_depth(parser)
+    detection_options.add_precision(
+        parser, "float32", "bfloat16 and auto measure what `yolact predict` finds with them"
+    )
     group = detection_options.add_options(parser, "--score-threshold", "--candidate-threshold")
     detection_options.add_positive(
         group, "--max-detections", None, "keep at most so many in an image; COCO AP counts the best 100"
@@ -105,7 +108,7 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError("--detections are measured against --annotations JSON: name it")
     if args.detections and (args.images or args.image_list):
         raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
-    if args.detections and (_detection_options(args) or args.tile):
+    if args.detections and (_detection_options(args) or args.tile or args.precision != "float32"):
         raise ValueError("the options of detection belong to a MODEL, not to --detections")
     if args.model and not args.images:
         raise ValueError("a MODEL is measured on --images DIR: name the folder of the images")
@@ -161,9 +164,10 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
 
     search = search_options.read_options(args, 0.0)
     listed = _list_images(args)
-    predictor = loading.load(args.model, args.batch_size, _detection_options(args))
+    predictor = loading.load(args.model, args.batch_size, _detection_options(args), args.precision)
     predictor.bit_depth = args.bit_depth
     detection_options.say_weights(predictor)
+    detection_options.say_runtime(predictor)
     evaluator = coco_evaluator.CocoEvaluator(args.annotations or "", predictor.categories, args.integer_boxes)
     if evaluator.groundtruth is not None:
         notes.say(args.annotations, evaluator.groundtruth.describe(), args.images)

@@ -23,6 +23,7 @@ COMMANDS = (
     "eval",
     "predict",
     "export",
+    "benchmark",
     "weights",
     "import_weights",
     "config",

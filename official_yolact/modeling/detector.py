@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -51,9 +52,29 @@ class Detector:
         Returns:
           `schema.Detections`, boxes in pixels of the photo.
         """
-        scorer = self.model.mask_iou_head if self.config.mask_rescoring else None
+        return self.generate(self.run_network(images), image_info)
+
+    def run_network(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute of `schema.RawOutputs` what detections are made of: all but the semantic outputs.
+
+        Args:
+          images: float [B, H, W, 3] of `config.input_size`, normalised.
+        """
         with tf.name_scope(NETWORK_SCOPE):
-            raw_outputs = self.model(images, training=False)
+            outputs = self.model(images, training=False)
+        return {name: value for name, value in outputs.items() if name != "semantic_outputs"}
+
+    def generate(self, raw_outputs: Mapping[str, Tensor], image_info: Tensor) -> Detections:
+        """Make detections of what `run_network` returns.
+
+        Args:
+          raw_outputs: of B images.
+          image_info: float32 [B, 4, 2] as in `ops.frames`.
+
+        Returns:
+          `schema.Detections`, boxes in pixels of the photo.
+        """
+        scorer = self.model.mask_iou_head if self.config.mask_rescoring else None
         with tf.name_scope(DECODE_SCOPE):
             found: Detections = self._generator(raw_outputs, image_info, mask_scorer=scorer)
         return found

@@ -35,11 +35,34 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
     Raises:
       ValueError: if the backbone cannot be built for the input size, or misses a level.
     """
+    model = assemble_model(config)
+    model(tf_keras.Input(shape=[*config.input_size, 3]), training=False)
+    initial_weights.seed_weights(model, seed)
+    if config.class_prior:
+        initial_weights.set_class_prior(model, config.class_prior)
+    if config.freeze_bn:
+        freeze_batch_norms(model)
+    for name in config.freeze:
+        _freeze_part(model, name)
+    return model
+
+
+def assemble_model(config: configs.YolactModel) -> yolact_model.YolactModel:
+    """Put the parts of a `YolactModel` together for weights that come from a file.
+
+    The first call makes the variables, with any values.
+
+    Args:
+      config: as of `build_model`.
+
+    Raises:
+      ValueError: likewise.
+    """
     backbone, specs = _build_backbone(config)
     decoder = decoder_factory.build_decoder(input_specs=specs, model_config=config)
     if decoder is None:
         _check_levels(config, specs)
-    model = yolact_model.YolactModel(
+    return yolact_model.YolactModel(
         backbone=backbone,
         decoder=decoder,
         head=prediction_head.PredictionHead(
@@ -56,15 +79,6 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
         max_level=config.max_level,
         name="yolact",
     )
-    model(tf_keras.Input(shape=[*config.input_size, 3]), training=False)
-    initial_weights.seed_weights(model, seed)
-    if config.class_prior:
-        initial_weights.set_class_prior(model, config.class_prior)
-    if config.freeze_bn:
-        freeze_batch_norms(model)
-    for name in config.freeze:
-        _freeze_part(model, name)
-    return model
 
 
 def build_anchors(config: configs.YolactModel) -> np.ndarray:

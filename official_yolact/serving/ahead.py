@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent import futures
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_LOOK_SECONDS = 0.1
+_WAIT_SECONDS = 5.0
 
 
 def map_ahead(
@@ -41,6 +46,56 @@ def map_ahead(
             yield begun.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        close = getattr(items, "close", None)
-        if close is not None:  # a step before this one
-            close()
+        _close(items)  # a step before this one
+
+
+def make_ahead(items: Iterable[_Item], ahead: int) -> Generator[_Item, None, None]:
+    """Make items in a thread of their own, before they are asked for.
+
+    Args:
+      items: perhaps endless; made and closed in the thread.
+      ahead: items that wait to be asked for, at most.
+
+    Yields:
+      The items; an error of theirs is raised behind the last one. When the caller stops early, no further
+      item is made.
+    """
+    made: queue.Queue[tuple[_Item | None, BaseException | None] | None] = queue.Queue(max(1, ahead))
+    stop = threading.Event()
+
+    def put(entry: tuple[_Item | None, BaseException | None] | None) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(entry, timeout=_LOOK_SECONDS)
+                return
+
+    def make() -> None:
+        maker = iter(items)
+        try:
+            for item in maker:
+                put((item, None))
+                if stop.is_set():
+                    break
+            put(None)
+        except BaseException as error:  # whatever it is, the caller's thread has to know
+            put((None, error))
+        finally:
+            _close(maker)
+
+    thread = threading.Thread(target=make, name="yolact-ahead", daemon=True)
+    thread.start()
+    try:
+        while (entry := made.get()) is not None:
+            item, error = entry
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]  # an entry without an error has an item
+    finally:
+        stop.set()
+        thread.join(_WAIT_SECONDS)  # longer hangs what waits for a stream; its thread ends with the process
+
+
+def _close(items: object) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact.evaluation import coco_evaluator
+from official_yolact.serving import ahead
 from official_yolact.serving import searching
 from official_yolact.serving import sources
 from official_yolact_runtime import predictor as predictor_lib
@@ -57,7 +58,10 @@ def collect_detections(
 
 
 class _Reading:
-    """Reads the pictures that can be read, and collects in `skipped` why the others cannot."""
+    """Reads the pictures that can be read, and collects in `skipped` why the others cannot.
+
+    The pictures of the next batch are read while the network computes one.
+    """
 
     def __init__(
         self,
@@ -71,14 +75,18 @@ class _Reading:
         self._done = 0
 
     def __iter__(self) -> Iterator[tuple[sources.ListedImage, NDArray[np.uint8]]]:
-        for one in self._listed:
-            try:
-                image = self._predictor.read(one.path, one.size)
-            except (OSError, ValueError) as error:
-                self._skipped.append(str(error))
+        for one, image in ahead.map_ahead(self._read, self._listed, self._predictor.runtime.batch_size):
+            if isinstance(image, str):
+                self._skipped.append(image)
                 self.report()
             else:
                 yield one, image
+
+    def _read(self, one: sources.ListedImage) -> tuple[sources.ListedImage, NDArray[np.uint8] | str]:
+        try:
+            return one, self._predictor.read(one.path, one.size)
+        except (OSError, ValueError) as error:
+            return one, str(error)
 
     def report(self) -> None:
         """Show that a picture is done."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 from official_yolact.checkpoints import model_dir
@@ -32,12 +33,15 @@ from official_yolact_runtime.files import inputs
 
 _STEP = re.compile(r"-(\d+)$")
 _IMPORT_FILE = "import.json"
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def load(
     path: str | os.PathLike[str],
     batch_size: int = 1,
     detection_generator: Mapping[str, Any] | None = None,
+    precision: str = "float32",
+    threads: int | None = None,
 ) -> predictor.Predictor:
     """Load a model that training or `import-weights` wrote.
 
@@ -46,18 +50,26 @@ def load(
       batch_size: pictures that pass the network at once, at most.
       detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
         {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them.
+      precision: `float32`, in which a model gives the same on every machine; `bfloat16`, which moves boxes
+        and scores a little; or `auto`, the faster one on this machine.
+      threads: that compute an operation of the network, at most; None: as many as the machine has processors.
+        To be set before TensorFlow computes anything in this process.
 
     Returns:
-      The predictor, in float32.
+      The predictor.
 
     Raises:
       TypeError: `batch_size` is no whole number.
       OSError: the directory, its params.yaml, categories.json or checkpoint is missing.
       ValueError: one of them is malformed, or they do not fit one another; params.yaml states another
         architecture than the record of the checkpoint; a field to change does not exist, or its value
-        is out of range; `batch_size` is below 1, or more than the machine's memory can hold.
+        is out of range; `batch_size` is below 1, or more than the machine's memory can hold; `precision` is
+        none of the three; it is too late to set `threads`.
     """
     batch_size = arguments.check_count("batch_size", batch_size)
+    precision, why = _choose_precision(precision)
+    if threads is not None:
+        _set_threads(arguments.check_count("threads", threads))
     registration.register()
     name = os.fspath(path)
     directory = _find_directory(name)
@@ -74,9 +86,12 @@ def load(
         )
     checkpoint = model_dir.find_checkpoint(name)
     _refuse_edited(config, params_file, checkpoint)
-    model = _build_in_float32(config)
+    model = _assemble(config, precision)
+    runtime = tensorflow_runtime.TensorFlowRuntime(
+        detector.Detector(model, config), batch_size, f"{precision} ({why})" if why else precision
+    )
+    runtime.trace()
     restore.restore_model(model, checkpoint)
-    runtime = tensorflow_runtime.TensorFlowRuntime(detector.Detector(model, config), batch_size)
     return predictor.Predictor(runtime, categories, _describe_weights(checkpoint, directory, document))
 
 
@@ -171,12 +186,30 @@ def _find_identity(checkpoint: str, directory: str) -> tuple[str, Mapping[str, A
     return checkpoint, {}
 
 
-def _build_in_float32(config: configs.YolactModel) -> Any:
-    """Build the network in float32 also after a training in this process has set another policy."""
-    policy = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy("float32")
+def _set_threads(threads: int) -> None:
     try:
-        return factory.build_model(config, seed=0)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise ValueError(
+            f"threads is {threads}, but TensorFlow has computed in this process: set it before"
+        ) from error
+
+
+def _choose_precision(asked: str) -> tuple[str, str]:
+    """Choose the precision, and say why; empty where it was asked for."""
+    if asked == "float32":
+        return asked, ""
+    from official_yolact.serving import choosing  # noqa: PLC0415  float32 is no question
+
+    return choosing.choose_precision(asked)
+
+
+def _assemble(config: configs.YolactModel, precision: str) -> Any:
+    """Put the network together in its precision, also after a training here has set another policy."""
+    policy = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(_POLICIES[precision])
+    try:
+        return factory.assemble_model(config)
     finally:
         tf_keras.mixed_precision.set_global_policy(policy)
 

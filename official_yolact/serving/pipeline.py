@@ -1,13 +1,20 @@
-"""From sources through a model into sinks, with no more than a batch of pictures in memory."""
+"""From sources through a model into sinks, with no more than three batches of pictures in memory.
+
+While the network computes one, the next is read, and the last one drawn and written.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from official_yolact.serving import ahead
 from official_yolact.serving import searching
 from official_yolact.serving import shots
 from official_yolact.serving.sinks import sink as sink_lib
+from official_yolact.serving.sinks import window
 from official_yolact.video import reading
 from official_yolact.video import spans
 from official_yolact_runtime import detections as detections_lib
@@ -65,9 +72,17 @@ def predict(
       KeyboardInterrupt: the sinks have what was done until then.
     """
     read = _Reading(predictor, sources, span or spans.Span(), account, progress)
-    with sink_lib.finishing(sinks) as write:
-        for shot, found in searching.find(predictor, read, search or searching.Search()):
-            write(shot, found)
+    batch = predictor.runtime.batch_size
+    with sink_lib.finishing(sinks) as write, contextlib.closing(ahead.make_ahead(read, batch)) as pictures:
+
+        def put(pair: searching.Found) -> searching.Found:
+            write(*pair)
+            return pair
+
+        pairs = searching.find(predictor, pictures, search or searching.Search())
+        # A window belongs to the main thread.
+        is_shown = any(isinstance(sink, window.Window) for sink in sinks)
+        for shot, found in map(put, pairs) if is_shown else ahead.map_ahead(put, pairs, batch):
             _count(account, shot, found)
             read.report(1)
     if sources and len(account.skipped) == len(sources):
@@ -102,6 +117,7 @@ class _Reading:
         self._predictor, self._sources, self._span = predictor, sources, span
         self._account, self._progress = account, progress
         self._done = 0
+        self._lock = threading.Lock()  # pictures that cannot be read are reported by the thread that reads
         # Photos are counted at once, a video when it is opened.
         self._total: int | None = sum(not source.is_video for source in sources)
         self._unopened = sum(source.is_video for source in sources)
@@ -113,9 +129,10 @@ class _Reading:
 
     def report(self, count: int) -> None:
         """Show that pictures are done."""
-        self._done += count
-        if self._progress:
-            self._progress(self._done, None if self._unopened else self._total)
+        with self._lock:
+            self._done += count
+            if self._progress:
+                self._progress(self._done, None if self._unopened else self._total)
 
     def _read_photo(self, source: shots.Source) -> Iterator[shots.Shot]:
         image_id = self._take_id() if source.image_id is None else source.image_id

@@ -88,3 +88,39 @@ def test_the_steps_of_a_chain_end_together():
     second.close()
     assert closed == [True]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("yolact-ahead")]
+
+
+def test_items_are_made_in_a_thread_of_their_own_no_more_than_were_allowed():
+    made, threads = [], set()
+
+    def endless():
+        try:
+            for number in itertools.count():
+                made.append(number)
+                threads.add(threading.current_thread())
+                yield number
+        finally:
+            made.append("closed")
+
+    items = ahead.make_ahead(endless(), 3)
+    assert [next(items) for _ in range(2)] == [0, 1]
+    time.sleep(0.05)
+    assert len(made) == 6  # two given, three that wait, one that has no room
+    items.close()
+    assert made[-1] == "closed"
+    assert threading.main_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_an_error_of_an_item_is_raised_behind_those_before_it():
+    def items():
+        yield 1
+        yield 2
+        raise OSError("the stream has ended")
+
+    found = ahead.make_ahead(items(), 5)
+    assert [next(found), next(found)] == [1, 2]
+    with pytest.raises(OSError, match="the stream has ended"):
+        next(found)
+    assert list(ahead.make_ahead([], 1)) == []
+    assert list(ahead.make_ahead(range(9), 2)) == list(range(9))

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import official_yolact
@@ -158,6 +159,33 @@ def test_a_model_is_loaded_in_float32_after_a_training_in_bfloat16(original):
         assert tf_keras.mixed_precision.global_policy().name == "mixed_bfloat16"
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
+
+
+def test_weights_that_became_constants_change_no_bit(original):
+    photo = np.random.default_rng(0).integers(0, 256, (48, 96, 3), np.uint8)
+    runtime = loading.load(original[1], batch_size=2).runtime
+    found = runtime.detect([photo, photo[:30]])
+    expected = tf.function(runtime.detector.detect)(
+        runtime.preprocess([photo, photo[:30]]), tf.constant(runtime.fit([photo, photo[:30]]))
+    )
+    assert found["num_detections"].tolist() == [100, 100]
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_model_computes_in_bfloat16_where_it_is_asked_to(original):
+    fast, exact = (loading.load(original[1], precision=name) for name in ("bfloat16", "float32"))
+    assert [model.runtime.description for model in (fast, exact)] == [
+        "TensorFlow, bfloat16",
+        "TensorFlow, float32",
+    ]
+    outputs, expected = fast.raw_outputs(inputs()), exact.raw_outputs(inputs())
+    for name, value in expected.items():
+        assert outputs[name].dtype == np.float32
+        difference = np.abs(outputs[name] - value).max()
+        assert 0 < difference < 0.1 * max(1.0, np.abs(value).max()), name
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    assert len(fast(np.full((48, 96, 3), 99, np.uint8), score_threshold=0.0)) == 100
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "categories.json"])
