@@ -13,7 +13,7 @@ from official_yolact_runtime import __version__
 __all__ = ["Detections", "Predictor", "Tracker", "__version__", "load", "predict_tiled"]
 
 _LAZY = {
-    "load": "official_yolact.serving.loading",
+    "load": "official_yolact.serving.models",
     "Predictor": "official_yolact_runtime.predictor",
     "Detections": "official_yolact_runtime.detections",
     "Tracker": "official_yolact_runtime.tracking",

@@ -6,9 +6,10 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Detections", "Predictor", "Tracker", "__version__", "predict_tiled"]
+__all__ = ["Detections", "Predictor", "Tracker", "__version__", "load", "predict_tiled"]
 
 _LAZY = {
+    "load": "official_yolact_runtime.loading",
     "Predictor": "official_yolact_runtime.predictor",
     "Detections": "official_yolact_runtime.detections",
     "Tracker": "official_yolact_runtime.tracking",

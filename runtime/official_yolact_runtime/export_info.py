@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import loaded_weights
 from official_yolact_runtime import values
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import json_text
@@ -68,6 +69,14 @@ class ModelInfo:
     def max_detections(self) -> int:
         """Number of detections that each output has room for."""
         return int(self.detection["max_detections"])
+
+    @property
+    def loaded_weights(self) -> loaded_weights.LoadedWeights | None:
+        """Which weights they are; None: unknown, or stated by another version."""
+        try:
+            return loaded_weights.LoadedWeights(**dict(self.weights or {}))
+        except TypeError:
+            return None
 
     def as_dict(self) -> dict[str, Any]:
         """Write it as JSON has it."""

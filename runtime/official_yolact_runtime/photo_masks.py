@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact_runtime import resizing
+
 
 class Window(NamedTuple):
     """The part of a photo outside of which a mask is empty.
@@ -21,32 +23,6 @@ class Window(NamedTuple):
     top: int
     left: int
     mask: NDArray[np.bool_]
-
-
-class _Taps(NamedTuple):
-    """The two cells between which each pixel of one axis lies; all three are [pixels] and ascend.
-
-    Attributes:
-      lower: int64, the cell before it.
-      upper: int64, the cell after it.
-      weight: float32, of the upper cell.
-    """
-
-    lower: NDArray[np.int64]
-    upper: NDArray[np.int64]
-    weight: NDArray[np.float32]
-
-    def touching(self, used: NDArray[np.bool_]) -> slice:
-        """Find the pixels that any cell from the first to the last of `used`, bool [cells], reaches."""
-        cells = np.flatnonzero(used)
-        if not len(cells):
-            return slice(0, 0)
-        first = int(np.searchsorted(self.upper, cells[0]))
-        return slice(first, int(np.searchsorted(self.lower, cells[-1], side="right")))
-
-    def select(self, pixels: slice) -> _Taps:
-        """Keep the taps of some pixels."""
-        return _Taps(self.lower[pixels], self.upper[pixels], self.weight[pixels])
 
 
 def find_windows(
@@ -69,11 +45,11 @@ def find_windows(
     """
     height, width = _size(image_info)
     (first_row, first_column), (rows, columns) = _find_frame(image_info)
-    down = _find_taps(masks.shape[1], rows).select(slice(first_row, first_row + height))
-    across = _find_taps(masks.shape[2], columns).select(slice(first_column, first_column + width))
+    down = resizing.find_taps(masks.shape[1], rows).select(slice(first_row, first_row + height))
+    across = resizing.find_taps(masks.shape[2], columns).select(slice(first_column, first_column + width))
     for mask in masks.astype(np.float32, copy=False):
         below, beside = down.touching(mask.any(axis=1)), across.touching(mask.any(axis=0))
-        values = _interpolate(mask, down.select(below), across.select(beside))
+        values = resizing.interpolate(mask, down.select(below), across.select(beside))
         yield Window(below.start, beside.start, values > threshold)
 
 
@@ -120,29 +96,3 @@ def _find_frame(image_info: NDArray[np.floating[Any]]) -> tuple[tuple[int, int],
     first = np.rint(-offset / scale).astype(np.int64)
     extent = np.maximum(np.rint(network / scale).astype(np.int64), first + _size(image_info))
     return (int(first[0]), int(first[1])), (int(extent[0]), int(extent[1]))
-
-
-def _find_taps(cells: int, pixels: int) -> _Taps:
-    scale = np.float32(cells) / np.float32(pixels)
-    at = (np.arange(pixels, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)  # [pixels]
-    before = np.floor(at)
-    lower = np.maximum(before, 0).astype(np.int64)
-    return _Taps(lower, np.minimum(np.ceil(at).astype(np.int64), cells - 1), at - before)
-
-
-def _interpolate(mask: NDArray[np.float32], down: _Taps, across: _Taps) -> NDArray[np.float32]:
-    """Interpolate a mask [h, w] at the pixels of both axes: first across, then down; [pixels, pixels]."""
-    if not len(down.lower) or not len(across.lower):
-        return np.zeros((0, 0), np.float32)
-    start = down.lower[0]
-    cells = mask[start : down.upper[-1] + 1]
-    left, wide = cells[:, across.lower], cells[:, across.upper]  # [cells, pixels across]
-    wide -= left
-    wide *= across.weight
-    wide += left
-    above = wide[down.lower - start]  # [pixels down, pixels across]
-    values: NDArray[np.float32] = wide[down.upper - start]
-    values -= above
-    values *= down.weight[:, np.newaxis]
-    values += above
-    return values

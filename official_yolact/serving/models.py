@@ -1,0 +1,96 @@
+"""Load any model: a directory of a training or an import, or an export. TensorFlow only where it computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from official_yolact_runtime import arguments
+from official_yolact_runtime import embedded
+from official_yolact_runtime import export_info
+from official_yolact_runtime import loading as exports
+from official_yolact_runtime import predictor
+
+TENSORFLOW = "tensorflow"
+RUNTIMES = (exports.AUTO, TENSORFLOW, *exports.RUNTIMES[1:])
+
+
+def load(
+    path: str | os.PathLike[str],
+    batch_size: int = 1,
+    detection_generator: Mapping[str, Any] | None = None,
+    runtime: str = exports.AUTO,
+) -> predictor.Predictor:
+    """Load a model that training, `import-weights` or `export` wrote.
+
+    Args:
+      path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it; or the folder
+        of an export, of which the float32 file is taken that an installed library reads; or a `.tflite` or
+        `.onnx` file, or a SavedModel.
+      batch_size: pictures that pass the network at once, at most; through LiteRT and ONNX one at a time passes.
+      detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
+        {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them. An export has
+        them inside, where nothing changes them.
+      runtime: what computes, one of `RUNTIMES`. `auto` is TensorFlow for a model directory and a SavedModel,
+        and for the other files of an export the first library that is installed and reads them.
+
+    Returns:
+      The predictor, in float32.
+
+    Raises:
+      TypeError: `batch_size` is no whole number.
+      OSError: there is no such model, or a part of it is missing.
+      ValueError: a part of it is malformed, or they do not fit one another; params.yaml states another
+        architecture than the record of the checkpoint; a field to change does not exist, or its value
+        is out of range; `batch_size` is below 1, or more than the machine's memory can hold; the runtime is
+        not installed, or does not run this kind of model.
+    """
+    batch_size = arguments.check_count("batch_size", batch_size)
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
+    name = os.fspath(path)
+    if not exports.is_export(name):
+        if runtime not in (exports.AUTO, TENSORFLOW):
+            raise ValueError(
+                f"{name}: is not run by {runtime}, which runs exports: export it first (yolact export)"
+            )
+        from official_yolact.serving import loading
+
+        return loading.load(name, batch_size, detection_generator)
+    saved_model = _find_saved_model(name, runtime)
+    if saved_model:
+        from official_yolact.serving import saved_model_runtime
+
+        loaded = saved_model_runtime.load(saved_model)
+    else:
+        loaded = exports.load(name, runtime)
+    _refuse_changes(name, loaded.runtime.info, detection_generator or {})
+    return loaded
+
+
+def _find_saved_model(path: str, runtime: str) -> str:
+    """Find the SavedModel that is to be run; empty: a file of another format is."""
+    if os.path.isfile(os.path.join(path, embedded.SAVED_MODEL_FILE)):
+        if runtime not in (exports.AUTO, TENSORFLOW):
+            raise ValueError(f"{path}: is a SavedModel, which {runtime} does not read, but {TENSORFLOW}")
+        return path
+    if os.path.isdir(path):
+        files = export_info.ExportInfo.load(path).files
+        names = [name for name, file in files.items() if file.format == export_info.SAVED_MODEL]
+        if names and (runtime == TENSORFLOW or not exports.choose_file(path, runtime)):
+            return os.path.join(path, names[0])
+    if runtime == TENSORFLOW:
+        raise ValueError(f"{path}: holds no SavedModel, which alone of the exports {TENSORFLOW} runs")
+    return ""
+
+
+def _refuse_changes(path: str, info: export_info.ModelInfo, changes: Mapping[str, Any]) -> None:
+    """Refuse to change what an export has inside; raises ValueError. Fewer detections are chosen outside."""
+    for field, value in changes.items():
+        stored = info.detection.get(field)
+        if value != stored and not (field == "max_detections" and value <= info.max_detections):
+            raise ValueError(
+                f"{path}: {field} cannot be {value!r} in an export, which was made with {stored!r}: run the model"
+                " itself, or change params.yaml and export it again"
+            )
