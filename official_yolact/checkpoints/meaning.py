@@ -12,6 +12,7 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
+from official_yolact_runtime import model_files
 
 _MODEL = "task.model."
 _ANCHOR = f"{_MODEL}anchor."
@@ -49,7 +50,7 @@ def _read(path: str) -> Mapping[str, Any] | None:
     folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path)
     if os.path.basename(os.path.normpath(folder)) == model_dir.BEST_SUBDIR:
         folder = os.path.dirname(os.path.normpath(folder))
-    file = os.path.join(folder, model_dir.PARAMS_FILE)
+    file = os.path.join(folder, model_files.PARAMS_FILE)
     return architecture.select(loading.read_yaml(file)) if tf.io.gfile.exists(file) else None
 
 

@@ -9,7 +9,6 @@ import tensorflow as tf
 from official_yolact.checkpoints import state_file
 from official_yolact.checkpoints import verify
 
-PARAMS_FILE = "params.yaml"
 BEST_SUBDIR = "best_ckpt"
 
 

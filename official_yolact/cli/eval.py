@@ -160,11 +160,11 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     from official_yolact.cli import progress
     from official_yolact.evaluation import coco_evaluator
     from official_yolact.serving import batch
-    from official_yolact.serving import loading
+    from official_yolact.serving import models
 
     search = search_options.read_options(args, 0.0)
     listed = _list_images(args)
-    predictor = loading.load(args.model, args.batch_size, _detection_options(args), args.precision)
+    predictor = models.load(args.model, args.batch_size, _detection_options(args), args.precision)
     predictor.bit_depth = args.bit_depth
     detection_options.say_weights(predictor)
     detection_options.say_runtime(predictor)

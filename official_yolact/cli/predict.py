@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from official_yolact.cli import progress
     from official_yolact.serving import listing
-    from official_yolact.serving import loading
+    from official_yolact.serving import models
     from official_yolact.serving import pipeline
     from official_yolact.serving.sinks import choosing
     from official_yolact.serving.sinks import sink
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     sources = listing.find_sources(args.sources, args.images, sys.stdin.buffer)
     for line in listing.describe_unread(args.sources):
         progress.say(f"yolact: {line}")
-    model = loading.load(args.model, args.batch_size, fields, args.precision)
+    model = models.load(args.model, args.batch_size, fields, args.precision)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)
     detection_options.say_runtime(model)

@@ -16,6 +16,7 @@ from official_yolact.checkpoints import model_dir
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import state_file
 from official_yolact_runtime import categories
+from official_yolact_runtime import model_files
 from official_yolact_runtime.files import outputs
 
 FIRST = "ckpt-0"
@@ -73,7 +74,7 @@ def _check_import(output: str, inputs: Iterable[str | None], force: bool) -> Non
     other = _find_other_model(output)
     if other:
         raise ValueError(f"{output}: holds a model that no import wrote ({other}): choose another --output")
-    for name in (model_dir.PARAMS_FILE, categories.FILE_NAME, IMPORT_FILE):
+    for name in (model_files.PARAMS_FILE, categories.FILE_NAME, IMPORT_FILE):
         outputs.check(os.path.join(output, name), inputs=inputs, force=force)
 
 
@@ -84,7 +85,7 @@ def _find_other_model(folder: str) -> str:
     for name in held:
         if name.startswith("ckpt-") and not _OF_AN_IMPORT.fullmatch(name):
             return name
-        if not is_import and name.startswith(("ckpt", state_file.NAME, model_dir.PARAMS_FILE)):
+        if not is_import and name.startswith(("ckpt", state_file.NAME, model_files.PARAMS_FILE)):
             return name
     if scan.find_checkpoints(os.path.join(folder, model_dir.BEST_SUBDIR)):
         return model_dir.BEST_SUBDIR

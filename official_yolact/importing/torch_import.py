@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.checkpoints import model_dir
 from official_yolact.configs import architecture
 from official_yolact.configs import loading
 from official_yolact.configs import yolact as configs
@@ -21,6 +20,7 @@ from official_yolact.importing import recognition
 from official_yolact.importing import torch_file
 from official_yolact.importing import torch_keys
 from official_yolact_runtime import categories as categories_lib
+from official_yolact_runtime import model_files
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import outputs
 
@@ -104,7 +104,7 @@ def import_torch(
         model_folder.save_model(model, output, modules, identity)
         if categories is not None and modules == "all":
             categories.save(os.path.join(output, categories_lib.FILE_NAME), force=force)
-            outputs.write(os.path.join(output, model_dir.PARAMS_FILE), loading.to_yaml(params), force=force)
+            outputs.write(os.path.join(output, model_files.PARAMS_FILE), loading.to_yaml(params), force=force)
     return done
 
 

@@ -28,6 +28,7 @@ from official_yolact.serving import tensorflow_runtime
 from official_yolact_runtime import arguments
 from official_yolact_runtime import categories as categories_lib
 from official_yolact_runtime import loaded_weights
+from official_yolact_runtime import model_files
 from official_yolact_runtime import predictor
 from official_yolact_runtime.files import inputs
 
@@ -73,7 +74,7 @@ def load(
     registration.register()
     name = os.fspath(path)
     directory = _find_directory(name)
-    params_file = _require(directory, model_dir.PARAMS_FILE)
+    params_file = _require(directory, model_files.PARAMS_FILE)
     categories = categories_lib.Categories.load(_require(directory, categories_lib.FILE_NAME))
     document = _read_document(params_file)
     config = _read_section(params_file, document, detection_generator or {})
@@ -81,7 +82,7 @@ def load(
     if categories.num_classes != config.num_classes:
         raise ValueError(
             f"{directory}: {categories_lib.FILE_NAME} has {len(categories.ids)} categories, but in "
-            f"{model_dir.PARAMS_FILE} task.model.num_classes is {config.num_classes}, with the background: "
+            f"{model_files.PARAMS_FILE} task.model.num_classes is {config.num_classes}, with the background: "
             "they belong to different models"
         )
     checkpoint = model_dir.find_checkpoint(name)

@@ -7,36 +7,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_yolact_runtime import arguments
-from official_yolact_runtime import embedded
-from official_yolact_runtime import export_info
-from official_yolact_runtime import loading as exports
+from official_yolact_runtime import model_files
 from official_yolact_runtime import predictor
+from official_yolact_runtime import runtime as runtime_lib
 
 TENSORFLOW = "tensorflow"
-RUNTIMES = (exports.AUTO, TENSORFLOW, *exports.RUNTIMES[1:])
+_FLOAT32 = "float32"
+RUNTIMES = (runtime_lib.AUTO, TENSORFLOW, *runtime_lib.GRAPHS)
 
 
 def load(
     path: str | os.PathLike[str],
     batch_size: int = 1,
     detection_generator: Mapping[str, Any] | None = None,
-    runtime: str = exports.AUTO,
+    precision: str = _FLOAT32,
+    threads: int | None = None,
+    runtime: str = runtime_lib.AUTO,
 ) -> predictor.Predictor:
     """Load a model that training, `import-weights` or `export` wrote.
 
     Args:
-      path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it; or the folder
-        of an export, of which the float32 file is taken that an installed library reads; or a `.tflite` or
-        `.onnx` file, or a SavedModel.
-      batch_size: pictures that pass the network at once, at most; through LiteRT and ONNX one at a time passes.
+      path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it; or the
+        folder of an export, of which the float32 file is taken that an installed library reads; or a
+        `.tflite` or `.onnx` file, or a SavedModel.
+      batch_size: pictures that pass the network at once, at most; those of an export pass one by one.
       detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
         {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them. An export has
         them inside, where nothing changes them.
+      precision: of a model directory, as in `serving.loading`: `float32`, in which a model gives the same on
+        every machine; `bfloat16`, which moves boxes and scores a little; or `auto`, the faster one on this
+        machine. Of an export each file has its own.
+      threads: that compute, at most; None: as many as the machine has processors.
       runtime: what computes, one of `RUNTIMES`. `auto` is TensorFlow for a model directory and a SavedModel,
         and for the other files of an export the first library that is installed and reads them.
 
     Returns:
-      The predictor, in float32.
+      The predictor.
 
     Raises:
       TypeError: `batch_size` is no whole number.
@@ -50,29 +56,43 @@ def load(
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
     name = os.fspath(path)
-    if not exports.is_export(name):
-        if runtime not in (exports.AUTO, TENSORFLOW):
+    if model_files.is_export(name):
+        if precision not in (_FLOAT32, runtime_lib.AUTO):
             raise ValueError(
-                f"{name}: is not run by {runtime}, which runs exports: export it first (yolact export)"
+                f"{name}: precision cannot be {precision!r} in an export, whose files have their own"
             )
-        from official_yolact.serving import loading
+        return _load_export(name, detection_generator or {}, runtime, threads)
+    if runtime not in (runtime_lib.AUTO, TENSORFLOW):
+        raise ValueError(f"{name}: is not run by {runtime}, which runs exports: export it (yolact export)")
+    from official_yolact.serving import loading
 
-        return loading.load(name, batch_size, detection_generator)
-    saved_model = _find_saved_model(name, runtime)
+    return loading.load(name, batch_size, detection_generator, precision, threads)
+
+
+def _load_export(
+    path: str, changes: Mapping[str, Any], runtime: str, threads: int | None
+) -> predictor.Predictor:
+    from official_yolact_runtime import loading as exports
+
+    saved_model = _find_saved_model(path, runtime)
     if saved_model:
         from official_yolact.serving import saved_model_runtime
 
         loaded = saved_model_runtime.load(saved_model)
     else:
-        loaded = exports.load(name, runtime)
-    _refuse_changes(name, loaded.runtime.info, detection_generator or {})
+        loaded = exports.load(path, runtime, threads)
+    opened: Any = loaded.runtime
+    _refuse_changes(path, opened.info, changes)
     return loaded
 
 
 def _find_saved_model(path: str, runtime: str) -> str:
     """Find the SavedModel that is to be run; empty: a file of another format is."""
-    if os.path.isfile(os.path.join(path, embedded.SAVED_MODEL_FILE)):
-        if runtime not in (exports.AUTO, TENSORFLOW):
+    from official_yolact_runtime import export_info
+    from official_yolact_runtime import loading as exports
+
+    if os.path.isfile(os.path.join(path, model_files.SAVED_MODEL_FILE)):
+        if runtime not in (runtime_lib.AUTO, TENSORFLOW):
             raise ValueError(f"{path}: is a SavedModel, which {runtime} does not read, but {TENSORFLOW}")
         return path
     if os.path.isdir(path):
@@ -85,12 +105,12 @@ def _find_saved_model(path: str, runtime: str) -> str:
     return ""
 
 
-def _refuse_changes(path: str, info: export_info.ModelInfo, changes: Mapping[str, Any]) -> None:
+def _refuse_changes(path: str, info: Any, changes: Mapping[str, Any]) -> None:
     """Refuse to change what an export has inside; raises ValueError. Fewer detections are chosen outside."""
     for field, value in changes.items():
         stored = info.detection.get(field)
         if value != stored and not (field == "max_detections" and value <= info.max_detections):
             raise ValueError(
-                f"{path}: {field} cannot be {value!r} in an export, which was made with {stored!r}: run the model"
-                " itself, or change params.yaml and export it again"
+                f"{path}: {field} cannot be {value!r} in an export, which was made with {stored!r}: run the"
+                " model itself, or change params.yaml and export it again"
             )

@@ -7,11 +7,11 @@ import os
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.configs import experiments
 from official_yolact.configs import loading
 from official_yolact.files import storage
+from official_yolact_runtime import model_files
 
 MIN_IMAGES = 6
 _KEY = "task.model.freeze_bn"
@@ -64,7 +64,7 @@ def decide_freeze(params: experiments.YolactExperiment, num_replicas: int, model
 
 def _find_recorded(model_dir: str) -> bool | None:
     """Read the setting of the run in a directory; None if it has no checkpoint to go on from."""
-    path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
+    path = os.path.join(model_dir, model_files.PARAMS_FILE)
     if not tf.io.gfile.exists(path) or not scan.was_saved(model_dir):
         return None
     with storage.fetch(path) as local:

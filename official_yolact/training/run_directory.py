@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from official_yolact.checkpoints import model_dir as model_dir_lib
 from official_yolact.checkpoints import scan
 from official_yolact.checkpoints import stored_categories
 from official_yolact.configs import architecture
@@ -28,6 +27,7 @@ from official_yolact.training.reports import run_report
 from official_yolact.training.watch import early_stopping
 from official_yolact.weights import named_weights
 from official_yolact_runtime import categories
+from official_yolact_runtime import model_files
 from official_yolact_runtime.files import json_text
 from official_yolact_runtime.files import outputs as local_files
 
@@ -39,7 +39,7 @@ _OF_A_RUN = re.compile(
 )
 
 _WRITTEN_WHOLE = (
-    model_dir_lib.PARAMS_FILE,
+    model_files.PARAMS_FILE,
     categories.FILE_NAME,
     early_stopping.FILE_NAME,
     curves.FILE_NAME,
@@ -87,7 +87,7 @@ def open_run(
         return
     assert found is not None
     goes_on = not restart and scan.was_saved(model_dir)
-    path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
+    path = os.path.join(model_dir, model_files.PARAMS_FILE)
     start = _read_params(path) if goes_on and tf.io.gfile.exists(path) else None
     # Of a worker that is not the chief the old files may still be there.
     known = model_dir if goes_on else os.path.join(model_dir, "new")
@@ -212,7 +212,7 @@ def _compare_params(
     params: experiments.YolactExperiment, start: Mapping[str, Any] | None, model_dir: str, is_chief: bool
 ) -> None:
     if start is None:
-        path = os.path.join(model_dir, model_dir_lib.PARAMS_FILE)
+        path = os.path.join(model_dir, model_files.PARAMS_FILE)
         logging.warning("%s is missing: cannot tell what has changed since the run began", path)
         if is_chief:
             _write_params(params, path)
@@ -254,7 +254,7 @@ def _find_last_record(model_dir: str) -> str:
         for name in storage.list_names(model_dir)
         if (match := re.match(r"^params-(\d+)\.yaml$", name))
     ]
-    name = f"params-{max(numbers)}.yaml" if numbers else model_dir_lib.PARAMS_FILE
+    name = f"params-{max(numbers)}.yaml" if numbers else model_files.PARAMS_FILE
     return os.path.join(model_dir, name)
 
 

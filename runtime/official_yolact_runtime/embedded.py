@@ -15,7 +15,6 @@ from official_yolact_runtime import export_info
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import json_text
 
-SAVED_MODEL_FILE = "saved_model.pb"
 EXTRA_FOLDER = "assets.extra"
 """Folder of a SavedModel for files that TensorFlow does not read itself."""
 

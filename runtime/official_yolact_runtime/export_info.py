@@ -13,12 +13,12 @@ from typing import Any
 
 from official_yolact_runtime import categories as categories_lib
 from official_yolact_runtime import loaded_weights
+from official_yolact_runtime import model_files
 from official_yolact_runtime import values
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import json_text
 
-FILE_NAME = "export.json"
-"""Name in the folder; also of the archive member in a LiteRT file, and of the metadata property in ONNX."""
+FILE_NAME = model_files.EXPORT_FILE
 
 FORMAT_VERSION = 1
 

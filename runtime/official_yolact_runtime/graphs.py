@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 
 from official_yolact_runtime import export_info
 from official_yolact_runtime import resizing
+from official_yolact_runtime import runtime as runtime_lib
 from official_yolact_runtime.images import reading
 
 Compute = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
 """Maps float32 [1, H, W, 3], RGB 0..255, to the outputs of the graph, by their names; threads may call it."""
 
-LITERT, ONNX, OPENVINO = "litert", "onnx", "openvino"
-PACKAGES = {LITERT: "ai_edge_litert", ONNX: "onnxruntime", OPENVINO: "openvino"}
-"""By the name of a runtime, which is that of the extra, too: the package that it is imported from."""
+PACKAGES = {
+    runtime_lib.LITERT: "ai_edge_litert",
+    runtime_lib.ONNX: "onnxruntime",
+    runtime_lib.OPENVINO: "openvino",
+}
+"""By the name of the library: the package that it is imported from."""
 
 _SILENT = 4
 
@@ -99,7 +103,11 @@ def open_graph(path: str, name: str, threads: int | None) -> Compute:
             f"{path}: needs {PACKAGES[name]}, which is not installed:"
             f" pip install 'official-yolact-runtime[{name}]'"
         )
-    opener = {LITERT: _open_litert, ONNX: _open_onnx, OPENVINO: _open_openvino}[name]
+    opener = {
+        runtime_lib.LITERT: _open_litert,
+        runtime_lib.ONNX: _open_onnx,
+        runtime_lib.OPENVINO: _open_openvino,
+    }[name]
     try:
         compute, has_inputs, has_outputs = opener(path, threads or os.cpu_count() or 1)
     except Exception as error:  # each library raises errors of its own for files that it cannot read

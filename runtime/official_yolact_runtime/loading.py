@@ -8,19 +8,22 @@ from official_yolact_runtime import arguments
 from official_yolact_runtime import embedded
 from official_yolact_runtime import export_info
 from official_yolact_runtime import graphs
+from official_yolact_runtime import model_files
 from official_yolact_runtime import predictor
+from official_yolact_runtime import runtime as runtime_lib
 from official_yolact_runtime.files import inputs
 
-AUTO = "auto"
-RUNTIMES = (AUTO, *graphs.PACKAGES)
+RUNTIMES = (runtime_lib.AUTO, *runtime_lib.GRAPHS)
 
-_SUFFIXES = {export_info.LITERT: ".tflite", export_info.ONNX: ".onnx"}
-_RUNTIMES_OF = {export_info.LITERT: (graphs.LITERT,), export_info.ONNX: (graphs.ONNX, graphs.OPENVINO)}
-_PARAMS_FILE = "params.yaml"
+_SUFFIXES = {export_info.LITERT: model_files.LITERT_SUFFIX, export_info.ONNX: model_files.ONNX_SUFFIX}
+_RUNTIMES_OF = {
+    export_info.LITERT: (runtime_lib.LITERT,),
+    export_info.ONNX: (runtime_lib.ONNX, runtime_lib.OPENVINO),
+}
 
 
 def load(
-    path: str | os.PathLike[str], runtime: str = AUTO, threads: int | None = None
+    path: str | os.PathLike[str], runtime: str = runtime_lib.AUTO, threads: int | None = None
 ) -> predictor.Predictor:
     """Load a model that `yolact export` wrote.
 
@@ -55,15 +58,6 @@ def load(
     return predictor.Predictor(opened, info.categories, info.loaded_weights)
 
 
-def is_export(path: str) -> bool:
-    """Tell whether a path means an export: a file of one, its folder, or a SavedModel."""
-    if os.path.isdir(path):
-        return any(
-            os.path.isfile(os.path.join(path, name)) for name in (export_info.FILE_NAME, embedded.SAVED_MODEL_FILE)
-        )
-    return path.endswith(tuple(_SUFFIXES.values()))
-
-
 def _find_kind(path: str) -> str:
     for kind, suffix in _SUFFIXES.items():
         if path.endswith(suffix):
@@ -74,7 +68,7 @@ def _find_kind(path: str) -> str:
     )
 
 
-def choose_file(folder: str, runtime: str = AUTO) -> tuple[str, str] | None:
+def choose_file(folder: str, runtime: str = runtime_lib.AUTO) -> tuple[str, str] | None:
     """Choose a file of an export, float32 before smaller ones, LiteRT before ONNX.
 
     Args:
@@ -102,9 +96,9 @@ def choose_file(folder: str, runtime: str = AUTO) -> tuple[str, str] | None:
 def _find_file(folder: str, runtime: str) -> tuple[str, str]:
     """Choose a file of a folder, or say why there is none; raises ValueError."""
     if not os.path.isfile(os.path.join(folder, export_info.FILE_NAME)):
-        if os.path.isfile(os.path.join(folder, _PARAMS_FILE)):
+        if os.path.isfile(os.path.join(folder, model_files.PARAMS_FILE)):
             cure = "it is a model directory: export it (yolact export), or load it with official_yolact.load"
-        elif os.path.isfile(os.path.join(folder, embedded.SAVED_MODEL_FILE)):
+        elif os.path.isfile(os.path.join(folder, model_files.SAVED_MODEL_FILE)):
             cure = "it is a SavedModel, which needs TensorFlow: load it with official_yolact.load"
         else:
             cure = "name the folder that yolact export wrote, or a file in it"
@@ -112,7 +106,7 @@ def _find_file(folder: str, runtime: str) -> tuple[str, str]:
     chosen = choose_file(folder, runtime)
     if chosen is None:
         files = ", ".join(export_info.ExportInfo.load(folder).files) or "none"
-        extra = graphs.LITERT if runtime == AUTO else runtime
+        extra = runtime_lib.LITERT if runtime == runtime_lib.AUTO else runtime
         raise ValueError(
             f"{folder}: has no file that an installed library reads: it has {files}:"
             f" pip install 'official-yolact-runtime[{extra}]', or export the format"
@@ -121,12 +115,14 @@ def _find_file(folder: str, runtime: str) -> tuple[str, str]:
 
 
 def _fits(kind: str, runtime: str) -> bool:
-    return any(runtime in (AUTO, name) and graphs.is_installed(name) for name in _RUNTIMES_OF[kind])
+    return any(
+        runtime in (runtime_lib.AUTO, name) and graphs.is_installed(name) for name in _RUNTIMES_OF[kind]
+    )
 
 
 def _choose_runtime(file: str, kind: str, runtime: str) -> str:
     readers = _RUNTIMES_OF[kind]
-    if runtime == AUTO:
+    if runtime == runtime_lib.AUTO:
         return next(filter(graphs.is_installed, readers), readers[0])
     if runtime not in readers:
         raise ValueError(f"{file}: is not read by {runtime}, but by {' and '.join(readers)}")

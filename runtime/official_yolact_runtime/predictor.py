@@ -17,7 +17,6 @@ from official_yolact_runtime import detections as detections_lib
 from official_yolact_runtime import loaded_weights
 from official_yolact_runtime import photo_masks
 from official_yolact_runtime import runtime as runtime_lib
-from official_yolact_runtime.images import arrays as image_files
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 _logger = logging.getLogger(__name__)
@@ -151,11 +150,11 @@ class Predictor:
         return dict(self.runtime.raw_outputs(checked))
 
     def read(self, source: Source, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """Read a picture; see `images.read_image`."""
+        """Read a picture; see `images.arrays.read_image`."""
+        from official_yolact_runtime.images import arrays
+
         arguments.check_sources([source])
-        return image_files.read_image(
-            source, self.runtime.decode, size, self.bit_depth, self._warn_of_darkness
-        )
+        return arrays.read_image(source, self.runtime.decode, size, self.bit_depth, self._warn_of_darkness)
 
     def _warn_of_darkness(self, name: str, bits: int) -> None:
         """Warn of the first picture that fills so many bits alone."""

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+AUTO = "auto"
+LITERT, ONNX, OPENVINO = GRAPHS = ("litert", "onnx", "openvino")
+"""Libraries that run the graph of an exported file; each is an extra of this distribution, too."""
+
 
 class Runtime(Protocol):
     """Computes with arrays; it knows no files, no categories and no thresholds.
