@@ -22,6 +22,8 @@ from official_yolact_runtime import export_info
 
 _BITS = 8
 _SIGNATURE = "serving_default"
+_LAST_OF_HEAD = "/head/(box_conv|Reshape|concat|Tanh)"
+"""Where a head joins what it finds on all levels: eight bits for boxes of every size are too few."""
 
 
 def quantize(converted: bytes, precision: str, calibration: Sequence[NDArray[np.float32]]) -> bytes:
@@ -97,7 +99,7 @@ def _choose(writer: Any, precision: str) -> None:
             writer.update_quantization_recipe(".*", qtyping.TFLOperationName(operation), config, casting)
         return
     never = quantizer.AlgorithmName.NO_QUANTIZE
-    for scope in (f"{detector_lib.DECODE_SCOPE}/", f"{deformable_conv.SCOPE}/"):
+    for scope in (f"{detector_lib.DECODE_SCOPE}/", f"{deformable_conv.SCOPE}/", _LAST_OF_HEAD):
         writer.update_quantization_recipe(scope, everything, algorithm_key=never)
     for operation in ("INPUT", "OUTPUT"):
         writer.update_quantization_recipe(".*", qtyping.TFLOperationName(operation), algorithm_key=never)

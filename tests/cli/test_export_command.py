@@ -126,9 +126,10 @@ def test_int8_holds_the_network_and_leaves_the_decode_in_float(exported):
     for operation in graph.operators:
         first = graph.tensors[operation.inputs[0]]
         output = graph.tensors[operation.outputs[0]]
-        if kinds[operation.opcodeIndex] == schema.BuiltinOperator.CONV_2D:
+        is_last = b"head/box_conv" in output.name
+        if kinds[operation.opcodeIndex] == schema.BuiltinOperator.CONV_2D and not is_last:
             convolutions.append(first.type)
-        if b"decode/" in output.name:
+        if is_last or b"decode/" in output.name:
             decode.append(output.type)
     assert set(convolutions) == {schema.TensorType.INT8}
     assert decode
