@@ -16,7 +16,6 @@ from official_yolact.evaluation import coco_evaluator
 from official_yolact.exporting import calibration
 from official_yolact.exporting import litert
 from official_yolact.exporting import onnx_file
-from official_yolact.exporting import opening
 from official_yolact.exporting import output_folder
 from official_yolact.exporting import parity
 from official_yolact.exporting import photos as photos_lib
@@ -25,9 +24,12 @@ from official_yolact.exporting import targets as targets_lib
 from official_yolact.exporting import web
 from official_yolact.modeling import detector as detector_lib
 from official_yolact.ops import grids
+from official_yolact.serving import models
 from official_yolact.serving import tensorflow_runtime
 from official_yolact_runtime import export_info
+from official_yolact_runtime import graphs
 from official_yolact_runtime import predictor as predictor_lib
+from official_yolact_runtime import runtime as runtime_lib
 from official_yolact_runtime.files import outputs
 
 MODEL = "model"
@@ -94,7 +96,7 @@ def export(
             for size, digest in [export_info.sum_path(os.path.join(staged, target.name))]
         }
         say(f"comparing on {len(photos)} {photos.kind}")
-        compared, faults = _compare(predictor, detector, model, targets, staged, photos, progress)
+        compared, faults = _compare(predictor, detector, targets, staged, photos, progress)
         info = export_info.ExportInfo(model, files, compared)
         if not faults:
             path = os.path.join(staged, export_info.FILE_NAME)
@@ -196,7 +198,6 @@ class _Run:
 def _compare(
     predictor: predictor_lib.Predictor,
     detector: detector_lib.Detector,
-    info: export_info.ModelInfo,
     targets: Sequence[targets_lib.Target],
     folder: str,
     photos: photos_lib.Photos,
@@ -204,14 +205,9 @@ def _compare(
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Compare each file with the model; returns the numbers, and what is beyond the limits."""
     model = _Run(predictor, photos.annotations)
-    runs = {
-        target.name: _Run(
-            opening.open_file(os.path.join(folder, target.model), target.format, info), photos.annotations
-        )
-        for target in targets
-    }
-    limits = {target.name: parity.LIMITS[target.precision] for target in targets}
-    comparisons = {name: parity.Comparison(limit) for name, limit in limits.items()}
+    opened = _open(targets, folder)
+    runs = {name: _Run(loaded, photos.annotations) for name, (loaded, _) in opened.items()}
+    comparisons = {name: parity.Comparison(limits) for name, (_, limits) in opened.items()}
     for done, (image_id, image) in enumerate(photos.read(predictor), start=1):
         row = model.detect(image_id, image)
         for name, run in runs.items():
@@ -224,10 +220,24 @@ def _compare(
     for name, comparison in comparisons.items():
         summary = runs[name].summary()
         found[name] = {**comparison.summary(), **summary}
-        beyond = comparison.find_faults() + parity.find_losses(own, summary, limits[name])
+        beyond = comparison.find_faults() + parity.find_losses(own, summary, opened[name][1])
         if beyond:
             faults[name] = beyond
     return found, faults
+
+
+def _open(
+    targets: Sequence[targets_lib.Target], folder: str
+) -> dict[str, tuple[predictor_lib.Predictor, parity.Limits]]:
+    """Open each file as a user does, an ONNX file in OpenVINO too if that is installed, with its limits."""
+    opened = {}
+    for target in targets:
+        path, limits = os.path.join(folder, target.model), parity.LIMITS[target.precision]
+        opened[target.name] = models.load(path), limits
+        if target.format == export_info.ONNX and graphs.is_installed(runtime_lib.OPENVINO):
+            name = f"{target.name} in OpenVINO"
+            opened[name] = models.load(path, runtime=runtime_lib.OPENVINO), limits
+    return opened
 
 
 def _candidates(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from official_yolact.exporting import web
 from official_yolact_runtime import export_info
+from official_yolact_runtime import model_files
 
 _LITERT = {"ai_edge_litert": "ai-edge-litert", "ai_edge_quantizer": "ai-edge-quantizer"}
 _PACKAGES = {
@@ -91,9 +92,7 @@ def check_packages(targets: Sequence[Target]) -> None:
 
 def refuse_export(path: str) -> None:
     """Refuse a model that is an export itself; raises ValueError."""
-    inside = (export_info.FILE_NAME, "saved_model.pb")
-    is_file = path.endswith((".tflite", ".onnx")) and os.path.isfile(path)
-    if is_file or any(os.path.isfile(os.path.join(path, name)) for name in inside):
+    if model_files.is_export(path) and os.path.lexists(path):
         raise ValueError(f"{path}: is an export itself: export the model directory that it was made from")
 
 
