@@ -1,10 +1,11 @@
 """Export models in every format and precision, and compare each file with its model.
 
-python benchmarks/export_parity.py [NAME=MODEL:PHOTOS[:ANNOTATIONS] ...] [--page docs/export.md]
+python benchmarks/export_parity.py [NAME=MODEL:PHOTOS[:ANNOTATIONS] ...] [--read JSON ...] [--page PAGE]
 
 Prints one JSON object: for each model what `yolact export` found out, the faults of its files and its
 seconds. Without models it compares a small one with initial weights, on generated pictures. Calibration reads
-the photos of the comparison, unless a fourth term names others. `--page` writes the tables below its mark.
+the photos of the comparison, unless a fourth term names others. `--page docs/export.md` writes the tables
+below its mark, also those of earlier runs (`--read`).
 """
 
 from __future__ import annotations
@@ -110,11 +111,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", metavar="NAME=MODEL:PHOTOS[:ANNOTATIONS[:CALIBRATION]]")
     parser.add_argument("--quantize", default="none,float16,dynamic,int8")
+    parser.add_argument("--read", nargs="+", default=[], type=pathlib.Path, metavar="JSON")
     parser.add_argument("--page", type=pathlib.Path)
     args = parser.parse_args()
-    found = {}
+    found: dict[str, Any] = {}
+    for path in args.read:
+        found |= json.loads(path.read_text(encoding="utf-8"))["models"]
     with tempfile.TemporaryDirectory() as folder:
-        if not args.models:
+        if not args.models and not args.read:
             found["small"] = export(make_small(folder), "", "", "", "none,float16,dynamic")
         for text in args.models:
             name, _, rest = text.partition("=")

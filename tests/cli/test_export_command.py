@@ -68,7 +68,7 @@ def test_every_format_and_precision_is_there_and_recorded(exported, info):
     assert info["files"]["model_int8.tflite"]["size"] < 0.5 * info["files"]["model.tflite"]["size"]
 
 
-@pytest.mark.parametrize("name", ["saved_model", "model.tflite", "model.onnx"])
+@pytest.mark.parametrize("name", ["saved_model", "model.tflite", "model.onnx", "model.onnx in OpenVINO"])
 def test_files_in_float32_find_what_the_model_finds(info, name):
     found = info["parity"][name]
     assert found["pictures"] == 4
