@@ -20,6 +20,7 @@ CELLS = ((0, 0, 8, 4), (2, 4, 10, 10), (4, 8, 12, 14))
 class SmallRuntime:
     """See `runtime.Runtime`; the first object is a fig, over which the second, a date, does not lie."""
 
+    name = description = "numpy"
     num_classes = 3
     input_size = (SIZE, SIZE)
 

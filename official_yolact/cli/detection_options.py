@@ -35,7 +35,8 @@ def say_runtime(predictor: Any) -> None:
 def describe_runtime(predictor: Any) -> str:
     """Name what computes: the library, and the precision where there is a choice."""
     runtime = predictor.runtime
-    return str(getattr(runtime, "description", "") or runtime.name)
+    named = (getattr(runtime, field, "") for field in ("description", "name"))
+    return next(filter(None, map(str, named)), type(runtime).__name__)
 
 
 def add_precision(parser: argparse._ActionsContainer, default: str, help_text: str) -> None:

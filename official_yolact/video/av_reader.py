@@ -158,9 +158,9 @@ def _find_stream(container: Any, name: str) -> Any:
     if not container.streams.video:
         raise ValueError(f"{name}: holds no video{', but sound alone' if container.streams.audio else ''}")
     stream = container.streams.video[0]
-    width, height = stream.width, stream.height
-    if not stream.codec_context or not stream.codec_context.codec:
+    if stream.codec_context is None:
         raise ValueError(f"{name}: its frames are of a kind that cannot be decoded: convert it to H.264")
+    width, height = stream.width, stream.height
     if width * height > kinds.MAX_PIXELS:
         raise ValueError(f"{name}: its frames of {width}x{height} pixels are more than {kinds.MAX_PIXELS}")
     stream.thread_type = "AUTO"

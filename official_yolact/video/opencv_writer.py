@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.video import opencv_reader
 from official_yolact.video import sizes
 from official_yolact_runtime.files import outputs
 
@@ -40,7 +41,8 @@ class OpenCvWriter:
         image = self._fitted.fit(image)
         if self._writer is None:
             self._writer = _begin(self._working, self._rate, (image.shape[1], image.shape[0]))
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        with opencv_reader.quiet():
+            self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self._count += 1
 
     def finish(self) -> None:
@@ -51,7 +53,8 @@ class OpenCvWriter:
         with self._stack:
             try:
                 if self._writer is not None:
-                    self._writer.release()
+                    with opencv_reader.quiet():
+                        self._writer.release()
                     written = _count_frames(self._working)
                 if not written:
                     self._fail()
@@ -82,7 +85,7 @@ def find_extension() -> str:
 
 def _begin(path: str, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
     code = cv2.VideoWriter.fourcc(*_CODES[os.path.splitext(path)[1]])
-    with _silent():
+    with opencv_reader.quiet(), _silent():
         return cv2.VideoWriter(path, cv2.CAP_FFMPEG, code, rate, size)
 
 
@@ -100,8 +103,9 @@ def _silent() -> Iterator[None]:
 
 
 def _count_frames(path: str) -> int:
-    capture, count = cv2.VideoCapture(path, cv2.CAP_FFMPEG), 0
-    while capture.grab():
-        count += 1
-    capture.release()
+    with opencv_reader.quiet():
+        capture, count = cv2.VideoCapture(path, cv2.CAP_FFMPEG), 0
+        while capture.grab():
+            count += 1
+        capture.release()
     return count

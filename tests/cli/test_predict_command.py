@@ -1,5 +1,6 @@
 import json
 
+import clips
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,24 @@ def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, 
     assert (first["image_id"], first["file_name"]) == (1, str(photos / "9.jpg"))
     assert first["category_name"] in ("fig", "date")
     assert run_lengths.decode_mask(first["segmentation"]).shape == (64, 64)
+
+
+def test_a_video_gives_what_its_frames_give_as_photos(tiny_model_dir, tmp_path):
+    path = clips.write(tmp_path / "clip.mp4", (0, 40, 100))
+    for number, (_, image) in enumerate(clips.read(path)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    options = ["--score-threshold", "0", "--max-detections", "3", "--save", "predictions"]
+    assert predict(tiny_model_dir, path, "--output", tmp_path / "video", *options) == 0
+    photos = [tmp_path / f"{number}.png" for number in range(3)]
+    assert predict(tiny_model_dir, *photos, "--output", tmp_path / "photos", *options) == 0
+    frames, alone = (
+        json.loads((tmp_path / name / "predictions.json").read_text()) for name in ("video", "photos")
+    )
+    assert [entry["frame"] for entry in frames] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    for one, other in zip(frames, alone, strict=True):
+        assert one["category_id"] == other["category_id"]
+        np.testing.assert_allclose(one["bbox"], other["bbox"], atol=0.5)
+        np.testing.assert_allclose(one["score"], other["score"], atol=0.01)
 
 
 def test_a_bad_picture_among_good_ones_is_reported_and_the_rest_is_done(

@@ -65,7 +65,7 @@ class ColorRuntime:
 def runtime(monkeypatch):
     runtime = ColorRuntime()
     model = predictor.Predictor(runtime, categories.Categories((3, 5), ("fig", "date")))
-    monkeypatch.setattr("official_yolact.serving.loading.load", lambda *_: model)
+    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_: model)
     return runtime
 
 
@@ -201,7 +201,7 @@ def test_tiles_and_tracking_go_together(predict, frames):
 def test_what_cannot_be_searched_is_refused_before_the_model_is_loaded(
     predict, wide, words, says, monkeypatch
 ):
-    monkeypatch.setattr("official_yolact.serving.loading.load", None)
+    monkeypatch.setattr("official_yolact.serving.models.load", None)
     code, entries, err = predict(wide, *words)
     assert (code, entries) == (2, None)
     assert says in err

@@ -1,4 +1,6 @@
 import os
+import pathlib
+import re
 from fractions import Fraction
 
 import av
@@ -202,3 +204,33 @@ def test_a_camera_or_a_stream_that_is_not_there_is_named(name, has_av, monkeypat
     monkeypatch.setattr(reading, "has_av", lambda: has_av)
     with pytest.raises(ValueError, match=f"{name}: (there is no such camera|the stream cannot be opened)"):
         reading.open_video(name)
+
+
+def test_a_damaged_file_gives_frames_or_a_message_and_nothing_else(tmp_path):
+    """Bytes are overwritten or cut off; no damage may raise anything but the two kinds of errors."""
+    names = (("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.ts", "libx264"))
+    wholes = [clips.write(tmp_path / name, range(0, 400, 40), codec=codec) for name, codec in names]
+    wholes += [
+        clips.write_animation(tmp_path / f"a.{suffix}", (50,) * 5) for suffix in ("gif", "png", "webp")
+    ]
+    rng = np.random.default_rng(0)
+    states = set()
+    for index in range(150):
+        whole = wholes[index % len(wholes)]
+        content = bytearray(pathlib.Path(whole).read_bytes())
+        if index % 3:
+            limit = len(content) if index % 2 else min(len(content), 600)
+            for at in rng.integers(0, limit, rng.choice([1, 3, 20, 200])):
+                content[at] = rng.choice([0, 255, rng.integers(256)])
+        else:
+            del content[rng.integers(len(content)) :]
+        path = tmp_path / f"bad{pathlib.Path(whole).suffix}"
+        path.write_bytes(content)
+        try:
+            states.add(f"{len(read(path))} frames")
+        except frames.EndsEarlyError:
+            states.add("ends early")
+        except ValueError as error:
+            states.add("refused" if str(error).startswith(f"{path}: ") else str(error))
+    assert {"ends early", "refused"} < states
+    assert all(re.fullmatch(r"ends early|refused|\d+ frames", state) for state in states), states

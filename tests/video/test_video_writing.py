@@ -96,6 +96,22 @@ def test_a_full_disk_leaves_a_video_that_can_be_played(tmp_path, monkeypatch, pa
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "whole.mp4"]
 
 
+def test_a_full_disk_is_found_out_where_opencv_writes(tmp_path, monkeypatch, capfd):
+    import resource
+
+    monkeypatch.setattr(reading, "has_av", lambda: False)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        writer = write(tmp_path / "a.webm", range(0, 4000, 40))
+        with pytest.raises(OSError, match=r"a\.webm"):
+            writer.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 0 < len(clips.read(tmp_path / "a.webm")) < 100
+    assert os.listdir(tmp_path) == ["a.webm"]
+
+
 def test_a_video_without_frames_is_not_left(tmp_path):
     writer = writing.open_writer(str(tmp_path / "a.mp4"), Fraction(1, 25), Fraction(25))
     with pytest.raises(ValueError, match="without frames"):

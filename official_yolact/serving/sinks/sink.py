@@ -106,7 +106,8 @@ def finishing(sinks: Sequence[Sink]) -> Iterator[Write]:
 
         def write(shot: shots.Shot, found: detections_lib.Detections) -> None:
             with hold:
-                for sink in sinks:
+                # Pictures may wait behind the one at which a sink has failed.
+                for sink in () if failed else sinks:
                     try:
                         sink.write(shot, found)
                     except BaseException:
