@@ -25,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from PIL import Image
 from pycocotools import coco as coco_lib
+from pycocotools import mask as coco_mask
 
 import official_yolact
 from official_yolact_runtime import tiling
@@ -34,12 +35,12 @@ OVERLAPS = (0.25, 0.3, 0.5)
 
 @dataclasses.dataclass
 class Montage:
-    """A picture and its objects."""
+    """A picture, and its objects as run lengths."""
 
     image: Any  # uint8 RGB [H, W, 3]
-    masks: Any  # bool [N, H, W]
-    category_ids: Any  # int [N]
-    crowd: Any  # bool [H, W]
+    rles: list[Any]
+    category_ids: list[int]
+    crowds: list[bool]
 
 
 def make_montages(coco: Any, folder: str, side: int, count: int) -> Iterator[Montage]:
@@ -50,42 +51,47 @@ def make_montages(coco: Any, folder: str, side: int, count: int) -> Iterator[Mon
         if len(chosen) < side * side:
             raise SystemExit(f"{count} montages of {side} x {side} need {count * side * side} pictures")
         height, width = coco.imgs[chosen[0]]["height"], coco.imgs[chosen[0]]["width"]
-        image = np.zeros((side * height, side * width, 3), np.uint8)
-        masks, categories, crowd = [], [], np.zeros(image.shape[:2], np.bool_)
+        montage = Montage(np.zeros((side * height, side * width, 3), np.uint8), [], [], [])
         for at, image_id in enumerate(chosen):
             rows = slice(at // side * height, (at // side + 1) * height)
             columns = slice(at % side * width, (at % side + 1) * width)
             with Image.open(os.path.join(folder, coco.imgs[image_id]["file_name"])) as picture:
-                image[rows, columns] = np.asarray(picture.convert("RGB"))
+                montage.image[rows, columns] = np.asarray(picture.convert("RGB"))
             for annotation in coco.loadAnns(coco.getAnnIds(image_id)):
-                mask = np.zeros(image.shape[:2], np.bool_)
-                mask[rows, columns] = coco.annToMask(annotation) > 0
-                if annotation["iscrowd"]:
-                    crowd |= mask
-                else:
-                    masks.append(mask)
-                    categories.append(annotation["category_id"])
-        yield Montage(image, np.array(masks).reshape(-1, *image.shape[:2]), np.array(categories, int), crowd)
+                mask = np.zeros(montage.image.shape[:2], np.uint8, order="F")
+                mask[rows, columns] = coco.annToMask(annotation)
+                montage.rles.append(coco_mask.encode(mask))
+                montage.category_ids.append(annotation["category_id"])
+                montage.crowds.append(bool(annotation["iscrowd"]))
+        yield montage
+
+
+def encode(found: Any) -> list[Any]:
+    """Encode masks, one whole mask at a time."""
+    size = found.image.shape[:2]
+    rles = []
+    for top, left, part in found.windows:
+        mask = np.zeros(size, np.uint8, order="F")
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+        rles.append(coco_mask.encode(mask))
+    return rles
 
 
 def count(montage: Montage, found: Any) -> dict[str, int]:
     """Count objects that were found, and detections that are none."""
-    open_objects = set(range(len(montage.masks)))
-    extra = 0
+    overlaps = np.zeros((len(found), len(montage.rles)))
+    if len(found):
+        overlaps = np.asarray(coco_mask.iou(encode(found), montage.rles, montage.crowds))
+    crowds = np.array(montage.crowds)
+    taken, extra = crowds.copy(), 0
     for row in np.argsort(-found.mask_scores, kind="stable"):
-        mask = found.masks[row]
-        overlaps = {
-            index: float((mask & montage.masks[index]).sum() / max(1, (mask | montage.masks[index]).sum()))
-            for index in open_objects
-            if montage.category_ids[index] == found.category_ids[row]
-        }
-        best = max(overlaps, key=overlaps.__getitem__, default=-1)
-        if best >= 0 and overlaps[best] >= 0.5:
-            open_objects.remove(best)
-        elif (mask & montage.crowd).sum() < 0.5 * mask.sum():
+        possible = (np.array(montage.category_ids) == found.category_ids[row]) & ~taken
+        best = int(np.argmax(np.where(possible, overlaps[row], -1.0)))
+        if possible[best] and overlaps[row, best] >= 0.5:
+            taken[best] = True
+        elif not (overlaps[row][crowds] >= 0.5).any():
             extra += 1
-    total = len(montage.masks)
-    return {"objects": total, "found": total - len(open_objects), "extra": extra}
+    return {"objects": int((~crowds).sum()), "found": int((taken & ~crowds).sum()), "extra": extra}
 
 
 def one_by_one(model: Any, montage: Montage, side: int) -> Any:
@@ -104,19 +110,21 @@ def one_by_one(model: Any, montage: Montage, side: int) -> Any:
 
 def plain_tiles(model: Any, image: Any, tile: int, overlap: float) -> Any:
     """Detect in tiles, and suppress in each class by the overlap of masks alone."""
-    boxes = [one.box for one in tiling.divide(image.shape[:2], tile, overlap)]
+    height, width = model.runtime.input_size
+    sides = [round(tile * side / max(height, width)) for side in (height, width)]
+    boxes = [one.box for one in tiling.divide(image.shape[:2], sides, overlap)]
     pictures = [np.ascontiguousarray(image[box[0] : box[2], box[1] : box[3]]) for box in boxes]
     parts = [
         found.shift(int(box[0]), int(box[1]), image)
         for found, box in zip(model(pictures), boxes, strict=True)
     ]
     found = official_yolact.Detections.concatenate(parts)
+    rles = encode(found)
+    overlaps = np.asarray(coco_mask.iou(rles, rles, [False] * len(rles))).reshape(len(rles), len(rles))
     kept: list[int] = []
     for row in range(len(found)):
         same = [other for other in kept if found.classes[other] == found.classes[row]]
-        common = [(found.masks[row] & found.masks[other]).sum() for other in same]
-        unions = [(found.masks[row] | found.masks[other]).sum() for other in same]
-        if all(part < 0.5 * union for part, union in zip(common, unions, strict=True)):
+        if (overlaps[row, same] < 0.5).all():
             kept.append(row)
     return found.select(kept)
 

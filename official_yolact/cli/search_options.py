@@ -28,14 +28,14 @@ def add_tiles(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         group,
         "--tile",
         None,
-        "search each picture in tiles of N x N pixels, so that small objects of a large picture are found; "
+        "search each picture in tiles whose longer side has N pixels, for small objects of a large picture; "
         "all detections of a picture count unless --max-detections is given",
     )
     group.add_argument(
         "--overlap",
         type=float,
         metavar="PART",
-        help="part of a tile's side that the next tile shares, 0.1 to 0.8 (default: 0.3)",
+        help="part of a tile's height and width that the next shares, 0.1 to 0.8 (default: 0.3)",
     )
     group.add_argument(
         "--whole-photo",

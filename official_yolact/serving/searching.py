@@ -25,7 +25,7 @@ class Search:
     Attributes:
       score_threshold: detections with a lower score are left out, but for those that tracking goes on with.
       max_detections: kept in a picture; None: 100, in tiles all.
-      tile: side of the tiles in pixels in which a picture is searched; None: as a whole.
+      tile: longer side of the tiles in pixels in which a picture is searched; None: as a whole.
       overlap: part of a tile's side that the next one shares.
       whole_photo: search each picture as a whole as well.
       track: give the objects of a video, or of the pictures of a folder, their numbers.

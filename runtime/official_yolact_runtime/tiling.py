@@ -25,7 +25,13 @@ Detections = detections_lib.Detections
 
 
 class Model(Protocol):
-    """What tiles need of a Predictor."""
+    """What tiles need of a Predictor.
+
+    Attributes:
+      runtime: has the (height, width) of the network's input, whose aspect tiles have.
+    """
+
+    runtime: Any
 
     def read(self, source: Any) -> NDArray[np.uint8]:
         """Read a picture."""
@@ -56,9 +62,10 @@ def predict_tiled(
     Args:
       model: a Predictor, whose batches are filled with tiles.
       source: path, bytes of a file, or uint8 RGB array [H, W, 3].
-      tile: side of a tile in pixels, at least 32; a photo that fits into one is one tile.
-      overlap: part of its side that a tile shares with the next one at least, 0.1 to 0.8. An object of up to
-        this size is whole in some tile.
+      tile: longer side of a tile in pixels, at least 32; it has the aspect of the network's input. A photo
+        that fits into one is one tile.
+      overlap: part of its height and width that a tile shares with the next one at least, 0.1 to 0.8. An
+        object of up to this size is whole in some tile.
       score_threshold: detections whose score or mask score is below it are left out.
       max_detections: the best so many are kept; None: all.
       whole_photo: search the whole photo as well, for objects that are larger than the overlap.
@@ -75,7 +82,8 @@ def predict_tiled(
     score_threshold = arguments.check_score_threshold(score_threshold)
     limit = None if max_detections is None else arguments.check_count("max_detections", max_detections)
     image = model.read(source)
-    tiles = divide(image.shape[:2], tile, overlap)
+    sides = [max(1, round(tile * side / max(model.runtime.input_size))) for side in model.runtime.input_size]
+    tiles = divide(image.shape[:2], sides, overlap)
     if len(tiles) == 1:
         return next(iter(model.stream([image], score_threshold, limit or _MAX_IN_TILE)))
     if whole_photo:
@@ -85,7 +93,7 @@ def predict_tiled(
     crops = (np.ascontiguousarray(image[box[0] : box[2], box[1] : box[3]]) for box in (t.box for t in tiles))
     for found in model.stream(crops, score_threshold, max(limit or 0, _MAX_IN_TILE)):
         first_row = sum(map(len, parts))
-        pieces += _cut_pieces(found, tiles[len(parts)], len(parts), first_row, overlap * tile)
+        pieces += _cut_pieces(found, tiles[len(parts)], len(parts), first_row, overlap * min(sides))
         parts.append(dataclasses.replace(found, image=image, masks=np.zeros((len(found), 0, 0), np.bool_)))
     return _assemble(image, parts, pieces_lib.merge(pieces, tiles)[:limit])
 
@@ -117,10 +125,10 @@ def check_overlap(value: Any) -> float:
     return float(value)
 
 
-def divide(size: Sequence[int], tile: int, overlap: float) -> list[pieces_lib.Tile]:
+def divide(size: Sequence[int], tile: Sequence[int], overlap: float) -> list[pieces_lib.Tile]:
     """Divide a photo of (height, width) pixels into tiles of one size, as evenly as whole pixels allow."""
-    sides = [min(tile, length) for length in size]
-    starts = [_place(length, tile, overlap) for length in size]
+    sides = [min(*pair) for pair in zip(tile, size, strict=True)]
+    starts = [_place(length, side, overlap) for length, side in zip(size, sides, strict=True)]
     tiles = []
     for row, top in enumerate(starts[0]):
         for column, left in enumerate(starts[1]):
@@ -134,13 +142,11 @@ def divide(size: Sequence[int], tile: int, overlap: float) -> list[pieces_lib.Ti
     return tiles
 
 
-def _place(length: int, tile: int, overlap: float) -> list[int]:
+def _place(length: int, side: int, overlap: float) -> list[int]:
     """Find where tiles begin on one axis."""
-    if length <= tile:
-        return [0]
-    step = max(1, int(tile * (1 - overlap)))
-    count = -(-(length - tile) // step) + 1
-    return [int(start) for start in np.rint(np.linspace(0, length - tile, count))]
+    step = max(1, int(side * (1 - overlap)))
+    count = -(-(length - side) // step) + 1
+    return [int(start) for start in np.rint(np.linspace(0, length - side, count))]
 
 
 def _take_whole(size: Sequence[int]) -> pieces_lib.Tile:

@@ -20,6 +20,7 @@ COUNT = 40
 class ColorRuntime:
     """Sees a picture as 64 x 64 cells, and a square of 6 or more of them; red is a fig, green a date."""
 
+    name = "numpy"
     num_classes = 3
     input_size = (GRID, GRID)
     batch_size = 4

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import types
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from official_yolact_runtime import tiling
 class PerfectDetector:
     """Finds each object that is painted in a colour of its own; the colour's first value is the class."""
 
-    def __init__(self):
+    def __init__(self, input_size=(64, 64)):
+        self.runtime = types.SimpleNamespace(input_size=input_size)
         self.tiles = []
 
     def read(self, source):
@@ -75,20 +77,26 @@ def test_a_perfect_detector_finds_in_tiles_what_it_finds_in_the_photo(seed):
     rng = np.random.default_rng(seed)
     height, width = rng.integers(60, 240, 2)
     image = paint(rng, height, width, int(rng.integers(10, 200)))
-    detector = PerfectDetector()
+    detector = PerfectDetector(tuple(rng.integers(50, 80, 2)))
     tile, overlap = int(rng.integers(32, 110)), float(rng.uniform(0.1, 0.8))
     found = tiling.predict_tiled(detector, image, tile, overlap)
     assert list_all(found) == list_all(detector.find(image))
 
 
 def test_tiles_are_of_one_size_and_share_at_least_the_overlap():
-    boxes = np.array([tile.box for tile in tiling.divide((100, 470), 128, 0.3)])
+    boxes = np.array([tile.box for tile in tiling.divide((100, 470), (128, 128), 0.3)])
     assert (boxes[:, :2] >= 0).all()
     assert boxes[:, 2].tolist() == [100] * len(boxes)
     assert boxes[-1, 3] == 470
     assert (boxes[:, 3] - boxes[:, 1] == 128).all()
     assert (boxes[:-1, 3] - boxes[1:, 1] >= 0.3 * 128).all()
-    assert [tile.inner.any() for tile in tiling.divide((128, 128), 128, 0.3)] == [False]
+    assert [tile.inner.any() for tile in tiling.divide((128, 128), (128, 128), 0.3)] == [False]
+
+
+def test_tiles_have_the_aspect_of_the_network():
+    detector = PerfectDetector((48, 64))
+    tiling.predict_tiled(detector, np.zeros((200, 200, 3), np.uint8), 80)
+    assert set(detector.tiles) == {(60, 80)}
 
 
 def test_a_photo_that_fits_into_a_tile_is_searched_as_it_is():
