@@ -92,6 +92,29 @@ def write_litert(path: pathlib.Path, info: dict | None) -> pathlib.Path:
     return path
 
 
+def write_saved_model(folder: pathlib.Path) -> None:
+    """Write the graph of the tiny exports, for photos of any size."""
+    import tensorflow as tf
+
+    arrays = constants()
+
+    def detect(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The boxes of the other files are in pixels of the network's input.
+        size = tf.cast(tf.tile(tf.shape(images)[1:3], [2]), tf.float32)
+        scores = arrays["scores"] + tf.reduce_mean(tf.cast(images, tf.float32)) / 1000
+        found = {name: tf.constant(value) for name, value in arrays.items() if name != "scores"}
+        found["detection_boxes"] *= size / tf.constant([*SIZE] * 2, tf.float32)
+        return {**found, "detection_scores": scores, "detection_mask_scores": scores + 0.0}
+
+    module = tf.Module()
+    module.detect = tf.function(
+        detect, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")]
+    )
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.detect})
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "export.json").write_text(json.dumps(INFO.as_dict()))
+
+
 def write_info(folder: pathlib.Path, files: dict[str, str], parity: dict | None = None) -> None:
     """Write `export.json` of a folder of float32 files; `files` has the format of each."""
     infos = {}

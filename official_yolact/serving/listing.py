@@ -15,6 +15,7 @@ from official_yolact.video import kinds
 from official_yolact.video import reading as video_reading
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import json_text
+from official_yolact_runtime.images import finding
 from official_yolact_runtime.images import formats
 from official_yolact_runtime.images import reading as picture_reading
 
@@ -65,9 +66,7 @@ def list_files(sources: Iterable[shots.Source]) -> list[str]:
 
 def name_stems(names: Sequence[str]) -> list[str]:
     """Give each source the begin of a file name of its own: `photo`, and `photo-2` for the next `photo`."""
-    return [
-        os.path.splitext(name)[0] for name in sources_lib.name_outputs([_to_file(name) for name in names])
-    ]
+    return [os.path.splitext(name)[0] for name in finding.name_outputs([_to_file(name) for name in names])]
 
 
 def _to_file(name: str) -> str:

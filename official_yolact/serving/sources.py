@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import glob
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from official_yolact.images import image_folders
 from official_yolact_runtime.files import inputs
-from official_yolact_runtime.images import formats
+from official_yolact_runtime.images import finding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,33 +41,13 @@ def find_pictures(sources: Iterable[str]) -> list[str]:
       OSError: a source is nothing that exists.
       ValueError: a folder or a pattern holds no picture.
     """
-    found: dict[str, str] = {}
-    for source in sources:
-        for path in _expand(source):
-            found.setdefault(os.path.realpath(path), path)
-    return list(found.values())
+    return finding.find_pictures(sources, _explain)
 
 
 def describe_unread(sources: Iterable[str]) -> list[str]:
     """Say of each folder among the sources which picture files in it are not read."""
     folders = (source for source in sources if os.path.isdir(source))
     return list(filter(None, (image_folders.describe_unread(folder, below=False) for folder in folders)))
-
-
-def name_outputs(paths: Sequence[str]) -> list[str]:
-    """Give each picture a file name of its own: `photo.jpg`, and `photo-2.jpg` for the next `photo`."""
-    taken: set[str] = set()
-    names = []
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0] or "picture"
-        name, number = f"{stem}.jpg", 1
-        # Some file systems take photo.jpg and Photo.jpg for one file.
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}.jpg"
-        taken.add(name.lower())
-        names.append(name)
-    return names
 
 
 def list_annotated(images: dict[int, dict[str, Any]], folder: str, path: str) -> list[ListedImage]:
@@ -115,22 +94,8 @@ def count_shared(listed: Sequence[ListedImage]) -> int:
     return sum(count for count in counts.values() if count > 1)
 
 
-def _expand(source: str) -> list[str]:
-    if os.path.isdir(source):
-        names = sorted(name for name in os.listdir(source) if name.lower().endswith(formats.EXTENSIONS))
-        if not names:
-            unread = image_folders.describe_unread(source, below=False)
-            more = f"; {unread}" if unread else ""
-            raise ValueError(f"{source}: holds no picture ({', '.join(formats.EXTENSIONS)}){more}")
-        return [os.path.join(source, name) for name in names]
-    if os.path.lexists(source):
-        return [source]
-    if not glob.has_magic(source):
-        raise FileNotFoundError(f"{source}: no such picture or folder{inputs.hint(source)}")
-    matches = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
-    if not matches:
-        raise ValueError(f"{source}: no picture matches this pattern")
-    return matches
+def _explain(folder: str) -> str:
+    return image_folders.describe_unread(folder, below=False)
 
 
 def _locate(image_id: int, image: dict[str, Any], folder: str, path: str) -> str:

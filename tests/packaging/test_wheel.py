@@ -30,7 +30,9 @@ class Distribution(NamedTuple):
 
 
 LIBRARY = Distribution("official_yolact", ".", {"yolact": "official_yolact.cli.main:main"})
-RUNTIME = Distribution("official_yolact_runtime", "runtime", {})
+RUNTIME = Distribution(
+    "official_yolact_runtime", "runtime", {"yolact-runtime": "official_yolact_runtime.cli:main"}
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,32 +18,11 @@ from official_yolact.serving import saved_model_runtime
 from official_yolact_runtime import graphs
 
 
-def write_saved_model(folder) -> None:
-    """Write the graph of the tiny exports, for photos of any size."""
-    arrays = tiny_exports.constants()
-
-    def detect(images):
-        # The boxes of the other files are in pixels of the network's input.
-        size = tf.cast(tf.tile(tf.shape(images)[1:3], [2]), tf.float32)
-        scores = arrays["scores"] + tf.reduce_mean(tf.cast(images, tf.float32)) / 1000
-        found = {name: tf.constant(value) for name, value in arrays.items() if name != "scores"}
-        found["detection_boxes"] *= size / tf.constant([*tiny_exports.SIZE] * 2, tf.float32)
-        return {**found, "detection_scores": scores, "detection_mask_scores": scores + 0.0}
-
-    module = tf.Module()
-    module.detect = tf.function(
-        detect, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")]
-    )
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.detect})
-    (folder / "assets.extra").mkdir()
-    (folder / "assets.extra" / "export.json").write_text(json.dumps(tiny_exports.INFO.as_dict()))
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     tiny_exports.write_onnx(folder / "model.onnx", tiny_exports.INFO.as_dict())
-    write_saved_model(folder / "saved_model")
+    tiny_exports.write_saved_model(folder / "saved_model")
     tiny_exports.write_info(folder, {"model.onnx": "onnx", "saved_model": "saved_model"})
     return folder
 

@@ -2,6 +2,7 @@ import pytest
 
 from official_yolact.evaluation import groundtruth
 from official_yolact.serving import sources
+from official_yolact_runtime.images import finding
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_sources_that_are_nothing_are_named(folder, tmp_path):
 
 def test_equal_names_get_numbers():
     given = ["x/a.jpg", "y/a.jpg", "y/A.png", "a-2.jpg", "b.jpg", ".jpg"]
-    assert sources.name_outputs(given) == ["a.jpg", "a-2.jpg", "A-3.jpg", "a-2-2.jpg", "b.jpg", ".jpg.jpg"]
+    assert finding.name_outputs(given) == ["a.jpg", "a-2.jpg", "A-3.jpg", "a-2-2.jpg", "b.jpg", ".jpg.jpg"]
 
 
 def test_annotated_images_are_found_with_their_stated_size(folder):
