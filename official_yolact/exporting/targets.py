@@ -46,7 +46,7 @@ class Target:
     @property
     def model(self) -> str:
         """What of it is loaded as a model, by its path in the export's folder."""
-        return f"{self.name}/{web.MODEL}" if self.format == export_info.WEB else self.name
+        return f"{self.name}/{export_info.PAGE_MODEL}" if self.format == export_info.WEB else self.name
 
 
 def plan(formats: Sequence[str], precisions: Sequence[str]) -> list[Target]:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from official_yolact_runtime import export_info
 
 FOLDER = "web"
-MODEL = "model.tflite"
-"""Names in an export's folder, and below it."""
+"""Name in an export's folder."""
 
 _PAGE = os.path.join(os.path.dirname(__file__), "page")
 _LIBRARY = "litert"
@@ -33,8 +32,11 @@ def write(
     files = _read_page()
     files.update({f"{_LIBRARY}/{name}": content for name, content in library.items()})
     files[f"{_LIBRARY}/{_LICENSE}"] = files.pop(_LICENSE)
-    files[MODEL] = model
-    described = {**info.as_dict(), "model": {"file": MODEL, "precision": precision, "size": len(model)}}
+    files[export_info.PAGE_MODEL] = model
+    described = {
+        **info.as_dict(),
+        "model": {"file": export_info.PAGE_MODEL, "precision": precision, "size": len(model)},
+    }
     files[_INFO] = json.dumps(described, indent=1).encode()
     for name, content in files.items():
         path = os.path.join(folder, *name.split("/"))

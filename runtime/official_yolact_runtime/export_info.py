@@ -28,6 +28,9 @@ ONNX = "onnx"
 WEB = "web"
 FORMATS = (SAVED_MODEL, LITERT, ONNX, WEB)
 
+PAGE_MODEL = "model.tflite"
+"""Name of the LiteRT file in the folder of a page."""
+
 FLOAT32 = "float32"
 PRECISIONS = (FLOAT32, "float16", "dynamic", "int8")
 

@@ -82,15 +82,19 @@ def choose_file(folder: str, runtime: str = runtime_lib.AUTO) -> tuple[str, str]
       OSError: the folder has no `export.json`.
       ValueError: its `export.json` is malformed, or newer than this program.
     """
-    fitting = [
-        (export_info.PRECISIONS.index(file.precision), list(_SUFFIXES).index(file.format), name, file.format)
-        for name, file in export_info.ExportInfo.load(folder).files.items()
-        if file.format in _SUFFIXES and _fits(file.format, runtime)
-    ]
+    fitting = []
+    for name, file in export_info.ExportInfo.load(folder).files.items():
+        # A page has a LiteRT file.
+        is_page = file.format == export_info.WEB
+        path = (name, export_info.PAGE_MODEL) if is_page else (name,)
+        kind = export_info.LITERT if is_page else file.format
+        if kind in _SUFFIXES and _fits(kind, runtime):
+            precision = export_info.PRECISIONS.index(file.precision)
+            fitting.append((precision, list(_SUFFIXES).index(kind), path, kind))
     if not fitting:
         return None
-    *_, name, kind = min(fitting)
-    return os.path.join(folder, name), kind
+    *_, path, kind = min(fitting)
+    return os.path.join(folder, *path), kind
 
 
 def _find_file(folder: str, runtime: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import official_yolact
+import official_yolact_runtime
 
 SIZES = [
     (48, 64),
@@ -90,6 +91,8 @@ def test_the_export_says_what_the_page_is_and_how_it_compares_with_the_model(web
         path.stat().st_size for path in web.rglob("*") if path.is_file()
     )
     assert info["parity"]["web"]["missing"] == info["parity"]["web"]["extra"] == 0
+    light = official_yolact_runtime.load(str(web.parent))
+    assert light.categories.names == ("fig", "date")
 
 
 def test_names_of_classes_and_files_are_text(web, serve, visit, photos, tmp_path):
