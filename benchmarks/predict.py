@@ -57,8 +57,12 @@ from official_yolact.modeling import detector as detector_lib
 from official_yolact.modeling import factory
 from official_yolact.ops import box_coder
 from official_yolact.ops import nms
-from official_yolact.serving import batch
+from official_yolact.serving import listing
+from official_yolact.serving import pipeline
+from official_yolact.serving import searching
 from official_yolact.serving import tensorflow_runtime
+from official_yolact.serving.sinks import choosing
+from official_yolact.serving.sinks import sink
 from official_yolact_runtime import categories as categories_lib
 from official_yolact_runtime import photo_masks
 from official_yolact_runtime import predictor as predictor_lib
@@ -298,10 +302,14 @@ def measure_pipeline(model: Any) -> dict[str, Any]:
                 entries += found.to_coco(number)
 
         def side_by_side() -> None:
-            batch.predict_files(model, paths, os.path.join(folder, "out"), 0.0, force=True)
+            found = listing.find_sources(paths)
+            place = sink.Place(os.path.join(folder, "out"), listing.list_files(found), force=True)
+            sinks = choosing.make_sinks(["pictures", "predictions"], place, found, model.categories)
+            search = searching.Search(score_threshold=0.0)
+            pipeline.predict(model, found, sinks, pipeline.Account(), search=search)
 
         os.makedirs(os.path.join(folder, "plain"))
-        return measure({"pipeline": (side_by_side, one_after_another)}, 3)["pipeline"]
+        return measure({"pipeline": (side_by_side, one_after_another)}, 2)["pipeline"]
 
 
 def judge(table: dict[str, Any]) -> dict[str, Any]:

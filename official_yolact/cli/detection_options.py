@@ -10,6 +10,8 @@ NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 """As in `configs.yolact`, which imports TensorFlow."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+RUNTIMES = ("auto", "tensorflow", "litert", "onnx", "openvino")
+"""As in `serving.models`."""
 
 _FIELDS = {
     "nms": "nms",
@@ -37,6 +39,17 @@ def describe_runtime(predictor: Any) -> str:
     runtime = predictor.runtime
     named = (getattr(runtime, field, "") for field in ("description", "name"))
     return next(filter(None, map(str, named)), type(runtime).__name__)
+
+
+def add_runtime(parser: argparse._ActionsContainer) -> None:
+    """Add `--runtime`."""
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="library that computes: auto, the fastest that is installed; the others than tensorflow run"
+        " exports, also that in MODEL/export (default: %(default)s)",
+    )
 
 
 def add_precision(parser: argparse._ActionsContainer, default: str, help_text: str) -> None:

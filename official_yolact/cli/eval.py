@@ -48,6 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     options.add_force(parser)
     detection_options.add_positive(parser, "--batch-size", 1, "images at once (default: 1)")
     options.add_bit_depth(parser)
+    detection_options.add_runtime(parser)
     detection_options.add_precision(
         parser, "float32", "bfloat16 and auto measure what `yolact predict` finds with them"
     )
@@ -165,7 +166,9 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
 
     search = search_options.read_options(args, 0.0)
     listed = _list_images(args)
-    predictor = models.load(args.model, args.batch_size, _detection_options(args), args.precision)
+    predictor = models.load(
+        args.model, args.batch_size, _detection_options(args), args.precision, runtime=args.runtime
+    )
     predictor.bit_depth = args.bit_depth
     detection_options.say_weights(predictor)
     detection_options.say_runtime(predictor)

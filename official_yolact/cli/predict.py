@@ -55,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         parser, "--batch-size", 4, "pictures at once, at most (default: %(default)s)"
     )
     options.add_bit_depth(parser)
+    detection_options.add_runtime(parser)
     detection_options.add_precision(
         parser, "auto", "auto, the faster one on this machine; bfloat16 moves boxes and scores a little"
     )
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     sources = listing.find_sources(args.sources, args.images, sys.stdin.buffer)
     for line in listing.describe_unread(args.sources):
         progress.say(f"yolact: {line}")
-    model = models.load(args.model, args.batch_size, fields, args.precision)
+    model = models.load(args.model, args.batch_size, fields, args.precision, runtime=args.runtime)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)
     detection_options.say_runtime(model)

@@ -12,6 +12,9 @@ from official_yolact_runtime import predictor
 from official_yolact_runtime import runtime as runtime_lib
 
 TENSORFLOW = "tensorflow"
+EXPORT_FOLDER = "export"
+"""In a model directory: where an export of it is looked for."""
+
 _FLOAT32 = "float32"
 RUNTIMES = (runtime_lib.AUTO, TENSORFLOW, *runtime_lib.GRAPHS)
 
@@ -38,7 +41,8 @@ def load(
         every machine; `bfloat16`, which moves boxes and scores a little; or `auto`, the faster one on this
         machine. Of an export each file has its own.
       threads: that compute, at most; None: as many as the machine has processors.
-      runtime: what computes, one of `RUNTIMES`. `auto` is TensorFlow for a model directory and a SavedModel,
+      runtime: what computes, one of `RUNTIMES`. `auto` is the fastest for a model directory: TensorFlow, or
+        the export in its folder `export`, as `choosing.choose_export` has it; for a SavedModel TensorFlow,
         and for the other files of an export the first library that is installed and reads them.
 
     Returns:
@@ -62,11 +66,26 @@ def load(
                 f"{name}: precision cannot be {precision!r} in an export, whose files have their own"
             )
         return _load_export(name, detection_generator or {}, runtime, threads)
+    folder = os.path.join(name, EXPORT_FOLDER)
+    if runtime != TENSORFLOW and os.path.isfile(os.path.join(folder, model_files.EXPORT_FILE)):
+        from official_yolact.serving import choosing
+
+        chosen = choosing.choose_export(name, folder, runtime, precision, detection_generator or {})
+        if chosen is not None:
+            return _describe(_load_export(chosen.file, {}, chosen.runtime, threads), chosen.reason)
     if runtime not in (runtime_lib.AUTO, TENSORFLOW):
-        raise ValueError(f"{name}: is not run by {runtime}, which runs exports: export it (yolact export)")
+        raise ValueError(
+            f"{name}: is not run by {runtime}, which runs exports: export it (yolact export), to {folder}"
+        )
     from official_yolact.serving import loading
 
     return loading.load(name, batch_size, detection_generator, precision, threads)
+
+
+def _describe(loaded: predictor.Predictor, reason: str) -> predictor.Predictor:
+    opened: Any = loaded.runtime
+    opened.description = f"{opened.name}, {_FLOAT32} ({reason})"
+    return loaded
 
 
 def _load_export(
