@@ -109,8 +109,8 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError("--detections are measured against --annotations JSON: name it")
     if args.detections and (args.images or args.image_list):
         raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
-    changed = _detection_options(args)
-    if args.detections and (changed or args.tile or args.precision != "float32"):
+    changed = _detection_options(args) or args.tile or args.precision != "float32" or args.runtime != "auto"
+    if args.detections and changed:
         raise ValueError("the options of detection belong to a MODEL, not to --detections")
     if args.model and not args.images:
         raise ValueError("a MODEL is measured on --images DIR: name the folder of the images")
