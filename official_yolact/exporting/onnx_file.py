@@ -7,6 +7,7 @@ from typing import Any
 
 from official_yolact.exporting import graph
 from official_yolact.modeling import detector as detector_lib
+from official_yolact.ops import nms
 from official_yolact_runtime import export_info
 
 _OPSET = 18
@@ -23,7 +24,8 @@ def convert(detector: detector_lib.Detector, info: export_info.ModelInfo) -> byt
     import tf2onnx  # noqa: PLC0415
 
     function, module = graph.trace(detector)
-    model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=_OPSET)
+    with nms.without_branches():  # in a branch inside another one the converter loses shapes
+        model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=_OPSET)
     del module  # until here the variables are needed
     _check_names(model)
     onnx.helper.set_model_props(model, {export_info.FILE_NAME: json.dumps(info.as_dict(), indent=1)})

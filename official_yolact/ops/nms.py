@@ -5,8 +5,10 @@ All shapes are static but for the batch, and all compile under XLA.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -19,6 +21,7 @@ _POOLS = (64, 512)
 """Where the anchors above the threshold are so few, only they are looked at."""
 _STAGES = ((16, 8), (64, 24))
 """The best N of every class are compared, then all of the classes that need it if they are M at most."""
+_is_one_way = contextvars.ContextVar("is_one_way", default=False)
 
 
 class Kept(NamedTuple):
@@ -198,9 +201,19 @@ def _suppress_candidates(
     return Kept(*branch())
 
 
+@contextlib.contextmanager
+def without_branches() -> Iterator[None]:
+    """Trace suppression as one way for all data: the same detections, more work where candidates are few."""
+    token = _is_one_way.set(True)
+    try:
+        yield
+    finally:
+        _is_one_way.reset(token)
+
+
 def _may_branch() -> bool:
     """Tell whether a program may choose its way by the data: for a TPU nothing of this was measured."""
-    return not isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
+    return not _is_one_way.get() and not isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
 
 
 def _keep_one_more(

@@ -46,10 +46,20 @@ class PlusNetwork(tf.Module):
         return {**found, "prototypes": tf.nn.relu(seen), "cls_outputs": logits}
 
 
-def make_detector(is_plus=False, **settings):
+class ManyClasses(fake_network.FakeNetwork):
+    """The fake network with so many classes that suppression decides about the best of each first."""
+
+    def __call__(self, images, training=None):
+        found = super().__call__(images, training)
+        logits = tf.pad(found["cls_outputs"], [[0, 0], [0, 0], [0, 30]], constant_values=-9.0)
+        return {**found, "cls_outputs": logits}
+
+
+def make_detector(is_plus=False, has_many=False, **settings):
     config = fake_network.tiny_config()
+    config.num_classes += 30 * has_many
     config.override({"detection_generator": {"max_detections": 5, **settings}, "mask_rescoring": is_plus})
-    network = PlusNetwork() if is_plus else fake_network.FakeNetwork()
+    network = PlusNetwork() if is_plus else ManyClasses() if has_many else fake_network.FakeNetwork()
     if not is_plus:
         network.variables = []
     return detector.Detector(network, config)
@@ -81,8 +91,8 @@ def image():
 
 @pytest.mark.parametrize(
     "settings",
-    [*({"nms": name} for name in configs.NMS_KINDS), {"is_plus": True}],
-    ids=[*configs.NMS_KINDS, "plus"],
+    [*({"nms": name} for name in configs.NMS_KINDS), {"is_plus": True}, {"has_many": True}],
+    ids=[*configs.NMS_KINDS, "plus", "many classes"],
 )
 def test_both_formats_compute_what_the_detector_computes(settings, image):
     made = make_detector(**settings)
