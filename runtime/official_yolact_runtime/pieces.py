@@ -88,6 +88,7 @@ def merge(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
     whole = [piece for piece in pieces if not piece.is_cut]
     # Where several were found, a cut one cannot win against a whole one.
     joined = _join([piece for piece in pieces if piece.is_cut], tiles)
+    joined = [piece for piece in joined if not piece.is_cut or _is_seen_beside(piece, pieces)]
     ranked = sorted([*whole, *joined], key=lambda piece: (piece.is_cut, -piece.score, piece.row))
     boxes, kept = _stack_boxes(ranked), np.zeros(len(ranked), np.bool_)
     for at, piece in enumerate(ranked):
@@ -137,6 +138,16 @@ def _touch(boxes: NDArray[np.float64], piece: Piece) -> NDArray[np.bool_]:
     below, beside = (first < last).T
     touching: NDArray[np.bool_] = below & beside
     return touching
+
+
+def _is_seen_beside(piece: Piece, pieces: Sequence[Piece]) -> bool:
+    """Decide whether another tile, too, shows anything of a class where a cut piece of it lies."""
+    return any(
+        other.number == piece.number
+        and not other.tiles & piece.tiles
+        and mask_windows.count_common(piece.window, other.window) > 0
+        for other in pieces
+    )
 
 
 def _agree(one: Piece, other: Piece, tiles: Sequence[Tile]) -> bool:

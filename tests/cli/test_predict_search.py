@@ -66,7 +66,7 @@ class ColorRuntime:
 def runtime(monkeypatch):
     runtime = ColorRuntime()
     model = predictor.Predictor(runtime, categories.Categories((3, 5), ("fig", "date")))
-    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_: model)
+    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_, **__: model)
     return runtime
 
 

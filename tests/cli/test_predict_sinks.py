@@ -19,7 +19,7 @@ SIZE = (48, 64)
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
     predictor = small_runtime.make_predictor()
-    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_: predictor)
+    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_, **__: predictor)
 
 
 @pytest.fixture

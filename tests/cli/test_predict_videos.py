@@ -25,7 +25,7 @@ TIMES = (0, 40, 100, 500, 501, 900, 1500)
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
     predictor = small_runtime.make_predictor()
-    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_: predictor)
+    monkeypatch.setattr("official_yolact.serving.models.load", lambda *_, **__: predictor)
     return predictor
 
 

@@ -139,6 +139,20 @@ def test_a_cut_piece_of_another_class_is_left_out_where_a_neighbor_shows_it_whol
     assert (found.classes.tolist(), found.boxes.tolist()) == ([1], [[10, 70, 50, 110]])
 
 
+def test_a_cut_piece_is_left_out_where_the_next_tile_shows_nothing_of_its_class():
+    class Lefthanded(PerfectDetector):
+        """Finds only what the right edge of its picture cuts."""
+
+        def find(self, image):
+            found = super().find(image)
+            return found.select(found.boxes[:, 3] >= image.shape[1])
+
+    image = np.zeros((60, 160, 3), np.uint8)
+    image[10:50, 20:120] = (1, 1, 1)
+    assert len(tiling.predict_tiled(Lefthanded(), image, 100, 0.3)) == 0
+    assert len(tiling.predict_tiled(PerfectDetector(), image, 100, 0.3)) == 1
+
+
 def test_two_of_one_class_side_by_side_are_not_joined():
     image = np.zeros((40, 300, 3), np.uint8)
     image[5:20, 10:290], image[20:35, 10:290] = (1, 1, 1), (1, 2, 2)
