@@ -159,11 +159,12 @@ class Comparison:
             self._box_px.append(_distance(model["detection_boxes"][i], export["detection_boxes"][j]))
             for name in ("detection_scores", "detection_mask_scores"):
                 self._score.append(abs(float(model[name][i]) - float(export[name][j])))
-        ours = _windows(model, [i for i, _ in pairs])
+        ours = [i for i, _ in pairs]
+        sure, possible = (_windows(model, ours, 0.5 + tie) for tie in (_TIE, -_TIE))
         theirs = _windows(export, [j for _, j in pairs])
-        for one, other in zip(ours, theirs, strict=True):
-            if max(one.mask.sum(), other.mask.sum()) > _SMALLEST_MASK:
-                self._mask_iou.append(_overlap(one, other))
+        for least, most, other in zip(sure, possible, theirs, strict=True):
+            if max(most.mask.sum(), other.mask.sum()) > _SMALLEST_MASK:
+                self._mask_iou.append(_overlap(least, most, other))
 
 
 def _count(row: Row) -> int:
@@ -174,8 +175,8 @@ def _distance(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) 
     return float(np.abs(one - other).max())
 
 
-def _windows(row: Row, chosen: list[int]) -> list[photo_masks.Window]:
-    return list(photo_masks.find_windows(row["detection_masks"][chosen], row["image_info"]))
+def _windows(row: Row, chosen: list[int], threshold: float = 0.5) -> list[photo_masks.Window]:
+    return list(photo_masks.find_windows(row["detection_masks"][chosen], row["image_info"], threshold))
 
 
 def _match(model: Row, export: Row) -> list[tuple[int, int]]:
@@ -209,12 +210,17 @@ def _iou(ours: NDArray[np.floating[Any]], theirs: NDArray[np.floating[Any]]) -> 
     return np.where(near & (union < 1.0), 1.0, shared / np.maximum(union, 1e-12))
 
 
-def _overlap(one: photo_masks.Window, other: photo_masks.Window) -> float:
-    top, left = max(one.top, other.top), max(one.left, other.left)
-    parts = [window.mask[max(top - window.top, 0) :, max(left - window.left, 0) :] for window in (one, other)]
-    height, width = (min(part.shape[axis] for part in parts) for axis in (0, 1))
-    shared = int((parts[0][:height, :width] & parts[1][:height, :width]).sum())
-    return shared / (int(one.mask.sum()) + int(other.mask.sum()) - shared)
+def _overlap(least: photo_masks.Window, most: photo_masks.Window, other: photo_masks.Window) -> float:
+    """Compute the IoU of a mask with the nearest one that has all of `least` and nothing beyond `most`."""
+    parts = (least, most, other)
+    top, left = (min(part[axis] for part in parts) for axis in (0, 1))
+    bottom, right = (max(part[axis] + part.mask.shape[axis] for part in parts) for axis in (0, 1))
+    drawn = np.zeros((3, bottom - top, right - left), np.bool_)
+    for whole, part in zip(drawn, parts, strict=True):
+        height, width = part.mask.shape
+        whole[part.top - top :, part.left - left :][:height, :width] = part.mask
+    nearest = (drawn[2] & drawn[1]) | drawn[0]
+    return int((nearest & drawn[2]).sum()) / max(int((nearest | drawn[2]).sum()), 1)
 
 
 def find_losses(model: Mapping[str, float], export: Mapping[str, float], limits: Limits) -> list[str]:

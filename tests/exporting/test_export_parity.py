@@ -120,6 +120,13 @@ def test_masks_are_compared_as_sets_of_pixels():
     assert comparison.summary()["mask_iou"] == pytest.approx(min(ious), abs=1e-5)
 
 
+def test_a_pixel_whose_value_is_at_the_threshold_is_tied_and_another_is_not():
+    model, export = make_row(A), make_row(A)
+    for value, other, expected in ((0.50005, 0.49, 1), (0.501, 0.49, 899 / 900), (0.49, 0.501, 899 / 900)):
+        model["detection_masks"][0, 20, 20], export["detection_masks"][0, 20, 20] = value, other
+        assert compare(model, export).summary()["mask_iou"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_loss_of_ap_beyond_the_limit_is_a_fault():
     limits = parity.LIMITS["int8"]
     assert parity.find_losses({"mask_AP": 0.70}, {"mask_AP": 0.685}, limits) == []
