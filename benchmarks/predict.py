@@ -117,6 +117,8 @@ def spread_scores(model: Any, images: Any, num_classes: int) -> None:
     bias = (conv.bias.numpy() * factor).reshape(-1, num_classes)
     bias[:, 0] += background
     conv.bias.assign(bias.ravel())
+    # Prototypes are not negative: with coefficients above zero a mask fills much of its box.
+    model.head.coefficient_conv.bias.assign(np.full(model.head.coefficient_conv.bias.shape, 0.5, np.float32))
 
 
 def make_runtime(model: Any, config: Any) -> Any:
@@ -313,14 +315,17 @@ def measure_pipeline(model: Any) -> dict[str, Any]:
 
 
 def judge(table: dict[str, Any]) -> dict[str, Any]:
-    """Set each ratio beside its bound."""
-    reference = table["network"]["ms"] * THE_ORIGINAL
-    ratios = {part: numbers["ratio"] for part, numbers in table.items()}
-    ratios["whole over the original, compiled"] = round(table["whole"]["ms"] / reference, 3)
-    return {
-        name: {"ratio": ratios[name], "bound": bound, "holds": ratios[name] <= bound}
-        for name, bound in BOUNDS.items()
-    }
+    """Set each ratio beside its bound: by the clock, and by the processor, which counts on a busy machine."""
+    compiled = "whole over the original, compiled"
+    judged = {}
+    for name, bound in BOUNDS.items():
+        ratios = []
+        for ratio, time_of in (("ratio", "ms"), ("processor_ratio", "processor_ms")):
+            reference = table["network"][time_of] * THE_ORIGINAL
+            over = table["whole"][time_of] / reference if name == compiled else table[name][ratio]
+            ratios.append(round(over, 3))
+        judged[name] = {"ratio": ratios[0], "processor_ratio": ratios[1], "bound": bound}
+    return judged
 
 
 def main() -> None:
