@@ -117,7 +117,8 @@ def _find_saved_model(path: str, runtime: str) -> str:
     if os.path.isdir(path):
         files = export_info.ExportInfo.load(path).files
         names = [name for name, file in files.items() if file.format == export_info.SAVED_MODEL]
-        if names and (runtime == TENSORFLOW or not exports.choose_file(path, runtime)):
+        is_auto = runtime == runtime_lib.AUTO
+        if names and (runtime == TENSORFLOW or (is_auto and not exports.choose_file(path))):
             return os.path.join(path, names[0])
     if runtime == TENSORFLOW:
         raise ValueError(f"{path}: holds no SavedModel, which alone of the exports {TENSORFLOW} runs")

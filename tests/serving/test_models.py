@@ -13,7 +13,9 @@ import tiny_exports
 from PIL import Image
 
 import official_yolact
+from official_yolact.cli import detection_options
 from official_yolact.cli import main
+from official_yolact.serving import models
 from official_yolact.serving import saved_model_runtime
 from official_yolact_runtime import graphs
 
@@ -104,6 +106,14 @@ def test_commands_take_an_export_for_a_model(exported, tmp_path, capsys):
     assert main.main(arguments) == 0
     account = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (account["pictures"], account["detections"], account["weights"]["step"]) == (1, 2, 7)
+    assert main.main([*arguments, "--runtime", "openvino"]) == 0
+    assert "runtime: openvino" in capsys.readouterr().err
+    assert main.main([*arguments, "--runtime", "litert"]) == 2
+    assert "has no file that an installed library reads" in capsys.readouterr().err
+
+
+def test_the_runtimes_of_the_command_line_are_those_of_load():
+    assert detection_options.RUNTIMES == models.RUNTIMES
 
 
 def test_an_export_in_onnx_is_loaded_without_tensorflow(exported, helper_environment):
