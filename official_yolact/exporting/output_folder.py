@@ -79,14 +79,14 @@ def publish(staged: str, folder: str) -> None:
     """
     with outputs.named(folder):
         if not os.path.lexists(folder):
-            os.rename(staged, folder)
+            outputs.rename(staged, folder)
             return
         before = f"{staged}-before"
-        os.rename(folder, before)
+        outputs.rename(folder, before)
         try:
-            os.rename(staged, folder)
+            outputs.rename(staged, folder)
         except OSError:
-            os.rename(before, folder)
+            outputs.rename(before, folder)
             raise
     shutil.rmtree(before, ignore_errors=True)
 

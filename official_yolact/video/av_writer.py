@@ -115,7 +115,7 @@ class AvWriter:
                         packet.stream = stream
                         target.mux(packet)
             if _count_packets(whole) == self._count:
-                os.replace(whole, self._temporary)
+                outputs.rename(whole, self._temporary, durable=False)
         except OSError:
             pass  # the fragments can be played as well
         finally:

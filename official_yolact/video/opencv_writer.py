@@ -58,7 +58,7 @@ class OpenCvWriter:
                     written = _count_frames(self._working)
                 if not written:
                     self._fail()
-                os.replace(self._working, self._temporary)
+                outputs.rename(self._working, self._temporary, durable=False)
             finally:
                 with contextlib.suppress(OSError):
                     os.remove(self._working)
