@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import tiny_exports
 
 from official_yolact.cli import main
 from official_yolact.serving import benchmark
@@ -36,6 +37,19 @@ def test_a_model_is_timed_part_by_part(tiny_model_dir, photos, annotations, caps
         assert 0 <= row["mask_AP"] <= 1
         assert 0 <= row["box_AP"] <= 1
     assert "3/3 rounds" in err or "2/2 rounds" in err
+
+
+def test_an_export_is_timed_with_each_library_and_its_graph_as_one_part(tmp_path, capsys):
+    path = tiny_exports.write_onnx(tmp_path / "model.onnx", tiny_exports.INFO.as_dict())
+    assert run(path, "--batch", 2, "--rounds", 2, "--json") == 0
+    *table, line = capsys.readouterr().out.splitlines()
+    rows = json.loads(line)["results"]
+    assert [row["runtime"] for row in rows] == ["onnx", "openvino"]
+    for row in rows:
+        assert set(row["milliseconds"]) == PARTS - {"network", "suppression"} | {benchmark.TOGETHER}
+        assert (row["at_once"], row["detections"]) == (1, 2)
+        assert row["over_first"].keys() == row["milliseconds"].keys()
+    assert all("network + suppression:" in row for row in table[1:])
 
 
 def test_models_are_compared_with_the_first_where_both_have_the_part():
