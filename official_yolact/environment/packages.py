@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+import official_yolact_runtime
 from official_yolact.environment import observation
 
 REQUIREMENTS: dict[str, str] = {
@@ -17,6 +18,7 @@ REQUIREMENTS: dict[str, str] = {
     "h5py": "",
     "matplotlib": "",
     "numpy": "",
+    "official-yolact-runtime": f"=={official_yolact_runtime.__version__}",
     "opencv-python-headless": "",
     "pillow": "",
     "protobuf": "",
@@ -102,8 +104,10 @@ def _stand_in(name: str, versions: dict[str, str]) -> tuple[str, str]:
 
 
 def satisfies(version: str, wanted: str) -> bool:
-    """Check whether a version is one that `~=`, `<` or nothing asks for."""
+    """Check whether a version is one that `==`, `~=`, `<` or nothing asks for."""
     release = _release(version)
+    if wanted.startswith("=="):
+        return release == _release(wanted[2:])
     if wanted.startswith("~="):
         lowest = _release(wanted[2:])
         return release >= lowest and release[: len(lowest) - 1] == lowest[:-1]

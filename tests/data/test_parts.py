@@ -10,6 +10,7 @@ import pytest
 
 from official_yolact.cli import main
 from official_yolact.data import parts
+from official_yolact.files import storage
 from official_yolact_runtime.files import outputs
 
 
@@ -33,8 +34,9 @@ def coco(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
-    """Let one call of a function of `files` find the disk full."""
-    real, made = getattr(outputs, name), []
+    """Let one call of a function that writes find the disk full."""
+    module = storage if name == "store" else outputs
+    real, made = getattr(module, name), []
 
     def write(*args, **options):
         made.append(args)
@@ -42,7 +44,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
             raise OSError(28, os.strerror(28), args[0])
         return real(*args, **options)
 
-    monkeypatch.setattr(outputs, name, write)
+    monkeypatch.setattr(module, name, write)
 
 
 COMMANDS = {

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import official_yolact_runtime
 from official_yolact.cli import main
 from official_yolact.environment import examination
 from official_yolact.environment import machine
@@ -25,6 +26,7 @@ GOOD = {
     "h5py": "3.14.0",
     "matplotlib": "3.10.0",
     "numpy": "2.4.6",
+    "official-yolact-runtime": official_yolact_runtime.__version__,
     "opencv-python-headless": "5.0.0",
     "Pillow": "13.0.0",
     "protobuf": "6.31.0",
@@ -71,6 +73,8 @@ def test_good_packages_are_one_line(tmp_path):
     ("changes", "status", "message", "cure"),
     [
         ({"tensorflow": "2.19.1"}, "FAIL", "tensorflow is 2.19.1, expected ~=2.20.0", "'tensorflow~=2.20.0'"),
+        ({"official-yolact-runtime": "0.0.9"}, "FAIL", "official-yolact-runtime is 0.0.9, expected ==", "=="),
+        ({"official-yolact-runtime": None}, "FAIL", "official-yolact-runtime is not installed", "=="),
         ({"tensorflow": "2.21.0"}, "FAIL", "tensorflow is 2.21.0", "'tensorflow~=2.20.0'"),
         ({"tensorflow": None}, "FAIL", "tensorflow is not installed", "'tensorflow~=2.20.0'"),
         ({"tf_keras": "2.19.0"}, "FAIL", "tf-keras is 2.19.0", "'tf-keras~=2.20.0'"),
