@@ -3,7 +3,8 @@
 `image_info`, float32 [..., 4, 2], says how a photo was brought to the network's input. Its rows are those of
 Model Garden, each (y, x): the photo's size, the input's size, scale and offset. A point of the photo lies in
 the input at point x scale - offset, both in pixels; a negative offset is a border before the photo. Only
-`fit` decides about scale and offset; everything else reads them.
+`fit` decides about scale and offset; everything else reads them. An export's runtime knows no TensorFlow:
+`official_yolact_runtime.frames` has the same in NumPy, and a test holds both to the same numbers.
 """
 
 from __future__ import annotations

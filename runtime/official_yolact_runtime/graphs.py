@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from official_yolact_runtime import export_info
+from official_yolact_runtime import frames
 from official_yolact_runtime import resizing
 from official_yolact_runtime import runtime as runtime_lib
 from official_yolact_runtime.images import reading
@@ -71,15 +72,12 @@ class GraphRuntime:
         raise ValueError("an export has detections alone, no raw outputs: load the model directory")
 
     def _detect_one(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        photo = np.array(image.shape[:2], np.float32)
-        network = np.array(self.input_size, np.float32)
         outputs = self._compute(resizing.resize(image, self.input_size)[np.newaxis])
         found = {name: np.asarray(outputs[name])[0] for name in export_info.OUTPUTS}
-        # As `ops.frames` of the library has it: both sides are scaled to the network's.
-        found["image_info"] = np.stack([photo, network, network / photo, np.zeros(2, np.float32)])
-        boxes = found["detection_boxes"] / np.tile(network, 2) * np.tile(photo, 2)  # [D, 4]
-        found["detection_boxes"] = np.clip(boxes, 0, np.tile(photo, 2)).astype(np.float32)
-        return found
+        height, width = image.shape[:2]
+        info = frames.fit((height, width), self.input_size)
+        boxes = frames.boxes_to_photo(found["detection_boxes"], info)
+        return {**found, "detection_boxes": boxes, "image_info": info}
 
 
 def is_installed(name: str) -> bool:

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.ops import frames
+from official_yolact_runtime import frames as runtime_frames
 
 SQUASHED = np.array([[480, 640], [550, 550], [550 / 480, 550 / 640], [0, 0]], np.float32)
 # A photo of 20 x 40 at double size in an input of 80 x 100: borders of 20 rows and 10 columns before it.
@@ -41,3 +42,15 @@ def test_boxes_come_back_from_the_input(info):
     there = frames.boxes_to_input(boxes, info)
     np.testing.assert_allclose(frames.boxes_to_photo(there, info), boxes, atol=1e-3)
     assert frames.boxes_to_photo(np.zeros([0, 4], np.float32), info).shape == (0, 4)
+
+
+def test_the_runtime_without_tensorflow_has_the_same_frames():
+    rng = np.random.default_rng(2)
+    for height, width in rng.integers(1, 5000, (200, 2)).tolist():
+        size, info = (550, 400), runtime_frames.fit((height, width), (550, 400))
+        np.testing.assert_array_equal(info, frames.fit((height, width), size))
+        boxes = rng.uniform(-0.2, 1.2, (5, 4)).astype(np.float32)
+        found = runtime_frames.boxes_to_photo(boxes * np.tile(size, 2).astype(np.float32), info)
+        np.testing.assert_allclose(found, frames.boxes_to_photo(boxes, info), rtol=2e-6, atol=1e-6)
+    moved = runtime_frames.boxes_to_photo(np.array([[20, 10, 60, 90.0], [40, 50, 80, 100]]), BORDERED)
+    np.testing.assert_allclose(moved, [[0, 0, 20, 40], [10, 20, 20, 40]])
