@@ -11,6 +11,7 @@ in `objects` 40 anchors lie on each of 5 objects. `xla` is the same, compiled.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -76,13 +77,10 @@ def build_forms() -> dict[str, Callable[[Any, Any], nms.Kept]]:
 
 def compile_forms(inputs: tuple[Any, Any], jit: bool, plain: bool) -> dict[str, Callable[[Any, Any], Any]]:
     """Compile each form for the inputs; a plain one without what it does for few candidates."""
-    kept = nms._POOLS, nms._STAGES
-    if plain:
-        nms._POOLS, nms._STAGES = (), ()
     forms = {name: tf.function(form, jit_compile=jit) for name, form in build_forms().items()}
-    for form in forms.values():
-        form(*inputs)
-    nms._POOLS, nms._STAGES = kept
+    with nms.without_branches() if plain else contextlib.nullcontext():
+        for form in forms.values():
+            form(*inputs)
     return forms
 
 

@@ -39,7 +39,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -126,17 +126,6 @@ def make_runtime(model: Any, config: Any) -> Any:
     return tensorflow_runtime.TensorFlowRuntime(detector_lib.Detector(model, config))
 
 
-class _Plain:
-    """What compiles the plain form of suppression while it is entered."""
-
-    def __enter__(self) -> None:
-        self._kept = nms._POOLS, nms._STAGES
-        nms._POOLS, nms._STAGES = (), ()
-
-    def __exit__(self, *error: object) -> None:
-        nms._POOLS, nms._STAGES = self._kept
-
-
 @tf.function(input_signature=[tf.TensorSpec([None, None, None])])
 def resample_whole(masks: Any) -> Any:
     """Resample every mask to the whole photo."""
@@ -199,21 +188,52 @@ def measure(forms: dict[str, tuple[Callable[[], Any], Callable[[], Any]]], runs:
     return table
 
 
-def make_forms(photos: int) -> tuple[dict[str, Any], Any, dict[str, Any]]:
-    """Build everything that is timed: the forms by part, the predictor, and what was found."""
-    config = experiments.EXPERIMENTS[EXPERIMENT]().task.model
-    encoded = draw_photo()
+class _Models(NamedTuple):
+    """The runtime in bfloat16 where that is fast, that in float32, the plain detector, and the Predictor."""
+
+    fast: Any
+    frozen: Any
+    plain: Any
+    predictor: Any
+
+
+def build_models(config: Any, image: Any) -> _Models:
+    """Build the network in each precision, with scores as those of a photo."""
     network = build_network(config, "float32")
-    plain_detector = detector_lib.Detector(network, config)
-    image = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
-    spread_scores(network, plain_detector.preprocess(image[np.newaxis]), config.num_classes)
-    frozen = make_runtime(network, config)
-    fast = frozen
+    plain = detector_lib.Detector(network, config)
+    spread_scores(network, plain.preprocess(image[np.newaxis]), config.num_classes)
+    fast = frozen = make_runtime(network, config)
     if precision.find_bfloat16_instructions():
         fast = make_runtime(build_network(config, "mixed_bfloat16", network.get_weights()), config)
     names = tuple(f"class {number}" for number in range(1, config.num_classes))
     categories = categories_lib.Categories(tuple(range(1, config.num_classes)), names)
-    model = predictor_lib.Predictor(fast, categories)
+    return _Models(fast, frozen, plain, predictor_lib.Predictor(fast, categories))
+
+
+def make_evaluators(
+    photos: int, categories: Any, info: Any, found: dict[str, Any], soft: Any
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Make the evaluator's update of photos with these detections, and its plain form."""
+    rows = {name: value[:1] for name, value in found.items() if name != "image_info"}
+
+    def evaluate() -> None:
+        evaluator = coco_evaluator.CocoEvaluator("", categories)
+        for number in range(photos):
+            evaluator.update(np.array([number]), info, np.ones(1), rows)
+
+    def evaluate_whole() -> None:
+        for _ in range(photos):
+            encode_whole(resample_whole(tf.constant(soft)).numpy())
+
+    return evaluate, evaluate_whole
+
+
+def make_forms(photos: int) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """Build everything that is timed: the forms by part, the predictor, and what was found."""
+    config = experiments.EXPERIMENTS[EXPERIMENT]().task.model
+    encoded = draw_photo()
+    image = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    fast, frozen, plain_detector, model = build_models(config, image)
     plain_network = tf.function(plain_detector.run_network)
     inputs, info = fast.preprocess([image]), fast.fit([image])
     raw = fast.run_network(inputs)
@@ -225,7 +245,7 @@ def make_forms(photos: int) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     suppress_plain = tf.function(lambda boxes, scores: nms.fast_nms(boxes, scores, *settings))
     generate_plain = tf.function(plain_detector.generate)
     kept = suppress(boxes, scores)
-    with _Plain():
+    with nms.without_branches():
         all_kept = suppress_plain(boxes, scores)
         generate_plain(raw, info)
     for ours, theirs in zip(kept, all_kept, strict=True):
@@ -237,19 +257,9 @@ def make_forms(photos: int) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     def whole_plain() -> Any:
         read = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
         pixels = plain_detector.preprocess(read[np.newaxis])
-        made = generate_plain(plain_network(pixels), tf.constant(info))
+        with nms.without_branches():  # should it be traced again
+            made = generate_plain(plain_network(pixels), tf.constant(info))
         return resample_whole(made["detection_masks"][0]).numpy()
-
-    rows = {name: value[:1] for name, value in fast.generate(raw, info).items() if name != "image_info"}
-
-    def evaluate() -> None:
-        evaluator = coco_evaluator.CocoEvaluator("", categories)
-        for number in range(photos):
-            evaluator.update(np.array([number]), info, np.ones(1), rows)
-
-    def evaluate_whole() -> None:
-        for _ in range(photos):
-            encode_whole(resample_whole(tf.constant(soft)).numpy())
 
     forms = {
         "decode": (
@@ -270,7 +280,7 @@ def make_forms(photos: int) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         "run_lengths": (lambda: found.to_coco(1), lambda: encode_whole(drawn)),
         "drawing": (found.draw, lambda: draw_whole(image, drawn)),
         "whole": (lambda: model(encoded, 0.0), whole_plain),
-        "evaluator": (evaluate, evaluate_whole),
+        "evaluator": make_evaluators(photos, model.categories, info, fast.generate(raw, info), soft),
     }
     facts = {
         "detections": len(found),

@@ -1,6 +1,7 @@
-"""The frames of a photo and of the network's input in NumPy, with the `image_info` of the library's `ops.frames`.
+"""The frames of a photo and of the network's input in NumPy.
 
-`ops.frames` has the same in tensors, for graphs. A test holds both to the same numbers: change both.
+`image_info` is that of the library's `ops.frames`, which has the same in tensors, for graphs. A test holds
+both to the same numbers: change both.
 """
 
 from __future__ import annotations
@@ -38,4 +39,5 @@ def boxes_to_photo(
       float32 [D, 4] yxyx_px of the photo.
     """
     photo, _, scale, offset = (np.tile(row, 2) for row in image_info)  # [4] each
-    return np.clip((boxes_px + offset) / scale, 0, photo).astype(np.float32)
+    moved: NDArray[np.float32] = np.clip((boxes_px + offset) / scale, 0, photo).astype(np.float32)
+    return moved
