@@ -8,23 +8,18 @@ lost blocks of a disk or a download leave, are found by what they would mean.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import sys
-import threading
 
 import cv2
 import numpy as np
 
+from official_yolact.files import standard_error
+
 _WARNING = re.compile(r"[^\n]*(?:JPEG|SOS|Huffman|DCT|marker)[^\n]*", re.IGNORECASE)
 _FLAGS = cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION
 """Every code is read, and few pixels are made."""
-_STDERR = 2
-_MOST_BYTES = 1 << 16
 _ZEROS = 48
 _CODE_LENGTHS = 16
-
-_lock = threading.Lock()
 
 
 def find(data: bytes) -> str:
@@ -36,13 +31,14 @@ def find(data: bytes) -> str:
     Returns:
       One line, libjpeg's first warning where it has one; empty where no damage shows.
     """
-    with _lock:
-        picture, said = _decode_and_listen(np.frombuffer(data, np.uint8))
+    picture = None
+    with standard_error.hear() as listen:
+        with contextlib.suppress(cv2.error):
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS)
+        said = listen()
     found = _WARNING.search(said)
-    other = "" if found else said
-    if other:
-        # From another thread, meanwhile.
-        os.write(_STDERR, other.encode())
+    # The rest is from another thread, meanwhile.
+    standard_error.write("" if found else said)
     if found:
         return found.group().strip()
     if picture is None:
@@ -82,28 +78,3 @@ def _means_flat(tables: bytes) -> bool:
             return False
         tables = tables[1 + _CODE_LENGTHS + sum(counts) :]
     return True
-
-
-def _decode_and_listen(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> tuple[object, str]:
-    """Decode while standard error leads into memory."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    memory, picture = os.memfd_create("libjpeg"), None
-    try:
-        kept = os.dup(_STDERR)
-    except OSError:
-        # There is no standard error.
-        kept = -1
-    try:
-        os.dup2(memory, _STDERR)
-        with contextlib.suppress(cv2.error):
-            picture = cv2.imdecode(data, _FLAGS)
-        said = os.pread(memory, _MOST_BYTES, 0)
-    finally:
-        if kept >= 0:
-            os.dup2(kept, _STDERR)
-            os.close(kept)
-        else:
-            os.close(_STDERR)
-        os.close(memory)
-    return picture, said.decode("utf-8", "replace")

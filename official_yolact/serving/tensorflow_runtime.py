@@ -125,8 +125,11 @@ def _freeze(function: Any) -> _Function:
     Args:
       function: a concrete function that returns a dict of tensors.
     """
+    from official_yolact.files import standard_error
+
     names = sorted(function.structured_outputs)
-    frozen = convert_to_constants.convert_variables_to_constants_v2(function, lower_control_flow=False)
+    with standard_error.without_information():
+        frozen = convert_to_constants.convert_variables_to_constants_v2(function, lower_control_flow=False)
 
     def run(*arguments: Any) -> dict[str, Tensor]:
         # Dicts are flattened in the order of their keys.

@@ -7,13 +7,13 @@ import errno
 import functools
 import os
 import tempfile
-from collections.abc import Iterator
 from fractions import Fraction
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from official_yolact.files import standard_error
 from official_yolact.video import opencv_reader
 from official_yolact.video import sizes
 from official_yolact_runtime.files import outputs
@@ -85,21 +85,9 @@ def find_extension() -> str:
 
 def _begin(path: str, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
     code = cv2.VideoWriter.fourcc(*_CODES[os.path.splitext(path)[1]])
-    with opencv_reader.quiet(), _silent():
+    # OpenCV finds VP8 in WebM unusual, and no option hides it.
+    with opencv_reader.quiet(), standard_error.hear():
         return cv2.VideoWriter(path, cv2.CAP_FFMPEG, code, rate, size)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Drop what is written to standard error: OpenCV finds VP8 in WebM unusual, and no option hides it."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 def _count_frames(path: str) -> int:

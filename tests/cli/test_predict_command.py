@@ -33,6 +33,15 @@ def test_pictures_and_predictions_are_written(tiny_model_dir, photos, tmp_path, 
     assert run_lengths.decode_mask(first["segmentation"]).shape == (64, 64)
 
 
+def test_standard_error_has_lines_for_people_alone(tiny_model_dir, photos, tmp_path, capfd):
+    assert predict(tiny_model_dir, photos, "--output", tmp_path / "out") == 0
+    lines = capfd.readouterr().err.splitlines()
+    known = ("weights: ", "runtime: ", "3/3 pictures", "1/3 pictures", "2/3 pictures")
+    assert [
+        line for line in lines if not line.startswith(known) and "detections in 3 pictures" not in line
+    ] == []
+
+
 def test_a_video_gives_what_its_frames_give_as_photos(tiny_model_dir, tmp_path):
     path = clips.write(tmp_path / "clip.mp4", (0, 40, 100))
     for number, (_, image) in enumerate(clips.read(path)):
