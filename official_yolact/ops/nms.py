@@ -67,9 +67,10 @@ def fast_nms(
     def suppress(boxes_norm: Tensor, scores: Tensor) -> Kept:
         candidate = tf.reduce_max(scores, axis=-1, keepdims=True) > score_threshold
         by_class = tf.transpose(tf.where(candidate, scores, _EXCLUDED), [0, 2, 1])  # [B, C-1, A]
-        by_class, indices = _sort_rows(by_class, top_k)
         stages = _STAGES if _may_branch() else ()
-        by_class = _find_best_kept(boxes_norm, by_class, indices, iou_threshold, max_detections, stages)
+        by_class, indices = _find_best_kept(
+            boxes_norm, by_class, top_k, iou_threshold, max_detections, stages
+        )
         if second_threshold:
             by_class = tf.where(by_class > score_threshold, by_class, _EXCLUDED)
         return _keep_best(by_class, indices, max_detections)
@@ -266,58 +267,64 @@ def _sort_rows(by_row: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 def _find_best_kept(
     boxes_norm: Tensor,
     by_row: Tensor,
-    indices: Tensor,
+    top_k: int,
     iou_threshold: float,
     max_detections: int,
     stages: Sequence[tuple[int, int]],
-) -> Tensor:
-    """Exclude what a better box overlaps, and what cannot be among the best of all rows.
+) -> tuple[Tensor, Tensor]:
+    """Sort each row, exclude what a better box overlaps, and what cannot be among the best of all rows.
 
-    Whether a box is kept depends on the better ones of its row alone. So the best of each row are decided
-    first. A row whose next score is below D of those that are kept has nothing more to add.
+    Whether a box is kept depends on the better ones of its row alone. So the best of each row are sorted and
+    decided first. A row whose next score is below D of those that are kept has nothing more to add.
 
     Args:
       boxes_norm: float32 [B, A, 4].
-      by_row: float32 [B, R, k], each row sorted.
-      indices: int32 [B, R, k], their anchors.
+      by_row: float32 [B, R, A] scores.
+      top_k: candidates of a row, k, at most.
       iou_threshold: as of `_exclude_overlapped`.
       max_detections: D.
       stages: how many of each row are decided first, N, and how many rows may need more, M; then the same
         of the next attempt.
 
     Returns:
-      The scores [B, R, k] of which the best D are right.
+      The scores [B, R, k] of which the best D are right, and their anchors, int32 [B, R, k].
     """
-    num_rows, per_row = by_row.shape[1:]
+    num_rows, per_row = by_row.shape[1], min(top_k, by_row.shape[2])
     stages = [(best, rows) for best, rows in stages if best < per_row and rows < num_rows]
     if not stages:
-        return _exclude_overlapped(boxes_norm, by_row, indices, iou_threshold)
+        values, indices = _sort_rows(by_row, top_k)
+        return _exclude_overlapped(boxes_norm, values, indices, iou_threshold), indices
     (best, most_rows), *later = stages
-    first = _exclude_overlapped(boxes_norm, by_row[..., :best], indices[..., :best], iou_threshold)
+    values, indices = _sort_rows(by_row, best + 1)  # [B, R, N + 1]
+    following = values[..., best]
+    first = _exclude_overlapped(boxes_norm, values[..., :best], indices[..., :best], iou_threshold)
     least = tf.fill([tf.shape(by_row)[0], 1], _EXCLUDED)
     if num_rows * best >= max_detections:
         least = tf.math.top_k(tf.reshape(first, [-1, num_rows * best]), max_detections).values[:, -1:]
-    following = by_row[..., best]
     unfinished = (following > _EXCLUDED) & (following >= least)  # [B, R]
 
-    def finish_few() -> Tensor:
-        rows = tf.math.top_k(tf.cast(unfinished, tf.float32), most_rows).indices  # [B, M], ascending
-        whole = _exclude_overlapped(
-            boxes_norm,
-            tf.gather(by_row, rows, batch_dims=1),  # [B, M, k]
-            tf.gather(indices, rows, batch_dims=1),
-            iou_threshold,
-        )
-        place = tf.maximum(tf.cumsum(tf.cast(unfinished, tf.int32), axis=-1) - 1, 0)  # [B, R], below M
-        padded = tf.pad(first, [[0, 0], [0, 0], [0, per_row - best]], constant_values=_EXCLUDED)
-        # [B, R, k]
-        return tf.where(unfinished[..., tf.newaxis], tf.gather(whole, place, batch_dims=1), padded)
+    padding = [[0, 0], [0, 0], [0, per_row - best]]
 
-    def try_next() -> Tensor:
-        return _find_best_kept(boxes_norm, by_row, indices, iou_threshold, max_detections, later)
+    def pad_first() -> tuple[Tensor, Tensor]:
+        return tf.pad(first, padding, constant_values=_EXCLUDED), tf.pad(indices[..., :best], padding)
+
+    def finish_few() -> tuple[Tensor, Tensor]:
+        rows = tf.math.top_k(tf.cast(unfinished, tf.float32), most_rows).indices  # [B, M], ascending
+        ordered, anchors = _sort_rows(tf.gather(by_row, rows, batch_dims=1), top_k)  # [B, M, k]
+        whole = _exclude_overlapped(boxes_norm, ordered, anchors, iou_threshold)
+        place = tf.maximum(tf.cumsum(tf.cast(unfinished, tf.int32), axis=-1) - 1, 0)  # [B, R], below M
+        scores, found = (
+            tf.where(unfinished[..., tf.newaxis], tf.gather(finished, place, batch_dims=1), early)
+            for finished, early in zip((whole, anchors), pad_first(), strict=True)
+        )  # [B, R, k] both
+        return scores, found
+
+    def try_next() -> tuple[Tensor, Tensor]:
+        return _find_best_kept(boxes_norm, by_row, top_k, iou_threshold, max_detections, later)
 
     most = tf.reduce_max(tf.reduce_sum(tf.cast(unfinished, tf.int32), axis=-1))
-    return tf.cond(most <= most_rows, finish_few, try_next)
+    scores, found = tf.cond(most == 0, pad_first, lambda: tf.cond(most <= most_rows, finish_few, try_next))
+    return scores, found
 
 
 def _exclude_overlapped(boxes_norm: Tensor, by_row: Tensor, indices: Tensor, iou_threshold: float) -> Tensor:
