@@ -1,0 +1,1 @@
+"""What an evaluation says about a model: the analysis behind the report. No TensorFlow."""
