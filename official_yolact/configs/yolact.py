@@ -28,6 +28,7 @@ from official_yolact.configs.settings import setting
 
 AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
+BOX_LOSSES = ("smooth_l1", "giou", "ciou")
 VERIFY_LEVELS = ("none", "sizes", "records", "sha256")
 DEFAULT_MIN_NEGATIVES = 8
 MODEL_PARTS = ("backbone", "decoder", "head", "protonet", "semantic_head", "mask_iou_head")
@@ -316,6 +317,12 @@ class Losses(hyperparams.Config):
 
     class_weight: float = setting(1.0, "of the class loss", NOT_NEGATIVE)
     box_weight: float = setting(1.5, "of the box loss", NOT_NEGATIVE)
+    box_loss: str = setting(
+        "smooth_l1",
+        "what a positive's box costs: `smooth_l1` on its codes, as the original has it, or the distance of "
+        "the decoded boxes, `giou` (arXiv 1902.09630) or `ciou` (arXiv 1911.08287), whose costs are smaller",
+        one_of(*BOX_LOSSES),
+    )
     mask_weight: float = setting(6.125, "of the mask loss", NOT_NEGATIVE)
     semantic_weight: float = setting(1.0, "of the semantic segmentation loss", NOT_NEGATIVE)
     mask_iou_weight: float = setting(

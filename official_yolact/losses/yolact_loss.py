@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from official_yolact import schema
 from official_yolact.configs import yolact as configs
+from official_yolact.losses import box_loss
 from official_yolact.losses import class_loss
 from official_yolact.losses import drawn_masks
 from official_yolact.losses import mask_iou_loss
 from official_yolact.losses import mask_loss
-from official_yolact.losses import smooth_l1
 from official_yolact.losses import targets as targets_lib
 from official_yolact.schema import Tensor
 
@@ -77,11 +77,10 @@ class YolactLoss:
         raw = {name: tf.cast(value, tf.float32) for name, value in raw_outputs.items()}
         targets, counts = assignment or self.assign(labels)
         classes, positives, images = _share_counts(counts, config.negatives_per_positive)
-        positive = targets["class_ids"] > 0
         weight = tf.cast(labels["weight"] > 0.0, tf.float32)
 
         class_sum = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
-        box_sum = _sum_box_loss(raw["box_outputs"], targets["box_codes"], positive)
+        box_sum = box_loss.sum_box_loss(raw["box_outputs"], targets, self._anchors, config.box_loss)
         mask_sum, iou_sum = self._sum_mask_losses(raw, labels, targets, mask_iou_head)
         semantic = _image_semantic_loss(raw["semantic_outputs"], labels["semantic_masks"])
         terms = {
@@ -125,12 +124,6 @@ class YolactLoss:
         if context is not None and context.num_replicas_in_sync > 1:
             counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
         return Assignment(targets, tf.stop_gradient(counts))
-
-
-def _sum_box_loss(codes: Tensor, target_codes: Tensor, positive: Tensor) -> Tensor:
-    """Sum the smooth L1 loss, whose corner is at 1, over the positives."""
-    error = tf.where(positive[..., tf.newaxis], codes - target_codes, 0.0)
-    return tf.reduce_sum(smooth_l1.smooth_l1(error))
 
 
 def _image_semantic_loss(logits: Tensor, masks: Tensor) -> Tensor:
