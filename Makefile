@@ -106,9 +106,10 @@ coverage:  ## Report what `make test`, and `make testruns` after it, have covere
 bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON
 	@for file in $(wildcard benchmarks/*.py); do $(BIN)/python $$file || exit 1; done
 
-pages: $(VENV)/.installed  ## Write what is made from the code: docs/codes.md, and the tables of docs/config.md
+pages: $(VENV)/.installed  ## Write what is made from the code: docs/codes.md, docs/zoo.md and the tables of docs/config.md
 	$(BIN)/python docs/write_codes.py
 	$(BIN)/python docs/write_config.py
+	$(BIN)/python docs/write_zoo.py
 
 constraints: wheel  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade for newer versions)
 	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \

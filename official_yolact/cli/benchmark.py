@@ -24,8 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "loaded in a process of its own, all are timed in turn, and each is compared with the first."
         ),
     )
-    parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="model directory, or the folder or a file of an export"
+    options.add_model(
+        parser, kinds="model directory, or the folder or a file of an export", dest="models", nargs="+"
     )
     parser.add_argument(
         "--photo", metavar="FILE", help="picture to predict (default: 480x640 pixels of noise)"
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         annotations=args.annotations,
         images=args.images,
     )
-    targets = benchmark.list_targets(args.models, args.precision)
+    targets = benchmark.list_targets(list(map(options.find_model, args.models)), args.precision)
     rows = benchmark.run(targets, settings, progress.Progress("rounds"))
     print(_format(rows, benchmark.TOGETHER))
     print("milliseconds of a picture, medians; x: total over that of the first model", file=sys.stderr)

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "Without annotations, only write what was found."
         ),
     )
-    parser.add_argument("model", nargs="?", help="model directory, or a checkpoint in one")
+    options.add_model(parser, nargs="?")
     parser.add_argument("--images", metavar="DIR", help="folder of the images")
     parser.add_argument("--annotations", metavar="JSON", help="COCO instance annotations")
     parser.add_argument("--detections", metavar="JSON", help="COCO results to measure, in place of a model")
@@ -167,7 +167,11 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     search = search_options.read_options(args, 0.0)
     listed = _list_images(args)
     predictor = models.load(
-        args.model, args.batch_size, _detection_options(args), args.precision, runtime=args.runtime
+        options.find_model(args.model),
+        args.batch_size,
+        _detection_options(args),
+        args.precision,
+        runtime=args.runtime,
     )
     predictor.bit_depth = args.bit_depth
     detection_options.say_weights(predictor)

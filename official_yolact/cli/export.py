@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "differs too much, nothing is written and the exit code is 1."
         ),
     )
-    parser.add_argument("model", help="model directory, or a checkpoint in one")
+    options.add_model(parser, kinds="model directory, or a checkpoint in one")
     options.add_output(parser, help_text="folder to write, whole or not at all")
     parser.add_argument(
         "--format",
@@ -101,7 +101,7 @@ def _export(args: argparse.Namespace, targets: Any, fields: dict[str, Any]) -> i
     listed = photos_lib.list_photos(args.images, args.annotations, calibrating)
     has_page = any(target.format == export_info.WEB for target in targets)
     library = litert_js.read(args.litert_js, progress.say) if has_page else None
-    model = loading.load(args.model, 1, fields)
+    model = loading.load(options.find_model(args.model), 1, fields)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)
     exported = export.export(

@@ -25,6 +25,33 @@ def add_overrides(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=help_text)
 
 
+def add_model(
+    parser: argparse.ArgumentParser,
+    *,
+    kinds: str = "model directory, a checkpoint in one, or an export",
+    **more: Any,
+) -> None:
+    """Add the positional argument `model`.
+
+    Args:
+      parser: of the command.
+      kinds: what a model may be, beside a name.
+      **more: of `add_argument`.
+    """
+    more = {"dest": "model", "metavar": "MODEL", **more}
+    parser.add_argument(
+        more.pop("dest"), help=f"{kinds}; or a name of `yolact weights list`, such as yolact/resnet50", **more
+    )
+
+
+def find_model(model: str) -> str:
+    """Give the path of a model that is named, which is downloaded first if need be; any path as it is."""
+    from official_yolact.cli import progress
+    from official_yolact.weights import model_names
+
+    return model_names.find_model(model, make_progress=progress.Progress, note=progress.say)
+
+
 def add_output(
     parser: argparse.ArgumentParser, metavar: str = "DIR", help_text: str = "folder to write into"
 ) -> None:

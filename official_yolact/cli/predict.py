@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             " can be read, or if a video ends early."
         ),
     )
-    parser.add_argument("model", help="model directory, or a checkpoint in one")
+    options.add_model(parser)
     parser.add_argument(
         "sources",
         nargs="+",
@@ -86,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
     sources = listing.find_sources(args.sources, args.images, sys.stdin.buffer)
     for line in listing.describe_unread(args.sources):
         progress.say(f"yolact: {line}")
-    model = models.load(args.model, args.batch_size, fields, args.precision, runtime=args.runtime)
+    path = options.find_model(args.model)
+    model = models.load(path, args.batch_size, fields, args.precision, runtime=args.runtime)
     model.bit_depth = args.bit_depth
     detection_options.say_weights(model)
     detection_options.say_runtime(model)

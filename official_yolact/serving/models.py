@@ -32,7 +32,7 @@ def load(
     Args:
       path: its directory (the best checkpoint is taken, else the last), or one checkpoint in it; or the
         folder of an export, of which the float32 file is taken that an installed library reads; or a
-        `.tflite` or `.onnx` file, or a SavedModel.
+        `.tflite` or `.onnx` file, or a SavedModel; or a name of `yolact weights list`, as yolact/resnet50.
       batch_size: pictures that pass the network at once, at most; those of an export pass one by one.
       detection_generator: fields of `configs.yolact.DetectionGenerator` to change, as in
         {"nms": "cross_class", "max_detections": 300}; the others stay as params.yaml has them. An export has
@@ -50,7 +50,7 @@ def load(
 
     Raises:
       TypeError: `batch_size` is no whole number.
-      OSError: there is no such model, or a part of it is missing.
+      OSError: there is no such model, or a part of it is missing; or a named one cannot be downloaded.
       ValueError: a part of it is malformed, or they do not fit one another; params.yaml states another
         architecture than the record of the checkpoint; a field to change does not exist, or its value
         is out of range; `batch_size` is below 1, or more than the machine's memory can hold; the runtime is
@@ -60,6 +60,10 @@ def load(
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(RUNTIMES)}")
     name = os.fspath(path)
+    if not os.path.lexists(name):
+        from official_yolact.weights import model_names
+
+        name = model_names.find_model(name)
     if model_files.is_export(name):
         if precision not in (_FLOAT32, runtime_lib.AUTO):
             raise ValueError(

@@ -206,7 +206,7 @@ def test_every_file_that_the_readme_maps_exists() -> None:
     assert [name for name in inside if not (CHECKOUT / "official_yolact" / name).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["write_codes", "write_config"])
+@pytest.mark.parametrize("name", ["write_codes", "write_config", "write_zoo"])
 def test_what_pages_have_from_the_code_is_what_the_code_says(name: str) -> None:
     script = runpy.run_path(str(CHECKOUT / "docs" / f"{name}.py"))
     assert script["PAGE"].read_text(encoding="utf-8") == script["format_page"](), "run make pages"
