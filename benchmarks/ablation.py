@@ -171,9 +171,7 @@ def format_set(name: str, changes: list[str], folder: pathlib.Path) -> str:
     for change, runs in found.items():
         cells = [_show([run.get(key) for run in runs], 3) for key in SIZES.values()]
         cells += [_show([run["classes"].get(name) for run in runs], 3) for name in classes]
-        cells += [
-            _show([run.get(key) for run in runs], 4 if "s/image" in k else 1) for k, key in TIMES.items()
-        ]
+        cells += [_show([run.get(key) for run in runs], digits) for key, digits in TIMES.values()]
         lines.append("| " + " | ".join([change, str(len(runs)), *cells]) + " |")
     return "\n".join(lines)
 
