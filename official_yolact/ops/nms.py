@@ -19,8 +19,9 @@ from official_yolact.schema import Tensor
 _EXCLUDED = -1.0
 _POOLS = (64, 512)
 """Where the anchors above the threshold are so few, only they are looked at."""
-_STAGES = ((16, 8), (64, 24))
-"""The best N of every class are compared, then all of the classes that need it if they are M at most."""
+_STAGES = ((16, (4, 12)), (64, (2, 24)))
+"""The best N of every class are compared, then more of the classes that need it, if they are at most the last
+of these numbers M; the smallest M that is enough is chosen."""
 _is_one_way = contextvars.ContextVar("is_one_way", default=False)
 
 
@@ -270,7 +271,7 @@ def _find_best_kept(
     top_k: int,
     iou_threshold: float,
     max_detections: int,
-    stages: Sequence[tuple[int, int]],
+    stages: Sequence[tuple[int, tuple[int, ...]]],
 ) -> tuple[Tensor, Tensor]:
     """Sort each row, exclude what a better box overlaps, and what cannot be among the best of all rows.
 
@@ -283,18 +284,19 @@ def _find_best_kept(
       top_k: candidates of a row, k, at most.
       iou_threshold: as of `_exclude_overlapped`.
       max_detections: D.
-      stages: how many of each row are decided first, N, and how many rows may need more, M; then the same
-        of the next attempt.
+      stages: how many of each row are decided first, N, and how many rows may need more, each M; then the
+        same of the next attempt.
 
     Returns:
       The scores [B, R, k] of which the best D are right, and their anchors, int32 [B, R, k].
     """
     num_rows, per_row = by_row.shape[1], min(top_k, by_row.shape[2])
-    stages = [(best, rows) for best, rows in stages if best < per_row and rows < num_rows]
+    fewer = [(best, tuple(count for count in counts if count < num_rows)) for best, counts in stages]
+    stages = [(best, counts) for best, counts in fewer if best < per_row and counts]
     if not stages:
         values, indices = _sort_rows(by_row, top_k)
         return _exclude_overlapped(boxes_norm, values, indices, iou_threshold), indices
-    (best, most_rows), *later = stages
+    (best, counts), *later = stages
     values, indices = _sort_rows(by_row, best + 1)  # [B, R, N + 1]
     following = values[..., best]
     first = _exclude_overlapped(boxes_norm, values[..., :best], indices[..., :best], iou_threshold)
@@ -305,25 +307,27 @@ def _find_best_kept(
 
     padding = [[0, 0], [0, 0], [0, per_row - best]]
 
+    def find_rest(rows: Tensor) -> tuple[Tensor, Tensor]:
+        return _find_best_kept(boxes_norm, rows, top_k, iou_threshold, max_detections, later)
+
     def pad_first() -> tuple[Tensor, Tensor]:
         return tf.pad(first, padding, constant_values=_EXCLUDED), tf.pad(indices[..., :best], padding)
 
-    def finish_few() -> tuple[Tensor, Tensor]:
-        rows = tf.math.top_k(tf.cast(unfinished, tf.float32), most_rows).indices  # [B, M], ascending
-        ordered, anchors = _sort_rows(tf.gather(by_row, rows, batch_dims=1), top_k)  # [B, M, k]
-        whole = _exclude_overlapped(boxes_norm, ordered, anchors, iou_threshold)
+    def finish_few(count: int) -> tuple[Tensor, Tensor]:
+        rows = tf.math.top_k(tf.cast(unfinished, tf.float32), count).indices  # [B, M], ascending
+        finished = find_rest(tf.gather(by_row, rows, batch_dims=1))  # [B, M, k] both
         place = tf.maximum(tf.cumsum(tf.cast(unfinished, tf.int32), axis=-1) - 1, 0)  # [B, R], below M
         scores, found = (
-            tf.where(unfinished[..., tf.newaxis], tf.gather(finished, place, batch_dims=1), early)
-            for finished, early in zip((whole, anchors), pad_first(), strict=True)
+            tf.where(unfinished[..., tf.newaxis], tf.gather(late, place, batch_dims=1), early)
+            for late, early in zip(finished, pad_first(), strict=True)
         )  # [B, R, k] both
         return scores, found
 
-    def try_next() -> tuple[Tensor, Tensor]:
-        return _find_best_kept(boxes_norm, by_row, top_k, iou_threshold, max_detections, later)
-
     most = tf.reduce_max(tf.reduce_sum(tf.cast(unfinished, tf.int32), axis=-1))
-    scores, found = tf.cond(most == 0, pad_first, lambda: tf.cond(most <= most_rows, finish_few, try_next))
+    branch = functools.partial(find_rest, by_row)
+    for count in reversed(counts):
+        branch = functools.partial(tf.cond, most <= count, functools.partial(finish_few, count), branch)
+    scores, found = tf.cond(tf.equal(most, 0), pad_first, branch)
     return scores, found
 
 
@@ -333,8 +337,10 @@ def _exclude_overlapped(boxes_norm: Tensor, by_row: Tensor, indices: Tensor, iou
     # Excluded anchors come last in their row, so that they suppress no candidate.
     candidates = tf.gather(boxes_norm, indices, batch_dims=1)  # [B, R, k, 4]
     overlaps = boxes.iou(candidates, candidates)  # [B, R, k, k]
-    better = tf.linalg.band_part(tf.ones([per_row, per_row]), 0, -1) - tf.eye(per_row)
-    kept = tf.reduce_max(overlaps * better, axis=-2) <= iou_threshold
+    # The better boxes of a box are those before it. An overlap is the same both ways, and reducing the last
+    # axis is the fastest.
+    better = tf.linalg.band_part(tf.ones([per_row, per_row]), -1, 0) - tf.eye(per_row)
+    kept = tf.reduce_max(overlaps * better, axis=-1) <= iou_threshold
     return tf.where(kept, by_row, _EXCLUDED)
 
 
