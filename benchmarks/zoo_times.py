@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from official.core import train_utils
 from official_yolact import registry_imports  # noqa: F401  for its effects
 from official_yolact.configs import loading
+from official_yolact.environment import machine
 from official_yolact.importing import model_folder
 from official_yolact.modeling import factory
 from official_yolact.weights import model_names
@@ -45,13 +45,6 @@ def measure(folders: list[str], rounds: int) -> list[dict[str, Any]]:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])["results"]
     return found
-
-
-def describe_machine() -> str:
-    """Name the processor and its cores."""
-    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"
 
 
 def main() -> None:
@@ -80,7 +73,7 @@ def main() -> None:
                 "memory_mb": row["memory_mb"],
             }
         )
-    content = json.dumps({"machine": describe_machine(), "rounds": args.rounds, "models": models}, indent=1)
+    content = json.dumps({"machine": machine.describe(), "rounds": args.rounds, "models": models}, indent=1)
     if args.output:
         pathlib.Path(args.output).write_text(f"{content}\n", encoding="utf-8")
     print(content)

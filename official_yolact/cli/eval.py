@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from official_yolact.cli import detection_options
@@ -127,21 +126,8 @@ def _detection_options(args: argparse.Namespace) -> dict[str, Any]:
     return fields if args.max_detections is None else {**fields, "max_detections": args.max_detections}
 
 
-def _report_comparisons() -> Callable[[str, int, int], None]:
-    """Make a report of comparisons with the ground truth, which shows those that go on for long."""
-    from official_yolact.cli import progress
-
-    shown: dict[str, progress.Progress] = {}
-
-    def report(kind: str, done: int, total: int) -> None:
-        if kind not in shown:
-            shown[kind] = progress.Progress(f"comparisons of {kind}", only_long=True)
-        shown[kind](done, total)
-
-    return report
-
-
 def _measure_file(args: argparse.Namespace) -> _Measured:
+    from official_yolact.cli import progress
     from official_yolact.evaluation import groundtruth
     from official_yolact.evaluation import metrics
     from official_yolact.evaluation import results
@@ -150,7 +136,7 @@ def _measure_file(args: argparse.Namespace) -> _Measured:
     notes.say(args.annotations, truth.describe())
     found = results.load_results(args.detections, truth, args.integer_boxes)
     return _Measured(
-        metrics.measure_results(truth, found, _report_comparisons()),
+        metrics.measure_results(truth, found, progress.report_comparisons()),
         results.select(found, "bbox"),
         results.select(found, "segmentation"),
         None,
@@ -182,7 +168,7 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     skipped = batch.collect_detections(predictor, listed, evaluator, progress.Progress("images"), search)
     for message in skipped:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
-    evaluation = evaluator.evaluate(_report_comparisons()) if args.annotations else None
+    evaluation = evaluator.evaluate(progress.report_comparisons()) if args.annotations else None
     weights = predictor.weights.as_dict() if predictor.weights else None
     return _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped, weights)
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "predict",
     "export",
     "benchmark",
+    "reproduce",
     "weights",
     "import_weights",
     "config",

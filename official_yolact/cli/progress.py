@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 _LINE_EVERY_SECONDS = 10.0
 _REDRAW_EVERY_SECONDS = 0.1
@@ -62,6 +63,18 @@ class Progress:
         if total is not None and done < total:
             text += f", {_format_seconds(seconds / max(done, 1) * (total - done))} left"
         return text
+
+
+def report_comparisons() -> Callable[[str, int, int], None]:
+    """Make a report of comparisons with the ground truth, which shows those that go on for long."""
+    shown: dict[str, Progress] = {}
+
+    def report(kind: str, done: int, total: int) -> None:
+        if kind not in shown:
+            shown[kind] = Progress(f"comparisons of {kind}", only_long=True)
+        shown[kind](done, total)
+
+    return report
 
 
 def say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import platform
 import re
 import resource
 import shutil
@@ -22,6 +23,13 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 def count_processors() -> int:
     """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(proc: pathlib.Path = pathlib.Path("/proc")) -> str:
+    """Name the processor and how many of it may be used."""
+    match = re.search(r"^model name\s*:(.*)$", _read_text(proc / "cpuinfo"), re.MULTILINE)
+    name = match.group(1).strip() if match else platform.machine()
+    return f"{name}, {count_processors()} processors"
 
 
 def check_processors(proc: pathlib.Path = pathlib.Path("/proc")) -> Iterator[observation.Observation]:

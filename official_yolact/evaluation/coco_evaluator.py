@@ -155,6 +155,15 @@ class CocoEvaluator:
             for row in rows:
                 self._append(image_id, *row)
 
+    def cut_boxes(self) -> None:
+        """Cut the boxes that were collected as `integer_boxes` does those that are added."""
+        pairs = [
+            ({**one, "bbox": results_lib.cut_box(one["bbox"])}, mask)
+            for one, mask in zip(self.box_results, self.mask_results, strict=True)
+        ]
+        kept = [(one, mask) for one, mask in pairs if one["bbox"] is not None]
+        self.box_results, self.mask_results = [one for one, _ in kept], [mask for _, mask in kept]
+
     def _accept(self, image_id: int, height: int, width: int) -> bool:
         """Decide whether an image is evaluated: one that the annotation file lists, and not twice."""
         if image_id in self._seen:

@@ -185,3 +185,15 @@ def test_boxes_are_cut_to_whole_pixels_where_asked_and_masks_go_with_what_vanish
     update(evaluator, examples)
     assert [one["bbox"] for one in evaluator.box_results] == [[2, 2, 10, 10], [6, 6, 10, 10]]
     assert [one["image_id"] for one in evaluator.mask_results] == [7, 8]
+
+
+def test_boxes_that_were_collected_are_cut_as_those_that_are_added(content, write, examples):
+    examples[0]["detection_boxes"][1] = [4.0, 20.2, 12.0, 20.9]
+    exact, cut = (
+        coco_evaluator.CocoEvaluator(write(content), CATEGORIES, integer) for integer in (False, True)
+    )
+    update(exact, examples)
+    update(cut, examples)
+    assert len(exact.box_results) > len(cut.box_results)
+    exact.cut_boxes()
+    assert (exact.box_results, exact.mask_results) == (cut.box_results, cut.mask_results)
