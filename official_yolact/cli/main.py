@@ -23,6 +23,7 @@ COMMANDS = (
     "eval",
     "predict",
     "export",
+    "serve",
     "benchmark",
     "reproduce",
     "weights",

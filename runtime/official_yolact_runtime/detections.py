@@ -209,13 +209,20 @@ class Detections:
             raise ValueError(f"{name}: cannot be written as {kind} ({error}): {_CURE}") from error
         outputs.write(name, buffer.getvalue(), inputs=inputs, force=force)
 
-    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+    def to_coco(self, image_id: int, masks: str = "rle") -> list[dict[str, Any]]:
         """Give COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation.
 
         The score is the mask score. Where objects are followed, each has `track_id`, from 1; None of one that
         has no number yet.
+
+        Args:
+          image_id: of each result.
+          masks: form of `segmentation`, one of `mask_forms.FORMS`.
+
+        Raises:
+          ValueError: there is no such form.
         """
-        from official_yolact_runtime import run_lengths
+        from official_yolact_runtime import mask_forms
 
         numbers = [] if self.track_ids is None else self.track_ids.tolist()
         tracks = [{"track_id": number or None} for number in numbers] or [{}] * len(self)
@@ -225,14 +232,14 @@ class Detections:
                 "category_id": int(category_id),
                 "bbox": [float(left), float(top), float(right - left), float(bottom - top)],
                 "score": float(score),
-                "segmentation": rle,
+                **mask,
                 **track,
             }
-            for category_id, (top, left, bottom, right), score, rle, track in zip(
+            for category_id, (top, left, bottom, right), score, mask, track in zip(
                 self.category_ids,
                 self.boxes,
                 self.mask_scores,
-                run_lengths.encode_windows(self.windows, *self.image.shape[:2]),
+                mask_forms.encode(self.windows, masks, *self.image.shape[:2]),
                 tracks,
                 strict=True,
             )
@@ -251,11 +258,18 @@ class Detections:
 
         return [polygons.trace(window.mask, window.top, window.left, tolerance) for window in self.windows]
 
-    def to_json(self) -> str:
-        """Give {"height", "width", "detections": [...]} as text; detections as COCO results with names."""
+    def to_json(self, masks: str = "rle") -> str:
+        """Give {"height", "width", "detections": [...]} as text; detections as COCO results with names.
+
+        Args:
+          masks: form of each `segmentation`, one of `mask_forms.FORMS`.
+
+        Raises:
+          ValueError: there is no such form.
+        """
         detections = [
             {"category_name": name, **{key: value for key, value in entry.items() if key != "image_id"}}
-            for name, entry in zip(self.names, self.to_coco(0), strict=True)
+            for name, entry in zip(self.names, self.to_coco(0, masks), strict=True)
         ]
         height, width = self.image.shape[:2]
         return json_text.dump({"height": height, "width": width, "detections": detections})

@@ -6,8 +6,9 @@ from typing import Any
 
 from official_yolact.serving import shots
 from official_yolact_runtime import detections as detections_lib
+from official_yolact_runtime import mask_forms
 
-RUN_LENGTHS, POLYGONS, NONE = "run-lengths", "polygons", "none"
+RUN_LENGTHS, POLYGONS, NONE = "run-lengths", mask_forms.POLYGONS, mask_forms.NONE
 MASK_FORMATS = (RUN_LENGTHS, POLYGONS, NONE)
 """Forms of `segmentation`: COCO's compressed run lengths, which are exact, COCO's polygons, or no masks."""
 
@@ -32,15 +33,8 @@ def describe_found(
     Returns:
       image_id, category_id, bbox, score, segmentation and category_name of each, best first.
     """
-    described = [
+    masks = mask_forms.RLE if mask_format == RUN_LENGTHS else mask_format
+    return [
         {**entry, "category_name": name}
-        for entry, name in zip(found.to_coco(shot.image_id), found.names, strict=True)
+        for entry, name in zip(found.to_coco(shot.image_id, masks), found.names, strict=True)
     ]
-    if mask_format == RUN_LENGTHS:
-        return described
-    for entry in described:
-        del entry["segmentation"]
-    if mask_format == POLYGONS:
-        for entry, polygons in zip(described, found.polygons(), strict=True):
-            entry["segmentation"] = polygons
-    return described
