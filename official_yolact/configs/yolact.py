@@ -298,6 +298,13 @@ class DataConfig(cfg.DataConfig):
     """Where records come from and how they are read."""
 
     shuffle_buffer_size: int = setting(1000, "records that training shuffles among at a time", POSITIVE)
+    repeat_threshold: float = setting(
+        0.0,
+        "photos with rare classes come several times in an epoch: a class that a share f of the photos shows "
+        "comes sqrt(threshold / f) times as often, where that is more than once, and a photo as often as the "
+        "rarest of its classes. 0: every photo comes once. All records are read at the start",
+        FRACTION,
+    )
     drop_remainder: bool = setting(False, "leave out the images of a last batch that is not full")
     parser: Parser = section(Parser)
     max_bad_fraction: float = setting(
@@ -378,6 +385,7 @@ class YolactTask(cfg.TaskConfig):
         shuffle_buffer_size=_IN_ORDER,
         cycle_length=_IN_ORDER,
         block_length=_IN_ORDER,
+        repeat_threshold=Setting(unread="validation reads every record once"),
     )
     annotation_file: str = setting(
         "",

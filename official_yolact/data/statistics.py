@@ -15,6 +15,7 @@ from official_yolact.coco import segmentations
 from official_yolact.data.recipes import anchor_clusters
 from official_yolact.data.recipes import anchor_grid
 from official_yolact.images import image_files
+from official_yolact.records import repeat_factors
 from official_yolact_runtime.images import reading
 
 SMALL_AREA = 32.0**2
@@ -48,13 +49,14 @@ class Objects:
 
 @dataclasses.dataclass(frozen=True)
 class ClassRow:
-    """One class: objects (crowds apart), photos that show it, and how anchors cover it."""
+    """One class: objects (crowds apart), photos that show it, their repeats, and how anchors cover it."""
 
     id: int
     name: str
     instances: int
     images: int
     crowds: int
+    repeats: float
     coverage: anchor_clusters.Coverage
 
 
@@ -87,6 +89,7 @@ class Statistics:
       below_min_side: objects that are 4 input pixels wide or high or less: training drops them.
       instances_per_image: quantiles, crowds included.
       padding: proposal.
+      repeat_threshold: proposal; 0: no class is so rare that its photos need repeats.
       anchors: by name (`given`, `suggested`, ...): the settings and their coverage.
     """
 
@@ -104,6 +107,7 @@ class Statistics:
     below_min_side: int
     instances_per_image: dict[str, float]
     padding: Padding
+    repeat_threshold: float
     anchors: dict[str, dict[str, Any]]
 
 
@@ -131,6 +135,7 @@ def describe(
     per_image = np.array([len(entries) for entries in listed])
     total = int(per_image.sum())
     inputs = anchor_grid.scale_sizes(objects.boxes, grid.input_size)
+    threshold = repeat_factors.propose_threshold(list_frequencies(source))
     factors = np.prod(np.asarray(grid.input_size) / objects.image_sizes, axis=1)
     return Statistics(
         images=len(source.images),
@@ -140,7 +145,7 @@ def describe(
         degenerate=total - crowds - len(objects.classes),
         orphans=source.orphans,
         image_sizes=_count_sizes(sizes),
-        classes=_describe_classes(source, objects, iou),
+        classes=_describe_classes(source, objects, iou, threshold),
         sizes={"photo": _count_areas(objects.areas), "input": _count_areas(objects.areas * factors)},
         sides={
             "photo": quantiles(np.sqrt(objects.sizes.prod(axis=1))),
@@ -150,6 +155,7 @@ def describe(
         below_min_side=int((inputs <= MIN_SIDE).any(axis=1).sum()),
         instances_per_image=quantiles(per_image.astype(np.float64)),
         padding=propose_padding(per_image),
+        repeat_threshold=threshold,
         anchors=_compare_anchors(objects.boxes, grid),
     )
 
@@ -235,6 +241,15 @@ def propose_padding(per_image: NDArray[np.int64]) -> Padding:
     return Padding(rows, largest, int((over > 0).sum()), int(over.sum()))
 
 
+def list_frequencies(source: coco_annotations.CocoJson) -> list[float]:
+    """List the share of the photos that show an object of each class, crowds apart, in class order."""
+    images: collections.Counter[int] = collections.Counter()
+    for image in source.images:
+        entries = source.annotations[image.id]
+        images.update({annotation.category_id for annotation in entries if not annotation.is_crowd})
+    return [images[category_id] / max(len(source.images), 1) for category_id in source.categories.ids]
+
+
 def _compare_anchors(boxes: NDArray[np.float64], grid: anchor_grid.AnchorGrid) -> dict[str, dict[str, Any]]:
     """Describe the grid's anchors, as many suggested ones, and 3 an octave where the grid has fewer."""
     grids = {"given": grid, "suggested": anchor_clusters.suggest(boxes, grid)}
@@ -280,9 +295,10 @@ def _count_areas(areas: NDArray[np.float64]) -> dict[str, int]:
 
 
 def _describe_classes(
-    source: coco_annotations.CocoJson, objects: Objects, iou: NDArray[np.float64]
+    source: coco_annotations.CocoJson, objects: Objects, iou: NDArray[np.float64], threshold: float
 ) -> list[ClassRow]:
     annotations, crowds, images = (collections.Counter[int]() for _ in range(3))
+    factors = repeat_factors.find_class_factors(list_frequencies(source), threshold)
     for listed in source.annotations.values():
         annotations.update(annotation.category_id for annotation in listed)
         crowds.update(annotation.category_id for annotation in listed if annotation.is_crowd)
@@ -294,6 +310,7 @@ def _describe_classes(
             instances=annotations[category_id] - crowds[category_id],
             images=images[category_id],
             crowds=crowds[category_id],
+            repeats=round(float(factors[number - 1]), 2),
             coverage=anchor_clusters.Coverage.of(iou[objects.classes == number]),
         )
         for number, (category_id, name) in enumerate(source.categories.name_of().items(), start=1)

@@ -43,16 +43,23 @@ def _format_counts(found: statistics.Statistics) -> Iterator[str]:
 def _format_classes(found: statistics.Statistics) -> Iterator[str]:
     rows = found.classes[:MAX_CLASSES]
     width = max([len("class"), *(len(row.name) for row in rows)])
-    yield f"{'class':<{width}} {'objects':>8} {'images':>7} {'crowds':>7} {'IoU>=.5':>8} {'mean IoU':>9}"
+    counted = f"{'objects':>8} {'images':>7} {'crowds':>7} {'repeats':>7}"
+    yield f"{'class':<{width}} {counted} {'IoU>=.5':>8} {'mean IoU':>9}"
     for row in rows:
         shares = (
             f"{100 * row.coverage.at_50:7.1f}% {row.coverage.mean_iou:9.3f}"
             if row.coverage.boxes
             else f"{'-':>8} {'-':>9}"
         )
-        yield f"{row.name:<{width}} {row.instances:>8} {row.images:>7} {row.crowds:>7} {shares}"
+        counted = f"{row.instances:>8} {row.images:>7} {row.crowds:>7} {row.repeats:>7.2f}"
+        yield f"{row.name:<{width}} {counted} {shares}"
     if len(found.classes) > len(rows):
         yield f"... and {len(found.classes) - len(rows)} more classes (all with --json)"
+    if found.repeat_threshold:
+        yield (
+            f"proposed repeat_threshold: {found.repeat_threshold:g} (an epoch shows the photos of a class"
+            " as often as `repeats` says, or as a rarer class in them)"
+        )
 
 
 def _format_sizes(found: statistics.Statistics) -> Iterator[str]:

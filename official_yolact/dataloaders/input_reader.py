@@ -10,9 +10,11 @@ from absl import logging
 
 from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import reader
+from official_yolact.dataloaders import repeats as repeats_lib
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.dataloaders import unusable
 from official_yolact.dataloaders import yolact_input
+from official_yolact.records import repeat_factors
 
 
 def _divide_batch(global_batch_size: int, input_context: Any) -> tuple[int, int, int]:
@@ -112,12 +114,13 @@ def build_dataset(
     _check(data_config)
     batch, pipelines, pipeline = _divide_batch(data_config.global_batch_size, input_context)
     shards = shards_lib.find_shards(data_config.input_path, model_config.num_classes, data_config.verify)
+    repeats = repeats_lib.find_repeats(data_config, shards, model_config.num_classes)
     if found is not None:
-        found.watch(shards)
+        found.watch(shards, repeats.epoch_length if repeats else None)
     seed = seed if data_config.seed is None else data_config.seed
     is_training, is_service = bool(data_config.is_training), bool(data_config.enable_tf_data_service)
     parser = yolact_input.Parser(data_config.parser, model_config, is_training, seed)
-    records = _read(data_config, shards, seed, start_position)
+    records = _read(data_config, shards, seed, start_position, repeats)
     if pipelines > 1 and not is_service:
         records = records.filter(lambda position, *_: position % pipelines == pipeline)
     deterministic = data_config.deterministic is not False
@@ -133,7 +136,13 @@ def build_dataset(
     return examples.prefetch(data_config.prefetch_buffer_size or tf.data.AUTOTUNE)
 
 
-def _read(config: configs.DataConfig, shards: shards_lib.Shards, seed: int, start_position: int) -> Any:
+def _read(
+    config: configs.DataConfig,
+    shards: shards_lib.Shards,
+    seed: int,
+    start_position: int,
+    repeats: repeat_factors.Repeats | None,
+) -> Any:
     if not config.is_training:
         return reader.read_in_order(shards)
     return reader.read_shuffled(
@@ -143,6 +152,7 @@ def _read(config: configs.DataConfig, shards: shards_lib.Shards, seed: int, star
         start_position,
         config.cycle_length or 8,
         config.block_length,
+        repeats,
     )
 
 

@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.records import framing
+from official_yolact.records import repeat_factors
 
 _GRAPH_SEED = 87654321
+_GOLDEN = 2_654_435_769
+"""2^32 over the golden ratio: modulo 2^32, its multiples divide the circle ever more evenly."""
 
 
 def _make_file_reader(shards: shards_lib.Shards) -> Any:
@@ -97,13 +100,16 @@ def read_shuffled(
     start_position: int = 0,
     cycle_length: int = 8,
     block_length: int = 1,
+    repeats: repeat_factors.Repeats | None = None,
 ) -> Any:
     """Read without end, every epoch in an order of its own.
 
-    Position p is the (p mod n)-th record of epoch p // n, n being the number of records. The order
+    Position p is the (p mod n)-th example of epoch p // n, n being the length of an epoch: the number of
+    records, or with repeats the rounded sum of their factors. The order
     is a function of the seed and the epoch alone: files are shuffled, read in turn, and pass a
     shuffle buffer. Whole epochs before the start are skipped by arithmetic. Of the rest no file is
     read that has given all its records, and the others from the first record that is still wanted.
+    The copies of a record are read one after the other, and the shuffle buffer parts them.
 
     Args:
       shards: files and their counts.
@@ -112,12 +118,14 @@ def read_shuffled(
       start_position: the first position wanted.
       cycle_length: files read in turn.
       block_length: records of a file before it is the next one's turn.
+      repeats: how often an epoch holds each record; None: once.
 
     Returns:
       A dataset of (position int64, number int64, record string): the number counts records over all
       files in the order of their names; a damaged record is an empty string.
     """
-    epoch, rest = divmod(start_position, shards.num_records)
+    length = repeats.epoch_length if repeats else shards.num_records
+    epoch, rest = divmod(start_position, length)
     read_file = _make_file_reader(shards)
     ends = tf.cumsum(tf.constant(shards.records, tf.int64))
 
@@ -135,6 +143,8 @@ def read_shuffled(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
+        if repeats:
+            records = _repeat(records, _count_copies(repeats, seed, number))
         if shuffle_buffer_size > 1:
             drawn = tf.random.stateless_uniform([], key, 0, 2**62, tf.int64)
             records = records.shuffle(shuffle_buffer_size, seed=drawn, reshuffle_each_iteration=False)
@@ -145,7 +155,7 @@ def read_shuffled(
         numbers = put_in_order(
             tf.constant(epoch, tf.int64), lambda index: tf.data.Dataset.range(*_get_range(ends, index))
         )
-        numbers = numbers.skip(rest).batch(shards.num_records).get_single_element()
+        numbers = numbers.skip(rest).batch(length).get_single_element()
         files = tf.searchsorted(ends, numbers, side="right")
         return tf.math.unsorted_segment_min(numbers, files, len(shards.files))
 
@@ -155,8 +165,30 @@ def read_shuffled(
             wanted = tf.cond(tf.equal(number, epoch), find_wanted, lambda: wanted)
         records = put_in_order(number, lambda index: read_file(index, wanted[index]))
         # Counted within the epoch: a worker of tf.data service may be given any of them.
-        return records.enumerate(start=number * shards.num_records)
+        return records.enumerate(start=number * length)
 
     epochs = tf.data.Dataset.range(epoch, 2**62)
     records = epochs.flat_map(tf.autograph.experimental.do_not_convert(read_epoch))
     return records.skip(rest).map(_make_mender(shards))
+
+
+def _count_copies(repeats: repeat_factors.Repeats, seed: int, epoch: Any) -> Any:
+    """Count the copies of each record in an epoch, int64 [R]: at least one, and the same sum in all epochs.
+
+    The sums of the factors lie on a line one behind the other. A comb with teeth 1 apart is laid on it, by
+    a golden section further in each epoch, and each tooth is a copy of the record that it meets.
+    """
+    units = repeat_factors.UNITS
+    offset = tf.bitwise.bitwise_and(epoch * _GOLDEN + seed * _GOLDEN % units, units - 1)
+    passed = (tf.constant(repeats.ends) + offset) // units
+    return 1 + passed - tf.concat([[0], passed[:-1]], axis=0)
+
+
+def _repeat(records: Any, copies: Any) -> Any:
+    """Repeat each record, or the number of one alone, as often as `copies`, int64 [R], has it."""
+
+    def repeat(number: Any, *record: Any) -> Any:
+        read = (number, *record) if record else number
+        return tf.data.Dataset.from_tensors(read).repeat(copies[number])
+
+    return records.flat_map(tf.autograph.experimental.do_not_convert(repeat))

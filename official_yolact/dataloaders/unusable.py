@@ -52,17 +52,24 @@ class UnusableRecords:
 
     def __init__(self) -> None:
         self.num_records = 0
+        self.epoch_length = 0
         self._shards: shards_lib.Shards | None = None
         self._counts: collections.Counter[int] = collections.Counter()
         self._lock = threading.Lock()
 
-    def watch(self, shards: shards_lib.Shards) -> None:
-        """Take the shards whose records are numbered, and forget what was found in others."""
+    def watch(self, shards: shards_lib.Shards, epoch_length: int | None = None) -> None:
+        """Take the shards whose records are numbered, and forget what was found in others.
+
+        Args:
+          shards: of the pipeline.
+          epoch_length: examples of an epoch; None: the number of records.
+        """
         with self._lock:
             if self._shards is None or self._shards.files != shards.files:
                 self._counts.clear()
             self._shards = shards
             self.num_records = shards.num_records
+            self.epoch_length = epoch_length or shards.num_records
 
     def add(self, number: Any) -> Any:
         """Count a record by its number over all files; called by the pipeline. Gives the number."""

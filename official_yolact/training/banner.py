@@ -14,10 +14,13 @@ from official.modeling import optimization
 from official_yolact.configs import experiments
 from official_yolact.configs import training as configs
 from official_yolact.configs import yolact
+from official_yolact.dataloaders import manifests
+from official_yolact.dataloaders import repeats as repeats_lib
 from official_yolact.dataloaders import shards as shards_lib
 from official_yolact.environment import precision
 from official_yolact.files import storage
 from official_yolact.records import manifest as manifest_lib
+from official_yolact.records import repeat_factors
 from official_yolact.training import strategies
 from official_yolact.weights import named_weights
 
@@ -44,6 +47,7 @@ def describe_run(
       Lines; one for each subject.
     """
     trains, task = "train" in mode, params.task
+    repeats = _find_repeats(task.train_data, task.model.num_classes) if trains else None
     rows = [
         ("mode", mode),
         ("devices", f"{_describe_devices(devices)} ({devices.reason})"),
@@ -54,14 +58,14 @@ def describe_run(
         rows += [
             ("batch", _describe_batch(params, devices.strategy.num_replicas_in_sync)),
             ("learning rate", _describe_learning_rate(params.trainer.optimizer_config)),
-            ("steps", _describe_steps(params, mode)),
+            ("steps", _describe_steps(params, mode, repeats)),
         ]
     rows += [
         ("parameters", _describe_parameters(model, task.model)),
         ("weights", _describe_weights(task, trains, restored)),
     ]
     if trains:
-        rows += [("training data", _describe_data(task.train_data))]
+        rows += [("training data", _describe_data(task.train_data, repeats, task.model.num_classes))]
     if "eval" in mode:
         rows += [("validation data", _describe_data(task.validation_data))]
     rows += [("directory", os.path.abspath(model_dir) if not storage.is_remote(model_dir) else model_dir)]
@@ -156,10 +160,12 @@ def _describe_learning_rate(config: configs.OptimizationConfig) -> str:
     return f"{describe_schedule(config)} ({config.optimizer.type}{average})"
 
 
-def _describe_steps(params: experiments.YolactExperiment, mode: str) -> str:
+def _describe_steps(
+    params: experiments.YolactExperiment, mode: str, repeats: repeat_factors.Repeats | None
+) -> str:
     trainer, data = params.trainer, params.task.train_data
-    num_records, _ = _count_data(data)
-    epochs = trainer.train_steps * data.global_batch_size / max(num_records, 1)
+    length = repeats.epoch_length if repeats else _count_data(data)[0]
+    epochs = trainer.train_steps * data.global_batch_size / max(length, 1)
     text = (
         f"{trainer.train_steps:,} ({epochs:.1f} epochs); a line every {trainer.steps_per_loop:,}, "
         f"a checkpoint every {trainer.checkpoint_interval:,}"
@@ -191,14 +197,29 @@ def _describe_weights(task: yolact.YolactTask, trains: bool, restored: str | Non
     return f"random, seed {task.seed}" if trains else "none yet"
 
 
-def _describe_data(data: yolact.DataConfig) -> str:
+def _describe_data(
+    data: yolact.DataConfig, repeats: repeat_factors.Repeats | None = None, num_classes: int = 0
+) -> str:
     num_records, num_instances = _count_data(data)
     files = shards_lib.list_files(data.input_path)
     instances = "" if num_instances is None else f", {_count(num_instances, 'instance')}"
     text = f"{_count(num_records, 'record')}{instances} in {_count(len(files), 'file')}: {data.input_path}"
+    if repeats:
+        text += f"; an epoch shows {_count(repeats.epoch_length, 'example')}: photos of "
+        names = manifests.load_class_names(data.input_path, num_classes)
+        text += repeat_factors.describe_factors(names, repeats.class_factors)
     if data.enable_tf_data_service:
         text += f"; tf.data service at {data.tf_data_service_address}: order not repeatable"
     return text
+
+
+def _find_repeats(data: yolact.DataConfig, num_classes: int) -> repeat_factors.Repeats | None:
+    if not data.repeat_threshold:
+        return None
+    # Whether a shard's sum is right has been looked at, or will be, by the pipeline.
+    verify = "records" if data.verify == "sha256" else data.verify
+    shards = shards_lib.find_shards(data.input_path, num_classes, verify)
+    return repeats_lib.find_repeats(data, shards, num_classes)
 
 
 def _count_data(data: yolact.DataConfig) -> tuple[int, int | None]:

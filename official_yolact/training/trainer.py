@@ -230,7 +230,7 @@ class YolactTrainer(base_trainer.Trainer):
             mask_loss=float(logs["mask_loss"]),
             unusable_share=float(logs["unusable_records"]),
             unusable=self._take_faults(is_training=True),
-            num_records=self.task.unusable[True].num_records,
+            num_records=self.task.unusable[True].epoch_length,
             num_nonfinite=num_nonfinite,
             nonfinite=faults,
             times=self._loop.times if self._loop else watcher.LoopTimes(),

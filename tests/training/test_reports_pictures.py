@@ -145,7 +145,7 @@ def params(tiny_records):
 
 
 def make_trainer(strategy=None):
-    records = types.SimpleNamespace(num_records=8)
+    records = types.SimpleNamespace(num_records=8, epoch_length=8)
     return types.SimpleNamespace(
         global_step=tf.Variable(0, dtype=tf.int64),
         loop_start=0,

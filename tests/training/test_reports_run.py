@@ -1,10 +1,12 @@
 """What a whole run leaves to look at."""
 
+import collections
 import csv
 import glob
 import json
 import math
 import os
+import pathlib
 
 import cv2
 import pytest
@@ -32,7 +34,7 @@ LOOP_TAGS = {
 EVAL_TAGS = {"box_AP", "box_AP50", "mask_AP", "mask_AP50"}
 
 
-def small(records):
+def small(records, *more):
     terms = [
         f"task.train_data.input_path={records}/train-*.tfrecord",
         f"task.validation_data.input_path={records}/val-*.tfrecord",
@@ -43,8 +45,20 @@ def small(records):
         "trainer.train_steps=4,trainer.validation_interval=4,runtime.distribution_strategy=one_device",
         "task.train_data.shuffle_buffer_size=8,trainer.optimizer_config.warmup.linear.warmup_steps=2",
         "trainer.num_pictures=3",
+        *more,
     ]
     return loading.load_experiment("yolact_tiny_shapes", [], terms)
+
+
+def count_epoch(annotations, threshold):
+    """Sum the repeat factors of the photos, rounded."""
+    content = json.loads(pathlib.Path(annotations).read_text())
+    photos = {image["id"]: set() for image in content["images"]}
+    for entry in content["annotations"]:
+        photos[entry["image_id"]].add(entry["category_id"])
+    shown = collections.Counter(each for classes in photos.values() for each in classes)
+    factors = {each: max(1, math.sqrt(threshold * len(photos) / shown[each])) for each in shown}
+    return round(sum(max(factors[each] for each in classes) for classes in photos.values()))
 
 
 def summaries(folder):
@@ -59,14 +73,17 @@ def summaries(folder):
 
 def test_a_run_leaves_lines_a_table_curves_pictures_and_scalars(tiny_records, tmp_path, caplog):
     caplog.set_level("INFO")
-    run.run(small(tiny_records), "train_and_eval", str(tmp_path))
+    run.run(small(tiny_records, "task.train_data.repeat_threshold=0.8"), "train_and_eval", str(tmp_path))
 
     messages = [record.getMessage() for record in caplog.records]
     assert not [message for message in messages if message.startswith("not reported")]
     lines = [message for message in messages if message.startswith(("step 2/4", "step 4/4"))]
+    length = count_epoch(f"{tiny_records}/instances-train.json", 0.8)
+    assert length > 12
+    assert any(f"; an epoch shows {length} examples: photos of " in message for message in messages)
     assert [line.split(" | ")[:2] for line in lines] == [
-        ["step 2/4", "epoch 0.67"],
-        ["step 4/4", "epoch 1.33"],
+        ["step 2/4", f"epoch {8 / length:.2f}"],
+        ["step 4/4", f"epoch {16 / length:.2f}"],
     ]
     assert all(
         word in lines[1] for word in ("loss", "lr", "gradient norm", "images/s", "input wait", "MB", "left")

@@ -134,8 +134,8 @@ class RunReport:
         return int(self._trainer.global_step.numpy())
 
     def _count_epochs(self, step: int) -> float | None:
-        num_records = self._trainer.task.unusable[True].num_records
-        return step * self._batch / num_records if num_records else None
+        length = self._trainer.task.unusable[True].epoch_length
+        return step * self._batch / length if length else None
 
     def _describe_end(self, step: int) -> str:
         seconds = time.monotonic() - self._begin

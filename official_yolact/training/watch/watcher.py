@@ -32,7 +32,7 @@ class LoopResult(NamedTuple):
       mask_loss: mean over its steps, weighted.
       unusable_share: share of its examples whose record could not be used.
       unusable: what is wrong with these records; those of earlier loops may come again.
-      num_records: records of the data set.
+      num_records: examples of an epoch of the data set.
       num_nonfinite: steps with a loss or gradient that was not finite.
       nonfinite: the first of these steps.
       times: of its steps; on a TPU none is timed.
