@@ -66,4 +66,6 @@ class Detections(TypedDict):
     detection_mask_scores: Tensor  # float32 [B, D] scores, with mask rescoring x predicted IoU
     detection_classes: Tensor  # int32 [B, D] from 1
     num_detections: Tensor  # int32 [B]
-    detection_masks: Tensor  # float32 [B, D, h, w] cropped soft masks on the prototype grid
+    detection_masks: Tensor  # float32 [B, D, h, w] soft masks on the prototype grid, cropped or with crops
+    # float32 [B, D, 4] yxyx_px of the original image, by which masks are cut there, with `crop_at: image`
+    detection_crops: NotRequired[Tensor]

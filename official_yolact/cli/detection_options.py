@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
+CROP_PLACES = ("prototypes", "image")
 """As in `configs.yolact`, which imports TensorFlow."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -19,6 +20,7 @@ _FIELDS = {
     "nms_iou": "nms_iou_threshold",
     "top_k": "nms_top_k",
     "crop": "crop_masks",
+    "crop_at": "crop_at",
     "crop_padding": "crop_padding",
 }
 
@@ -100,6 +102,12 @@ def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argpa
         "--crop", action=argparse.BooleanOptionalAction, help="cut each mask to its box, or leave it whole"
     )
     group.add_argument(
+        "--crop-at",
+        choices=CROP_PLACES,
+        help="cut masks on the grid of the prototypes, before they are enlarged, or at the size of the image,"
+        " where they end at the pixel",
+    )
+    group.add_argument(
         "--crop-padding",
         type=not_negative,
         metavar="CELLS",
@@ -119,8 +127,9 @@ def read_options(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
       ValueError: one option leaves another without effect.
     """
-    if args.crop is False and args.crop_padding is not None:
-        raise ValueError("--crop-padding has no effect with --no-crop: leave one of them out")
+    for option, value in (("--crop-padding", args.crop_padding), ("--crop-at", args.crop_at)):
+        if args.crop is False and value is not None:
+            raise ValueError(f"{option} has no effect with --no-crop: leave one of them out")
     if args.nms == "traditional" and args.top_k is not None:
         raise ValueError("--top-k has no effect with --nms traditional, which takes all: leave it out")
     values = {field: getattr(args, name) for name, field in _FIELDS.items()}

@@ -31,6 +31,10 @@ def find_ignored(
     if not params.task.model.mask_rescoring:
         for name in ("mask_iou_weight", "min_mask_iou_area"):
             ignored[f"task.losses.{name}"] = "task.model.mask_rescoring is false"
+    if not params.task.model.detection_generator.crop_masks:
+        for name in ("crop_at", "crop_padding"):
+            path = f"task.model.detection_generator.{name}"
+            ignored[path] = "task.model.detection_generator.crop_masks is false"
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"
     for path, why in ignored.items():

@@ -29,6 +29,7 @@ from official_yolact.configs.settings import setting
 AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 BOX_LOSSES = ("smooth_l1", "giou", "ciou")
+CROP_PLACES = ("prototypes", "image")
 VERIFY_LEVELS = ("none", "sizes", "records", "sha256")
 DEFAULT_MIN_NEGATIVES = 8
 MODEL_PARTS = ("backbone", "decoder", "head", "protonet", "semantic_head", "mask_iou_head")
@@ -160,9 +161,22 @@ class DetectionGenerator(hyperparams.Config):
     )
     max_detections: int = setting(100, "D, detections of an image, at most", POSITIVE)
     crop_masks: bool = setting(True, "cut each mask to its box")
-    crop_padding: float = setting(
-        1.0, "prototype pixels left around the box when masks are cut", NOT_NEGATIVE
+    crop_at: str = setting(
+        "prototypes",
+        "where masks are cut: on the grid of the `prototypes`, before they are enlarged, as the original "
+        "does; or at the size of the `image`, after it: a pixel is kept if its centre is in the widened box",
+        one_of(*CROP_PLACES),
     )
+    crop_padding: float = setting(
+        1.0,
+        "cells of the prototype grid left around the box when masks are cut, wherever they are",
+        NOT_NEGATIVE,
+    )
+
+    @property
+    def cuts_image(self) -> bool:
+        """Whether masks leave the generator whole, to be cut when they have the size of the photo."""
+        return self.crop_masks and self.crop_at == "image"
 
 
 @dataclasses.dataclass

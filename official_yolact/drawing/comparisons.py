@@ -14,6 +14,7 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 from official_yolact_runtime import drawing
+from official_yolact_runtime import photo_masks
 
 MIN_SIDE, MAX_SIDE = 384, 512
 """Bounds of a panel's longer side, so that panels of small and large photos are usable."""
@@ -33,6 +34,7 @@ class Instances:
       masks: float or bool [D, h, w] over the whole image, drawn where above 0.5.
       scores: float [D], None for ground truth.
       marks: D words to put behind the names, empty for none.
+      crops: float [D, 4] yxyx_norm: pixels with their centre outside of it are not drawn; None: all are.
     """
 
     boxes: NDArray[Any]
@@ -40,6 +42,7 @@ class Instances:
     masks: NDArray[Any]
     scores: NDArray[Any] | None = None
     marks: Sequence[str] = ()
+    crops: NDArray[Any] | None = None
 
 
 def choose_size(height: float, width: float) -> tuple[int, int]:
@@ -64,6 +67,10 @@ def draw(
       uint8 RGB [H * zoom, W * zoom, 3].
     """
     height, width = image.shape[:2]
+    masks = [_resize_mask(mask, height, width) for mask in instances.masks]
+    if instances.crops is not None:
+        for mask, crop in zip(masks, instances.crops, strict=True):
+            _cut(mask, crop)
     marks = instances.marks or [""] * len(instances.classes)
     return drawing.draw_instances(
         image,
@@ -71,7 +78,7 @@ def draw(
         instances.classes,
         [f"{names[int(c) - 1]}{m}" for c, m in zip(instances.classes, marks, strict=True)],
         instances.scores,
-        [_resize_mask(mask, height, width) for mask in instances.masks],
+        masks,
         zoom,
     )
 
@@ -106,6 +113,14 @@ def _resize_mask(mask: NDArray[Any], height: int, width: int) -> NDArray[np.bool
     """Resize a soft or binary mask [h, w] bilinearly, then keep what is above one half."""
     soft = cv2.resize(np.asarray(mask, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(soft > 0.5)
+
+
+def _cut(mask: NDArray[np.bool_], crop: NDArray[Any]) -> None:
+    """Clear the pixels of a mask [H, W] whose centres are outside of a box yxyx_norm."""
+    top, left, bottom, right = (crop * np.tile(mask.shape, 2)).tolist()
+    inside = np.zeros_like(mask)
+    inside[photo_masks.find_pixels(top, bottom), photo_masks.find_pixels(left, right)] = True
+    mask &= inside
 
 
 def join(panels: Sequence[drawing.Picture]) -> drawing.Picture:

@@ -187,7 +187,8 @@ class CocoEvaluator:
         if not rows:
             return
         names = ("detection_classes", "detection_boxes", "detection_scores", "detection_mask_scores")
-        encodings = _encode(detections["detection_masks"][rows], image_info)
+        crops = detections[photo_masks.CROPS][rows] if photo_masks.CROPS in detections else None
+        encodings = _encode(detections["detection_masks"][rows], image_info, crops)
         for row in zip(*(detections[name][rows] for name in names), encodings, strict=True):
             self._append(image_id, *row)
 
@@ -246,10 +247,15 @@ def map_classes(
     return mapping
 
 
-def _encode(masks: NDArray[np.floating[Any]], image_info: NDArray[np.floating[Any]]) -> list[run_lengths.Rle]:
-    """Resample soft masks [D, h, w] to the photo and encode them."""
+def _encode(
+    masks: NDArray[np.floating[Any]],
+    image_info: NDArray[np.floating[Any]],
+    crops: NDArray[np.floating[Any]] | None,
+) -> list[run_lengths.Rle]:
+    """Resample soft masks [D, h, w] to the photo, cut them by crops [D, 4], and encode them."""
     height, width = (round(float(side)) for side in frames.photo_size(image_info))
-    return run_lengths.encode_windows(photo_masks.find_windows(masks, image_info), height, width)
+    windows = photo_masks.find_windows(masks, image_info, crops=crops)
+    return run_lengths.encode_windows(windows, height, width)
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -34,6 +34,8 @@ def trace(detector: detector_lib.Detector) -> tuple[Any, tf.Module]:
         found = dict(detector.detect(normalised, info[tf.newaxis]))
         # Scores are at least 0. Without this, converters see that both are one tensor, and give it one name.
         found["detection_mask_scores"] = tf.maximum(found["detection_mask_scores"], 0.0)
+        # Boxes and the model's own description say as much.
+        found.pop("detection_crops", None)
         return found  # type: ignore[return-value]
 
     module = tf.Module()

@@ -20,6 +20,9 @@ _SAME_OBJECT = 0.5
 _TIE = 1e-4
 """Scores that differ by less are equal: rounding decides which comes first."""
 
+_SLACK_PX = 0.05
+"""Pixels by which the crop of a mask may be elsewhere, as its box is: pixels at its edge are in doubt."""
+
 _SMALLEST_MASK = 50
 """Masks of fewer pixels are not compared: one pixel at their edge would be a hundredth of them."""
 
@@ -155,12 +158,15 @@ class Comparison:
         return kept, ({i for i, _ in tied}, {j for _, j in tied})
 
     def _measure(self, model: Row, export: Row, pairs: list[tuple[int, int]]) -> None:
+        far = [_distance(model["detection_boxes"][i], export["detection_boxes"][j]) for i, j in pairs]
+        self._box_px += far
         for i, j in pairs:
-            self._box_px.append(_distance(model["detection_boxes"][i], export["detection_boxes"][j]))
             for name in ("detection_scores", "detection_mask_scores"):
                 self._score.append(abs(float(model[name][i]) - float(export[name][j])))
         ours = [i for i, _ in pairs]
-        sure, possible = (_windows(model, ours, 0.5 + tie) for tie in (_TIE, -_TIE))
+        # What cuts a mask at the size of its photo moves with its box.
+        slack = np.minimum(far, _SLACK_PX)[:, np.newaxis]  # [pairs, 1]
+        sure, possible = (_windows(model, ours, 0.5 + way * _TIE, -way * slack) for way in (1, -1))
         theirs = _windows(export, [j for _, j in pairs])
         for least, most, other in zip(sure, possible, theirs, strict=True):
             if max(most.mask.sum(), other.mask.sum()) > _SMALLEST_MASK:
@@ -175,8 +181,15 @@ def _distance(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) 
     return float(np.abs(one - other).max())
 
 
-def _windows(row: Row, chosen: list[int], threshold: float = 0.5) -> list[photo_masks.Window]:
-    return list(photo_masks.find_windows(row["detection_masks"][chosen], row["image_info"], threshold))
+def _windows(
+    row: Row, chosen: list[int], threshold: float = 0.5, wider: NDArray[np.floating[Any]] | float = 0.0
+) -> list[photo_masks.Window]:
+    """Resample masks; `wider` [N, 1] is in pixels, by which the crops of those that have any are widened."""
+    crops = None
+    if photo_masks.CROPS in row:
+        crops = row[photo_masks.CROPS][chosen] + np.array([-1, -1, 1, 1]) * wider
+    soft = row["detection_masks"][chosen]
+    return list(photo_masks.find_windows(soft, row["image_info"], threshold, crops))
 
 
 def _match(model: Row, export: Row) -> list[tuple[int, int]]:

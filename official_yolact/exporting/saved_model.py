@@ -44,7 +44,11 @@ def write(detector: detector_lib.Detector, info: export_info.ModelInfo, folder: 
 def _make_signatures(detector: detector_lib.Detector, info: export_info.ModelInfo) -> dict[str, Any]:
     def full_masks(images: Tensor) -> Detections:
         found = detector.detect_pixels(images)
-        return {**found, "detection_masks": _enlarge(found["detection_masks"], tf.shape(images)[1:3])}
+        size = tf.shape(images)[1:3]
+        masks = _enlarge(found["detection_masks"], size)
+        if "detection_crops" in found:
+            masks = tf.logical_and(masks, _mark_crops(found["detection_crops"], size))
+        return {**found, "detection_masks": masks}
 
     def classes() -> dict[str, Tensor]:
         categories = info.categories
@@ -72,3 +76,13 @@ def _enlarge(masks: Tensor, size: Tensor) -> Tensor:
     # The detections become the channels of one image: [1, h, w, D].
     resized = tf.image.resize(tf.transpose(masks, [0, 2, 3, 1]), size, method="bilinear", antialias=False)
     return tf.transpose(resized > 0.5, [0, 3, 1, 2])
+
+
+def _mark_crops(crops: Tensor, size: Tensor) -> Tensor:
+    """Mark the pixels whose centres lie in boxes [1, D, 4] yxyx_px: bool [1, D, height, width]."""
+    top, left, bottom, right = (side[..., tf.newaxis] for side in tf.unstack(crops, axis=-1))  # [1, D, 1]
+    down, across = (tf.range(size[axis]) for axis in (0, 1))
+    rows, columns = (tf.cast(pixels, tf.float32) + 0.5 for pixels in (down, across))
+    is_below = tf.logical_and(rows >= top, rows < bottom)[..., :, tf.newaxis]  # [1, D, height, 1]
+    is_beside = tf.logical_and(columns >= left, columns < right)[..., tf.newaxis, :]  # [1, D, 1, width]
+    return tf.logical_and(is_below, is_beside)

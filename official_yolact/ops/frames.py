@@ -80,6 +80,23 @@ def boxes_to_input(boxes_px: Tensor, image_info: Tensor) -> Tensor:
     return (tf.cast(boxes_px, tf.float32) - _for_corners(corner)) / _for_corners(extent)
 
 
+def widen_boxes(boxes_px: Tensor, image_info: Tensor, grid: Sequence[int], cells: float) -> Tensor:
+    """Widen boxes of the photo on every side, also beyond it, by cells of a grid over the network's input.
+
+    Args:
+      boxes_px: float32 [..., D, 4] yxyx_px of the photo.
+      image_info: float32 [..., 4, 2].
+      grid: (height, width) of the grid in cells.
+      cells: so many of them.
+
+    Returns:
+      float32 [..., D, 4] yxyx_px of the photo.
+    """
+    _, extent = input_window(image_info)
+    margin = extent / tf.constant(list(grid), tf.float32) * cells  # [..., 2]
+    return boxes_px + tf.concat([-margin, margin], axis=-1)[..., tf.newaxis, :]
+
+
 def _for_corners(point: Tensor) -> Tensor:
     """Repeat (y, x) for both corners of every box: [..., 2] to [..., 1, 4]."""
     return tf.concat([point, point], axis=-1)[..., tf.newaxis, :]

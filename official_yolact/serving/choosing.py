@@ -93,7 +93,7 @@ def choose_export(
         return None
     info = export_info.ExportInfo.load(folder)
     if not _is_of(model, folder, info) or any(
-        info.model.detection.get(field) != value for field, value in changes.items()
+        info.model.read_setting(field) != value for field, value in changes.items()
     ):
         return None
     asked = (runtime_lib.OPENVINO, runtime_lib.ONNX, runtime_lib.LITERT)

@@ -132,7 +132,7 @@ def _find_saved_model(path: str, runtime: str) -> str:
 def _refuse_changes(path: str, info: Any, changes: Mapping[str, Any]) -> None:
     """Refuse to change what an export has inside; raises ValueError. Fewer detections are chosen outside."""
     for field, value in changes.items():
-        stored = info.detection.get(field)
+        stored = info.read_setting(field)
         if value != stored and not (field == "max_detections" and value <= info.max_detections):
             raise ValueError(
                 f"{path}: {field} cannot be {value!r} in an export, which was made with {stored!r}: run the"

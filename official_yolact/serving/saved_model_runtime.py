@@ -13,6 +13,7 @@ from official_yolact.ops import frames
 from official_yolact.serving import tensorflow_runtime
 from official_yolact_runtime import embedded
 from official_yolact_runtime import export_info
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime import predictor
 
 
@@ -56,7 +57,8 @@ class SavedModelRuntime:
 
     def _detect_one(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         outputs = self._detect(**{export_info.INPUT: tf.constant(image[np.newaxis])})
-        found = {name: outputs[name].numpy()[0] for name in export_info.OUTPUTS}
+        names = (*export_info.OUTPUTS, photo_masks.CROPS)
+        found = {name: outputs[name].numpy()[0] for name in names if name in outputs}
         return {**found, "image_info": np.asarray(frames.fit(image.shape[:2], self.input_size))}
 
 

@@ -20,7 +20,9 @@ from official_yolact_runtime.files import json_text
 
 FILE_NAME = model_files.EXPORT_FILE
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that this program reads. 2: masks may have to be cut outside. A file states the lowest version
+that it needs, so that older programs read what they understand."""
 
 SAVED_MODEL = "saved_model"
 LITERT = "litert"
@@ -44,6 +46,9 @@ OUTPUTS = (
     "detection_masks",
 )
 """Names of the outputs of every format; what they hold, `schema.Detections` of the library says."""
+_CROP_PLACES = ("prototypes", "image")
+_DEFAULTS = {"crop_at": _CROP_PLACES[0]}
+"""Settings of the detection generator that exports before them lack, and what they did."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +78,17 @@ class ModelInfo:
         """Number of detections that each output has room for."""
         return int(self.detection["max_detections"])
 
+    def read_setting(self, name: str) -> Any:
+        """Read a setting of the detection generator; None: there is none of this name."""
+        return self.detection.get(name, _DEFAULTS.get(name))
+
+    @property
+    def crop_cells(self) -> float | None:
+        """Cells by which boxes are widened that cut masks at the size of the photo; None: none do."""
+        if not self.detection.get("crop_masks", True) or self.read_setting("crop_at") != _CROP_PLACES[1]:
+            return None
+        return float(self.detection["crop_padding"])
+
     @property
     def loaded_weights(self) -> loaded_weights.LoadedWeights | None:
         """Which weights they are; None: unknown, or stated by another version."""
@@ -84,7 +100,7 @@ class ModelInfo:
     def as_dict(self) -> dict[str, Any]:
         """Write it as JSON has it."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": 1 if self.crop_cells is None else FORMAT_VERSION,
             "categories": self.categories.to_coco(),
             "input_size": list(self.input_size),
             "grid": list(self.grid),
@@ -230,6 +246,11 @@ def _read_size(content: Mapping[str, Any], key: str) -> tuple[int, int]:
 def _read_detection(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not _is_count(value.get("max_detections")):
         raise ValueError(f"detection is {values.shorten(value)}, and has no number max_detections")
+    place, padding = value.get("crop_at", _DEFAULTS["crop_at"]), value.get("crop_padding")
+    if place not in _CROP_PLACES:
+        raise ValueError(f"crop_at is {values.shorten(place)}, expected one of {', '.join(_CROP_PLACES)}")
+    if place == _CROP_PLACES[1] and not (isinstance(padding, int | float) and padding >= 0):
+        raise ValueError(f"crop_padding is {values.shorten(padding)}, expected a number that is 0 or more")
     return value
 
 

@@ -6,6 +6,7 @@ both to the same numbers: change both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,3 +42,23 @@ def boxes_to_photo(
     photo, _, scale, offset = (np.tile(row, 2) for row in image_info)  # [4] each
     moved: NDArray[np.float32] = np.clip((boxes_px + offset) / scale, 0, photo).astype(np.float32)
     return moved
+
+
+def widen_boxes(
+    boxes_px: NDArray[np.float32], image_info: NDArray[np.float32], grid: Sequence[int], cells: float
+) -> NDArray[np.float32]:
+    """Widen boxes of the photo on every side, also beyond it, by cells of a grid over the network's input.
+
+    Args:
+      boxes_px: float32 [D, 4] yxyx_px of the photo.
+      image_info: float32 [4, 2].
+      grid: (height, width) of the grid in cells.
+      cells: so many of them.
+
+    Returns:
+      float32 [D, 4] yxyx_px of the photo.
+    """
+    _, network, scale, _ = image_info
+    margin = network / scale / np.array(grid, np.float32) * np.float32(cells)  # [2]
+    widened: NDArray[np.float32] = boxes_px + np.concatenate([-margin, margin])
+    return widened

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from official_yolact_runtime import export_info
 from official_yolact_runtime import frames
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime import resizing
 from official_yolact_runtime import runtime as runtime_lib
 from official_yolact_runtime.images import reading
@@ -77,7 +78,11 @@ class GraphRuntime:
         height, width = image.shape[:2]
         info = frames.fit((height, width), self.input_size)
         boxes = frames.boxes_to_photo(found["detection_boxes"], info)
-        return {**found, "detection_boxes": boxes, "image_info": info}
+        found |= {"detection_boxes": boxes, "image_info": info}
+        cells = self.info.crop_cells
+        if cells is not None:
+            found[photo_masks.CROPS] = frames.widen_boxes(boxes, info, self.info.grid, cells)
+        return found
 
 
 def is_installed(name: str) -> bool:

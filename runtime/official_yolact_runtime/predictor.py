@@ -206,7 +206,9 @@ class Predictor:
         best_first = np.argsort(-mask_scores, kind="stable")
         keep = best_first[passing[best_first]][:max_detections]
         classes = row["detection_classes"][keep].astype(np.int32)
-        windows = list(photo_masks.find_windows(row["detection_masks"][keep], row["image_info"]))
+        crops = row[photo_masks.CROPS][keep] if photo_masks.CROPS in row else None
+        soft = row["detection_masks"][keep]
+        windows = list(photo_masks.find_windows(soft, row["image_info"], crops=crops))
         masks: Any = detections_lib.Undrawn(windows)
         return detections_lib.Detections(
             image=image,

@@ -1,5 +1,6 @@
 """The page of an export, in headless Chromium."""
 
+import dataclasses
 import json
 import shutil
 import time
@@ -82,6 +83,32 @@ def _compare(here, there):
         assert near, (name, score, area)
         rest.remove(min(near, key=lambda one: (abs(one[2] - area), abs(one[1] - score))))
     assert [one for one in rest if one[1] >= THRESHOLD / 100 + 1e-4] == []
+
+
+def _load_described(folder, **changes):
+    """Write other settings into the page's description, and load its model with the same."""
+    described = json.loads((folder / "model.json").read_text())
+    detection = {**described["detection"], **changes.pop("detection", {})}
+    (folder / "model.json").write_text(json.dumps({**described, **changes, "detection": detection}))
+    light = official_yolact_runtime.load(str(folder / "model.tflite"))
+    light.runtime.info = dataclasses.replace(light.runtime.info, detection=detection, **changes)
+    return light
+
+
+def test_the_page_cuts_masks_at_the_size_of_the_photo_as_the_runtime_does(
+    web, serve, visit, photos, tmp_path
+):
+    folder = shutil.copytree(web, tmp_path / "web")
+    # The masks of the model are cut one cell wider than their boxes: the page cuts the rest.
+    light = _load_described(folder, detection={"crop_at": "image", "crop_padding": 0.0})
+    opened = visit(serve(folder))
+    for path in (photos[0], photos[3], photos[7]):
+        found = light(path, score_threshold=(THRESHOLD - 1) / 100)
+        areas = [int(mask.sum()) for mask in found.masks]
+        _compare(
+            opened.open(path, threshold=THRESHOLD), list(zip(found.names, found.scores, areas, strict=True))
+        )
+    assert opened.complaints == []
 
 
 def test_the_export_says_what_the_page_is_and_how_it_compares_with_the_model(web):

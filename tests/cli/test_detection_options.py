@@ -31,6 +31,7 @@ def default_config():
         (["--candidate-threshold", "0"], {"score_threshold": 0.0}),
         (["--nms-iou", "0.7"], {"nms_iou_threshold": 0.7}),
         (["--no-crop"], {"crop_masks": False}),
+        (["--crop-at", "image"], {"crop_at": "image"}),
         (["--crop", "--crop-padding", "0"], {"crop_masks": True, "crop_padding": 0.0}),
     ],
 )
@@ -47,6 +48,7 @@ def test_options_and_configuration_know_the_same_forms_and_fields():
     from official_yolact.configs import yolact
 
     assert detection_options.NMS_KINDS == yolact.NMS_KINDS
+    assert detection_options.CROP_PLACES == yolact.CROP_PLACES
     known = {field.name for field in dataclasses.fields(default_config())}
     assert set(detection_options._FIELDS.values()) | {"max_detections"} <= known
 
@@ -91,6 +93,7 @@ def test_an_unknown_form_of_suppression_is_one_line_with_the_nearest(capsys):
     ("words", "says"),
     [
         (["--no-crop", "--crop-padding", "2"], "--crop-padding has no effect with --no-crop"),
+        (["--no-crop", "--crop-at", "image"], "--crop-at has no effect with --no-crop"),
         (["--nms", "traditional", "--top-k", "9"], "--top-k has no effect with --nms traditional"),
     ],
 )

@@ -52,5 +52,19 @@ def test_the_runtime_without_tensorflow_has_the_same_frames():
         boxes = rng.uniform(-0.2, 1.2, (5, 4)).astype(np.float32)
         found = runtime_frames.boxes_to_photo(boxes * np.tile(size, 2).astype(np.float32), info)
         np.testing.assert_allclose(found, frames.boxes_to_photo(boxes, info), rtol=2e-6, atol=1e-6)
+        widened = runtime_frames.widen_boxes(found, info, (69, 50), 0.7)
+        cell = np.tile([height / 69, width / 50], 2)
+        np.testing.assert_allclose(widened, found + cell * 0.7 * [-1, -1, 1, 1], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(
+            frames.widen_boxes(found, info, (69, 50), 0.7), widened, rtol=1e-6, atol=1e-3
+        )
     moved = runtime_frames.boxes_to_photo(np.array([[20, 10, 60, 90.0], [40, 50, 80, 100]]), BORDERED)
     np.testing.assert_allclose(moved, [[0, 0, 20, 40], [10, 20, 20, 40]])
+
+
+def test_a_box_is_widened_by_cells_of_the_grid_over_the_input_with_its_border():
+    # A cell of the grid is 4 x 10 pixels of the input, 2 x 5 of the photo.
+    box = np.array([[1, 3, 10, 12]], np.float32)
+    for module in (frames, runtime_frames):
+        widened = module.widen_boxes(box, BORDERED, (20, 10), 1.5)
+        np.testing.assert_allclose(widened, [[-2, -4.5, 13, 19.5]], rtol=1e-6)

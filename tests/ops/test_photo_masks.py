@@ -108,3 +108,40 @@ def test_the_photo_lies_where_the_frames_of_boxes_have_it():
 def test_no_masks_stay_no_masks():
     info = frames.fit((480, 640), (550, 550)).numpy()
     assert photo_masks.draw(np.zeros((0, 5, 5), np.float32), info).shape == (0, 480, 640)
+
+
+def cut_by_loops(mask, crop):
+    """Keep the pixels whose centres are in a box, one by one."""
+    top, left, bottom, right = crop
+    kept = np.zeros_like(mask)
+    for y, x in np.argwhere(mask):
+        kept[y, x] = top <= y + 0.5 < bottom and left <= x + 0.5 < right
+    return kept
+
+
+@pytest.mark.parametrize("size", [(48, 64), (97, 61), (9, 40), (1, 1)], ids=str)
+def test_a_crop_leaves_of_the_whole_mask_resampled_the_pixels_whose_centres_it_holds(size):
+    rng = np.random.default_rng(4)
+    soft = rng.random((30, 17, 15)).astype(np.float32)
+    corners = np.sort(rng.uniform(-0.3, 1.3, (2, 30, 2)), axis=0) * size
+    crops = np.round(np.concatenate(corners, axis=1) * 2) / 2  # some end at the centre of a pixel
+    whole = tf.image.resize(soft[..., np.newaxis], size).numpy()[..., 0]
+    info = frames.fit(size, (136, 120)).numpy()
+    found = photo_masks.draw(soft, info, crops=crops)
+    for mask, values, crop in zip(found, whole, crops, strict=True):
+        sure = np.abs(values - 0.5) > 1e-6
+        np.testing.assert_array_equal(mask[sure], cut_by_loops(values > 0.5, crop)[sure])
+    assert any(mask.any() for mask in found) or size == (1, 1)
+    for window, (top, left, bottom, right) in zip(
+        photo_masks.find_windows(soft, info, crops=crops), crops, strict=True
+    ):
+        assert window.mask.shape[0] <= max(0, bottom - top) + 1
+        assert window.mask.shape[1] <= max(0, right - left) + 1
+
+
+def test_a_crop_lies_in_pixels_of_the_photo_where_that_has_a_border():
+    soft = np.ones((1, 40, 50), np.float32)
+    crop = np.array([[2.0, 3.4, 5.5, 9.6]])
+    expected = np.zeros((1, 20, 40), bool)
+    expected[0, 2:5, 3:10] = True
+    np.testing.assert_array_equal(photo_masks.draw(soft, BORDERED, crops=crop), expected)

@@ -1,5 +1,6 @@
 /** The model in its worker, and what it finds in a photo. */
 
+import { boxToPhoto, widenBox } from "./frames.js";
 import { MaskMaker } from "./masks.js";
 
 /** Detects instances in pictures, one after another. */
@@ -104,26 +105,30 @@ class Found {
       const { detection_scores, detection_mask_scores, detection_classes } = this.#arrays;
       const classNumber = Number(detection_classes[row]);
       const category = this.#settings.categories[classNumber - 1];
+      const box = this.#placeBox(row);
       this.#instances.set(row, {
         name: category.name,
         categoryId: category.id,
         classNumber,
         score: detection_scores[row],
         maskScore: detection_mask_scores[row],
-        box: this.#scaleBox(row),
-        mask: this.#masks.make(this.#softMask(row)),
+        box,
+        mask: this.#masks.make(this.#softMask(row), this.#findCrop(box)),
       });
     }
     return this.#instances.get(row);
   }
 
-  /** Bring a box from pixels of the network's input to pixels of the photo. */
-  #scaleBox(row) {
-    return [0, 1, 2, 3].map((side) => {
-      const axis = side % 2;
-      const value = this.#arrays.detection_boxes[row * 4 + side];
-      return (value / this.#settings.input_size[axis]) * this.photo[axis];
-    });
+  #placeBox(row) {
+    const box = this.#arrays.detection_boxes.subarray(row * 4, row * 4 + 4);
+    return boxToPhoto(box, this.photo, this.#settings.input_size);
+  }
+
+  /** Find what cuts a mask at the size of the photo; null: it is cut inside the model, or not at all. */
+  #findCrop(box) {
+    const { detection, grid, input_size } = this.#settings;
+    const isCutHere = detection.crop_masks && detection.crop_at === "image";
+    return isCutHere ? widenBox(box, this.photo, input_size, grid, detection.crop_padding) : null;
   }
 
   #softMask(row) {

@@ -7,8 +7,8 @@ const THRESHOLD = 0.5;
 /**
  * Makes the masks of one photo.
  *
- * A mask is empty outside its object's box, so it is resampled inside the window alone that its cells reach:
- * to the pixel what the whole mask would be.
+ * It is resampled inside the window alone that its cells reach, or that its crop leaves: to the pixel what the
+ * whole mask would be.
  */
 export class MaskMaker {
   /**
@@ -25,13 +25,15 @@ export class MaskMaker {
    * Make a mask.
    *
    * @param {Float32Array} soft mask [height, width] of the grid, at least 0.
+   * @param {number[] | null} crop top, left, bottom and right of a box in pixels of the photo: a pixel whose
+   *   centre is not in it is left out; null: the mask is not cut here.
    * @returns {{top: number, left: number, height: number, width: number, mask: Uint8Array, area: number}}
    *   the window, 1 for each of its pixels that belongs to the object, and how many do.
    */
-  make(soft) {
+  make(soft, crop = null) {
     const { rows, columns } = this.#findUsed(soft);
-    const [top, bottom] = findTouched(this.down, rows);
-    const [left, right] = findTouched(this.across, columns);
+    const [top, bottom] = intersect(findTouched(this.down, rows), crop && [crop[0], crop[2]]);
+    const [left, right] = intersect(findTouched(this.across, columns), crop && [crop[1], crop[3]]);
     const [height, width] = [bottom - top, right - left];
     const mask = new Uint8Array(height * width);
     const area = height && width ? this.#fill(soft, top, left, height, width, mask) : 0;
@@ -87,6 +89,16 @@ export class MaskMaker {
       result[column] = value + Math.fround(step * weight[left + column]);
     }
   }
+}
+
+/** Keep of the pixels from the first to past the last one those whose centres lie between two ends. */
+function intersect([first, last], ends) {
+  if (!ends) {
+    return [first, last];
+  }
+  const [start, end] = ends.map((side) => Math.ceil(side - 0.5));
+  const begin = Math.max(first, start);
+  return [begin, Math.max(begin, Math.min(last, end))];
 }
 
 /** Find the pixels, from the first to past the last one, that any cell from the first to the last reaches. */

@@ -78,18 +78,24 @@ class DetectionGenerator(tf_keras.layers.Layer):
         valid = tf.sequence_mask(num_detections, config.max_detections)
         boxes = tf.gather(boxes, indices, batch_dims=1)  # [B, D, 4]
         coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)  # [B, D, K]
-        soft_masks = _keep(self._assemble(raw_outputs["prototypes"], coefficients, boxes), valid)
-        mask_scores = tf.identity(scores)
-        if mask_scorer is not None:
-            mask_scores = scores * _predict_iou(mask_scorer, soft_masks, classes)
-        return {
-            "detection_boxes": _keep(frames.boxes_to_photo(boxes, image_info), valid),
+        whole = tf.sigmoid(masks.assemble_masks(raw_outputs["prototypes"], coefficients))  # [B, D, h, w]
+        cropped = _keep(self._crop(whole, boxes), valid)
+        photo_boxes = _keep(frames.boxes_to_photo(boxes, image_info), valid)
+        found: Detections = {
+            "detection_boxes": photo_boxes,
             "detection_scores": scores,
-            "detection_mask_scores": mask_scores,
+            "detection_mask_scores": tf.identity(scores),
             "detection_classes": classes,
             "num_detections": num_detections,
-            "detection_masks": soft_masks,
+            "detection_masks": _keep(whole, valid) if config.cuts_image else cropped,
         }
+        if mask_scorer is not None:
+            # It is trained on masks that are cut on the grid.
+            found["detection_mask_scores"] = scores * _predict_iou(mask_scorer, cropped, classes)
+        if config.cuts_image:
+            crops = frames.widen_boxes(photo_boxes, image_info, whole.shape[2:], config.crop_padding)
+            found["detection_crops"] = _keep(crops, valid)
+        return found
 
     def decode(self, raw_outputs: RawOutputs) -> tuple[Tensor, Tensor]:
         """Decode what suppression chooses from.
@@ -124,8 +130,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
             boxes, scores, top_k=config.nms_top_k, second_threshold=second_threshold, **limits
         )
 
-    def _assemble(self, prototypes: Tensor, coefficients: Tensor, boxes: Tensor) -> Tensor:
-        soft = tf.sigmoid(masks.assemble_masks(prototypes, coefficients))
+    def _crop(self, soft: Tensor, boxes: Tensor) -> Tensor:
+        """Cut masks [B, D, h, w] on their grid to boxes [B, D, 4] yxyx_norm."""
         if not self._config.crop_masks:
             return soft
         # Source: the original cuts to the box as predicted, before it is clipped to the image.

@@ -22,6 +22,7 @@ from official_yolact.drawing import sheets
 from official_yolact.files import storage
 from official_yolact.ops import frames
 from official_yolact_runtime import drawing
+from official_yolact_runtime import photo_masks
 from official_yolact_runtime.files import outputs
 
 FOLDER = "pictures"
@@ -39,6 +40,7 @@ _KEPT = (
     "detection_classes",
     "num_detections",
     "detection_masks",
+    photo_masks.CROPS,
     "image_info",
 )
 
@@ -93,7 +95,8 @@ class Pictures:
             for row, image_id in enumerate(int(number) for number in image_ids.numpy()):
                 if weights[row] == 0 or image_id < 0 or image_id in self._found or not self._wants(image_id):
                     continue
-                self._found[image_id] = {key: step_outputs[key][replica][row].numpy() for key in _KEPT}
+                kept = [key for key in _KEPT if key in step_outputs]
+                self._found[image_id] = {key: step_outputs[key][replica][row].numpy() for key in kept}
 
     def draw_evaluation(self, logs: Mapping[str, Any]) -> None:
         """Draw ground truth beside the detections of the evaluation that has ended."""
@@ -209,9 +212,13 @@ def select_detections(detections: Mapping[str, NDArray[Any]]) -> comparisons.Ins
     count = int(detections["num_detections"])
     scores = np.asarray(detections["detection_mask_scores"][:count], np.float32)
     order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= MIN_SCORE]
+    crops = None
+    if photo_masks.CROPS in detections:
+        crops = frames.boxes_to_input(detections[photo_masks.CROPS][order], detections["image_info"]).numpy()
     return comparisons.Instances(
         boxes=frames.boxes_to_input(detections["detection_boxes"][order], detections["image_info"]).numpy(),
         classes=np.asarray(detections["detection_classes"])[order].astype(int),
         masks=np.asarray(detections["detection_masks"], np.float32)[order],
         scores=scores[order],
+        crops=crops,
     )

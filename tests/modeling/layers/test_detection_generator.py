@@ -71,6 +71,35 @@ def test_masks_keep_everything_without_cropping():
     np.testing.assert_allclose(masks[0, 0], np.full((8, 8), 1 / (1 + np.exp(-1))), atol=1e-6)
 
 
+@pytest.mark.parametrize("padding", [0.0, 1.5])
+def test_masks_that_are_cut_at_the_size_of_the_image_stay_whole_beside_the_boxes_that_cut_them(padding):
+    found = _generator(crop_at="image", crop_padding=padding, max_detections=20)(_raw(LOGITS), INFO)
+    count = int(found["num_detections"][0])
+    whole = np.full((count, 8, 8), 1 / (1 + np.exp(-1)))
+    np.testing.assert_allclose(found["detection_masks"][0, :count], whole, atol=1e-6)
+    # A cell of the grid is 7.5 x 10 pixels of the image.
+    expected = found["detection_boxes"][0, :count] + padding * np.array([-7.5, -10, 7.5, 10])
+    np.testing.assert_allclose(found["detection_crops"][0, :count], expected, atol=1e-4)
+    assert not found["detection_masks"][0, count:].numpy().any()
+    assert not found["detection_crops"][0, count:].numpy().any()
+
+
+def test_the_mask_scores_are_those_of_masks_cut_on_the_grid_wherever_they_are_cut():
+    def score_masks(masks):
+        return tf.reduce_mean(masks, axis=[1, 2])[:, tf.newaxis] * [[1.0, 2.0]]
+
+    by_place = [
+        _generator(crop_at=place)(_raw(LOGITS), INFO, mask_scorer=score_masks)["detection_mask_scores"]
+        for place in configs.CROP_PLACES
+    ]
+    np.testing.assert_array_equal(*by_place)
+
+
+def test_masks_that_are_not_cut_have_no_crops():
+    assert "detection_crops" not in _generator(crop_at="image", crop_masks=False)(_raw(LOGITS), INFO)
+    assert "detection_crops" not in _generator()(_raw(LOGITS), INFO)
+
+
 def test_masks_belong_to_the_anchor_that_was_kept():
     coefficients = np.array([[9.0], [-3.0], [2.0], [9.0]])
     masks = _generator(crop_masks=False)(_raw(LOGITS, coefficients=coefficients), INFO)["detection_masks"]
