@@ -9,6 +9,7 @@ import sys
 
 from official_yolact.cli import detection_options
 
+_GPU = "/dev/nvidiactl"
 _PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         origins=settings_lib.check_origins(args.cors),
         access_log=args.access_log,
     )
-    if args.batch_size > 1 and not os.path.exists("/dev/nvidiactl"):
+    if args.batch_size > 1 and not os.path.exists(_GPU):
         raise ValueError(
             f"--batch-size is {args.batch_size}, but this machine has no GPU, and on a processor pictures are"
             " no faster together than one after another: leave it out"
@@ -107,13 +108,20 @@ def run(args: argparse.Namespace) -> int:
     listener = server.listen(args.host, args.port)
     store = models.Store(paths, args.workers, models.make_loader(args.runtime, args.batch_size))
     for model in store:
+        if args.batch_size > 1 and model.predictor.runtime.batch_size == 1:
+            raise ValueError(
+                f"{model.path}: --batch-size has no effect on it, which takes one photo at a time"
+            )
         print(
             f"yolact: {model.name}: {model.path}, computed by {model.describe()['runtime']}", file=sys.stderr
         )
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"yolact: http://{shown}:{port}/", file=sys.stderr, flush=True)
-    server.run(service.Service(settings, store), listener)
+    server.run(
+        service.Service(settings, store),
+        listener,
+        lambda: print(f"yolact: http://{shown}:{port}/", file=sys.stderr, flush=True),
+    )
     return 0
 
 

@@ -52,6 +52,7 @@ def make(service: service_lib.Service) -> Any:
     app.add_exception_handler(refusals.RefusedError, _refuse)
     app.add_exception_handler(exceptions.RequestValidationError, _refuse_parameters)
     app.add_exception_handler(http_exceptions.HTTPException, _refuse_address)
+    app.add_exception_handler(requests.ClientDisconnect, middleware.note_gone)
     app.add_exception_handler(Exception, middleware.tell_fault)
     app.include_router(_make_v1(service), responses=_ANSWERS)
     app.include_router(_make_v2(service), responses=_ANSWERS)

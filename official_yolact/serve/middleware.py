@@ -70,8 +70,6 @@ class Observer:
 
         try:
             await self._app(scope, receive, note)
-        except requests.ClientDisconnect:
-            status = status or CLIENT_GONE
         except Exception as error:
             _logger.error("request %s: %s", number, failures.describe(error, [scope["path"]], "request"))
             if not is_whole:
@@ -108,6 +106,11 @@ class Observer:
 
 class _CutOffError(Exception):
     """An answer that cannot be ended: the connection is closed."""
+
+
+async def note_gone(_: requests.Request, __: Exception) -> responses.Response:
+    """Make what the log and the counters say of a client that has gone; nobody reads it."""
+    return responses.Response(status_code=CLIENT_GONE)
 
 
 async def tell_fault(request: requests.Request, _: Exception) -> responses.Response:

@@ -27,11 +27,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Server(uvicorn.Server):
     """Serves until a signal ends it; what was accepted by then is answered."""
 
-    def __init__(self, service: service_lib.Service) -> None:
+    def __init__(self, service: service_lib.Service, on_start: Callable[[], None] = lambda: None) -> None:
         """Make a server that does not run yet.
 
         Args:
           service: that answers.
+          on_start: is called when requests are accepted.
         """
         settings = service.settings
         config = uvicorn.Config(
@@ -40,13 +41,14 @@ class Server(uvicorn.Server):
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="critical",  # of faults the log of the service tells
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=int(settings.drain_seconds),
             h11_max_incomplete_event_size=32_768,
         )
         super().__init__(config)
-        self.service = service
+        self.service, self._on_start = service, on_start
         self._reloads: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
@@ -75,6 +77,11 @@ class Server(uvicorn.Server):
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept requests."""
+        await super().startup(sockets)
+        self._on_start()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has come and what comes on open connections, and close each after its answer."""
         self.service.is_ending = True
@@ -101,42 +108,44 @@ def _make_protocol(seconds: float) -> Any:
     class Protocol(h11_impl.H11Protocol):
         """Closes a connection whose request does not begin, or whose answer is not read."""
 
-        _timer: asyncio.TimerHandle | None = None
+        _waiting: asyncio.TimerHandle | None = None
+        _writing: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._watch(seconds)
+            self._wait_for_head(seconds)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             if self.cycle is not None and not self.cycle.response_complete:
-                self._watch(None)
-            elif self._timer is None:
-                self._watch(seconds)
+                self._wait_for_head(None)
+            elif self._waiting is None:
+                self._wait_for_head(seconds)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
             # What is left of the body of a refused request is read and forgotten, for a while.
             is_whole = self.conn.their_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
             if self.cycle.response_complete:
-                self._watch(None if is_whole else _LINGER_SECONDS)
+                self._wait_for_head(None if is_whole else _LINGER_SECONDS)
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._watch(seconds)
+            self._writing = self.loop.call_later(seconds, self.transport.abort)
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self._watch(None)
+            if self._writing is not None:
+                self._writing.cancel()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._watch(None)
-            super().connection_lost(exc)
+            self._wait_for_head(None)
+            super().connection_lost(exc)  # which resumes writing
 
-        def _watch(self, after: float | None) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = None if after is None else self.loop.call_later(after, self.transport.abort)
+        def _wait_for_head(self, after: float | None) -> None:
+            if self._waiting is not None:
+                self._waiting.cancel()
+            self._waiting = None if after is None else self.loop.call_later(after, self.transport.abort)
 
     return Protocol
 
@@ -169,13 +178,14 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(service: service_lib.Service, listener: socket.socket) -> None:
+def run(service: service_lib.Service, listener: socket.socket, on_start: Callable[[], None]) -> None:
     """Serve until a signal ends it.
 
     Args:
       service: that answers.
       listener: as `listen` gives it.
+      on_start: is called when requests are accepted.
     """
     # Large pictures are refused by their header; Pillow would write a line about each.
     warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-    Server(service).run([listener])
+    Server(service, on_start).run([listener])
