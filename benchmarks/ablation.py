@@ -120,11 +120,12 @@ def train(words: list[str], folder: pathlib.Path) -> dict[str, Any]:
         rows = list(csv.DictReader(file))
     speeds = [float(row["images_per_second"]) for row in rows if row["images_per_second"]]
     last = [row for row in rows if row["kind"] == "eval"][-1]
-    result: dict[str, Any] = {key: float(last[key]) for key in SIZES.values() if last[key]}
+    # -1: the set has no such object.
+    result: dict[str, Any] = {key: float(last[key]) for key in SIZES.values() if float(last[key] or -1) >= 0}
     result["classes"] = {
         row["class"]: float(row["mask_AP"])
         for row in rows
-        if row["kind"] == "class" and row["step"] == last["step"] and row["mask_AP"]
+        if row["kind"] == "class" and row["step"] == last["step"] and float(row["mask_AP"] or -1) >= 0
     }
     timed = run_command("benchmark", str(folder), "--batch=1", "--precision=auto", "--rounds=7", "--json")
     parts = json.loads(timed.splitlines()[-1])["results"][0]["milliseconds"]

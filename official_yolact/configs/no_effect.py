@@ -13,6 +13,7 @@ from official_yolact.configs import finding
 from official_yolact.configs import settings
 from official_yolact.configs import training
 from official_yolact.configs import values
+from official_yolact.configs import yolact
 
 
 def find_ignored(
@@ -35,6 +36,7 @@ def find_ignored(
         for name in ("crop_at", "crop_padding"):
             path = f"task.model.detection_generator.{name}"
             ignored[path] = "task.model.detection_generator.crop_masks is false"
+    ignored |= {f"task.losses.{name}": why for name, why in _list_unread_losses(params.task.losses).items()}
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"
     for path, why in ignored.items():
@@ -42,6 +44,22 @@ def find_ignored(
             rule = f"has no effect: {why}"
             yield finding.about(params, path, rule, "delete the line", (), finding.WARNING)
     yield from _find_unread(params, default)
+
+
+def _list_unread_losses(losses: yolact.Losses) -> dict[str, str]:
+    """List the keys of `task.losses` that the chosen losses do not read, each with the reason."""
+    ignored = {}
+    why = f"task.losses.class_loss is {losses.class_loss}"
+    if losses.class_loss == "mined_softmax":
+        ignored["focal_gamma"] = why
+    else:
+        ignored["negatives_per_positive"] = ignored["min_negatives"] = why
+    if losses.class_loss != "focal":
+        ignored["focal_alpha"] = why
+    if losses.assignment != "fixed":
+        why = f"task.losses.assignment is {losses.assignment}"
+        ignored["positive_iou"] = ignored["negative_iou"] = why
+    return ignored
 
 
 def _list_unread_devices(runtime: training.RuntimeConfig) -> dict[str, str]:
@@ -103,6 +121,11 @@ def _list_unlikely_of_models(params: experiments.YolactExperiment) -> Iterator[_
         rule = f"has an anchor of more than four times the longer side of task.model.input_size ({side})"
         cure = "write scales in pixels of the input"
         yield "task.model.anchor.scales", rule, cure, "task.model.input_size"
+    if params.task.losses.class_loss != "mined_softmax" and not (
+        model.class_prior or params.task.init_checkpoint
+    ):
+        rule = "sums over all anchors, and from random weights without a prior that of the background is huge"
+        yield "task.losses.class_loss", rule, "write task.model.class_prior: 0.01", "task.model.class_prior"
     if getattr(optimizer.get(), "weight_decay_rate", 0.0) and decay:
         path = f"trainer.optimizer_config.optimizer.{optimizer.type}.weight_decay_rate"
         rule = f"decays the weights a second time: task.losses.weight_decay is {decay}"

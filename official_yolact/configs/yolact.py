@@ -28,6 +28,8 @@ from official_yolact.configs.settings import setting
 
 AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
+CLASS_LOSSES = ("mined_softmax", "focal", "quality")
+ASSIGNMENTS = ("fixed", "adaptive")
 BOX_LOSSES = ("smooth_l1", "giou", "ciou")
 CROP_PLACES = ("prototypes", "image")
 VERIFY_LEVELS = ("none", "sizes", "records", "sha256")
@@ -344,6 +346,19 @@ class Losses(hyperparams.Config):
         "the decoded boxes, `giou` (arXiv 1902.09630) or `ciou` (arXiv 1911.08287), whose costs are smaller",
         one_of(*BOX_LOSSES),
     )
+    class_loss: str = setting(
+        "mined_softmax",
+        "what classes cost: `mined_softmax`, the cross-entropy of positives and mined negatives, as the "
+        "original has it; `focal` (arXiv 1708.02002), over all anchors; or `quality` (after arXiv "
+        "2006.04388), over all anchors, whose scores learn the IoU of the predicted box",
+        one_of(*CLASS_LOSSES),
+    )
+    focal_gamma: float = setting(
+        2.0, "power of the error, with `class_loss` `focal` or `quality`", NOT_NEGATIVE
+    )
+    focal_alpha: float = setting(
+        0.25, "weight of the positives with `class_loss: focal`; background has the rest to 1", FRACTION
+    )
     mask_weight: float = setting(6.125, "of the mask loss", NOT_NEGATIVE)
     semantic_weight: float = setting(1.0, "of the semantic segmentation loss", NOT_NEGATIVE)
     mask_iou_weight: float = setting(
@@ -351,6 +366,12 @@ class Losses(hyperparams.Config):
     )
     min_mask_iou_area: float = setting(
         25.0, "masks of no more grid cells than this teach no mask IoU", NOT_NEGATIVE
+    )
+    assignment: str = setting(
+        "fixed",
+        "which anchors are positive: `fixed` by `positive_iou` and `negative_iou`, as the original has it, "
+        "or `adaptive` (arXiv 1912.02424) by an IoU that each instance sets; the others are then background",
+        one_of(*ASSIGNMENTS),
     )
     positive_iou: float = setting(
         0.5, "anchors that overlap an instance at least so much are positive", FRACTION

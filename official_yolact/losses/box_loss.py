@@ -34,12 +34,32 @@ def sum_box_loss(codes: Tensor, targets: schema.Targets, anchors: Tensor, kind: 
     if kind == "smooth_l1":
         error = tf.where(positive[..., tf.newaxis], codes - wanted, 0.0)
         return tf.reduce_sum(smooth_l1.smooth_l1(error))
+    distances = measure_distances(*_decode(codes, targets, anchors), kind)
+    return tf.reduce_sum(tf.where(positive, distances, 0.0))
+
+
+def measure_fits(codes: Tensor, targets: schema.Targets, anchors: Tensor) -> Tensor:
+    """Measure the IoU of predicted boxes with those of their instances.
+
+    Args:
+      codes: float32 [B, A, 4] as predicted.
+      targets: of the batch.
+      anchors: float32 [A, 4] cyxhw_norm.
+
+    Returns:
+      float32 [B, A] from 0 to 1; 1 for anchors that are not positive.
+    """
+    return _compute_iou(*_decode(codes, targets, anchors))[0]
+
+
+def _decode(codes: Tensor, targets: schema.Targets, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Decode predicted and wanted boxes, float32 [B, A, 4] yxyx_norm each."""
+    positive, wanted = targets["class_ids"] > 0, targets["box_codes"]
     # What the others predict is not decoded: where it overflows, a gradient of 0 times infinity is NaN.
     codes = tf.where(positive[..., tf.newaxis], codes, wanted)
     centre = tf.clip_by_value(codes[..., :2], -_LARGEST_CODE, _LARGEST_CODE)
     predicted = box_coder.decode(tf.concat([centre, codes[..., 2:]], axis=-1), anchors)
-    distances = measure_distances(predicted, box_coder.decode(wanted, anchors), kind)
-    return tf.reduce_sum(tf.where(positive, distances, 0.0))
+    return predicted, box_coder.decode(wanted, anchors)
 
 
 def measure_distances(predicted: Tensor, wanted: Tensor, kind: str) -> Tensor:
@@ -58,11 +78,7 @@ def measure_distances(predicted: Tensor, wanted: Tensor, kind: str) -> Tensor:
     Source: Rezatofighi et al., Generalized Intersection over Union, arXiv 1902.09630; Zheng et al.,
     Distance-IoU Loss, arXiv 1911.08287, whose weight of the aspect ratios has no gradient, as here.
     """
-    low = tf.maximum(predicted[..., :2], wanted[..., :2])
-    high = tf.minimum(predicted[..., 2:], wanted[..., 2:])
-    shared = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
-    union = boxes.area(predicted) + boxes.area(wanted) - shared
-    iou = tf.math.divide_no_nan(shared, union)
+    iou, union = _compute_iou(predicted, wanted)
     # Height and width of the smallest box around both, [..., 2].
     around = tf.maximum(predicted[..., 2:], wanted[..., 2:]) - tf.minimum(predicted[..., :2], wanted[..., :2])
     if kind == "giou":
@@ -74,6 +90,15 @@ def measure_distances(predicted: Tensor, wanted: Tensor, kind: str) -> Tensor:
     turned = 4.0 / math.pi**2 * tf.square(_measure_slope(ours) - _measure_slope(theirs))
     weight = tf.stop_gradient(tf.math.divide_no_nan(turned, 1.0 - iou + turned))
     return 1.0 - iou + apart + weight * turned
+
+
+def _compute_iou(predicted: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the IoU of pairs of boxes [..., 4] and the area of their union, [...] each."""
+    low = tf.maximum(predicted[..., :2], wanted[..., :2])
+    high = tf.minimum(predicted[..., 2:], wanted[..., 2:])
+    shared = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
+    union = boxes.area(predicted) + boxes.area(wanted) - shared
+    return tf.math.divide_no_nan(shared, union), union
 
 
 def _measure_slope(cyxhw: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -14,9 +14,11 @@ from official_yolact.configs import yolact as configs
 from official_yolact.losses import box_loss
 from official_yolact.losses import class_loss
 from official_yolact.losses import drawn_masks
+from official_yolact.losses import focal_loss
 from official_yolact.losses import mask_iou_loss
 from official_yolact.losses import mask_loss
 from official_yolact.losses import targets as targets_lib
+from official_yolact.ops import grids
 from official_yolact.schema import Tensor
 
 
@@ -25,8 +27,8 @@ class Assignment(NamedTuple):
 
     Attributes:
       targets: labels matched with the anchors.
-      counts: float32 [3], positive anchors, mined negatives and images of weight above 0 of the
-        global batch.
+      counts: float32 [3], positive anchors, mined negatives (0 where the class loss mines none) and images
+        of weight above 0 of the global batch.
     """
 
     targets: schema.Targets
@@ -42,10 +44,14 @@ class YolactLoss:
     Args:
       config: weights and thresholds.
       anchors: float32 [A, 4] cyxhw_norm.
+      levels: (height, width) of each level of the anchors; `assignment: adaptive` needs them.
     """
 
-    def __init__(self, config: configs.Losses, anchors: np.ndarray) -> None:
+    def __init__(
+        self, config: configs.Losses, anchors: np.ndarray, levels: Sequence[grids.Size] = ()
+    ) -> None:
         self._config = config
+        self._levels = levels
         self._anchors = np.asarray(anchors, np.float32)
 
     def __call__(
@@ -79,7 +85,7 @@ class YolactLoss:
         classes, positives, images = _share_counts(counts, config.negatives_per_positive)
         weight = tf.cast(labels["weight"] > 0.0, tf.float32)
 
-        class_sum = class_loss.sum_class_loss(raw["cls_outputs"], targets["class_ids"], config)
+        class_sum = self._sum_class_loss(raw, targets)
         box_sum = box_loss.sum_box_loss(raw["box_outputs"], targets, self._anchors, config.box_loss)
         mask_sum, iou_sum = self._sum_mask_losses(raw, labels, targets, mask_iou_head)
         semantic = _image_semantic_loss(raw["semantic_outputs"], labels["semantic_masks"])
@@ -92,6 +98,15 @@ class YolactLoss:
         if iou_sum is not None:
             terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / positives
         return cast(schema.Losses, {**terms, "total_loss": tf.add_n(list(terms.values()))})
+
+    def _sum_class_loss(self, raw: dict[str, Tensor], targets: schema.Targets) -> Tensor:
+        logits, class_ids, config = raw["cls_outputs"], targets["class_ids"], self._config
+        if config.class_loss == "focal":
+            return focal_loss.sum_focal_loss(logits, class_ids, config)
+        if config.class_loss == "quality":
+            quality = box_loss.measure_fits(raw["box_outputs"], targets, self._anchors)
+            return focal_loss.sum_quality_loss(logits, class_ids, quality, config)
+        return class_loss.sum_class_loss(logits, class_ids, config)
 
     def _sum_mask_losses(
         self,
@@ -115,9 +130,11 @@ class YolactLoss:
         Args:
           labels: of the whole batch of the replica.
         """
-        targets = targets_lib.build_targets(labels, self._anchors, self._config)
+        targets = targets_lib.build_targets(labels, self._anchors, self._config, self._levels)
         positive = tf.cast(targets["class_ids"] > 0, tf.float32)
         mined = tf.cast(class_loss.count_mined(targets["class_ids"], self._config), tf.float32)
+        if self._config.class_loss != "mined_softmax":
+            mined = tf.zeros_like(mined)
         weight = tf.cast(labels["weight"] > 0.0, tf.float32)
         counts = tf.stack([tf.reduce_sum(positive), tf.reduce_sum(mined), tf.reduce_sum(weight)])
         context = tf.distribute.get_replica_context()

@@ -94,6 +94,12 @@ def build_anchors(config: configs.YolactModel) -> np.ndarray:
     )
 
 
+def list_levels(config: configs.YolactModel) -> list[grids.Size]:
+    """List the (height, width) of the levels of the anchors, in cells."""
+    height, width = config.input_size
+    return [grids.level_size((height, width), k) for k in range(config.min_level, config.max_level + 1)]
+
+
 def build_detection_generator(config: configs.YolactModel) -> detection_generator.DetectionGenerator:
     """Build the layer that makes detections of the network's raw outputs."""
     return detection_generator.DetectionGenerator(

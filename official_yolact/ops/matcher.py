@@ -53,26 +53,44 @@ def match(
     Source: the original, which fails where an image has no instance, and which gives a box
     without any overlap (no area, say) an arbitrary anchor, where we give it none.
     """
-    instances = tf.logical_and(valid, tf.logical_not(is_crowd))
-    shared = boxes.intersection(boxes_norm, anchors_norm)  # [B, N, A]
-    anchor_area = boxes.area(anchors_norm)
-    union = boxes.area(boxes_norm)[:, :, tf.newaxis] + anchor_area - shared  # [B, N, A]
-    overlaps = tf.where(instances[:, :, tf.newaxis], tf.math.divide_no_nan(shared, union), -1.0)
+    overlaps, in_crowd = measure_overlaps(boxes_norm, valid, is_crowd, anchors_norm, crowd_iou)
     best_overlap = tf.reduce_max(overlaps, axis=1)  # [B, A]
     best_instance = tf.argmax(overlaps, axis=1, output_type=tf.int32)
-    forced = _serve_every_instance(overlaps, best_instance)
+    forced = serve_every_instance(overlaps, best_instance)
     is_forced = forced >= 0
 
     positive = tf.logical_or(is_forced, best_overlap >= positive_iou)
-    crowds = tf.logical_and(valid, is_crowd)
-    crowd_area = tf.reduce_max(tf.where(crowds[:, :, tf.newaxis], shared, 0.0), axis=1)  # [B, A]
-    in_crowd = crowd_area / anchor_area > crowd_iou
     ignored = tf.logical_or(best_overlap >= negative_iou, in_crowd)
     state = tf.where(positive, POSITIVE, tf.where(ignored, IGNORED, BACKGROUND))
     return Matches(state, tf.where(is_forced, forced, best_instance))
 
 
-def _serve_every_instance(overlaps: Tensor, best_instance: Tensor) -> Tensor:
+def measure_overlaps(
+    boxes_norm: Tensor, valid: Tensor, is_crowd: Tensor, anchors_norm: Tensor, crowd_iou: float
+) -> tuple[Tensor, Tensor]:
+    """Measure how anchors overlap instances, and which of them lie in a crowd.
+
+    Args:
+      boxes_norm: as of `match`, like the others.
+      valid: see there.
+      is_crowd: see there.
+      anchors_norm: see there.
+      crowd_iou: see there.
+
+    Returns:
+      float [B, N, A] IoU, -1 in rows that hold no instance, and bool [B, A].
+    """
+    instances = tf.logical_and(valid, tf.logical_not(is_crowd))
+    shared = boxes.intersection(boxes_norm, anchors_norm)  # [B, N, A]
+    anchor_area = boxes.area(anchors_norm)
+    union = boxes.area(boxes_norm)[:, :, tf.newaxis] + anchor_area - shared  # [B, N, A]
+    overlaps = tf.where(instances[:, :, tf.newaxis], tf.math.divide_no_nan(shared, union), -1.0)
+    crowds = tf.logical_and(valid, is_crowd)
+    crowd_area = tf.reduce_max(tf.where(crowds[:, :, tf.newaxis], shared, 0.0), axis=1)  # [B, A]
+    return overlaps, crowd_area / anchor_area > crowd_iou
+
+
+def serve_every_instance(overlaps: Tensor, best_instance: Tensor) -> Tensor:
     """Match every instance with one anchor, greedily by the highest IoU of the pairs left.
 
     A pair that is the best of its row and of its column is matched whatever the greedy order does with

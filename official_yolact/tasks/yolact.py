@@ -70,7 +70,9 @@ class YolactTask(base_task.Task):
         """
         super().__init__(params, logging_dir=logging_dir, name=name)
         self._loss = yolact_loss.YolactLoss(
-            configs.resolve_losses(params), factory.build_anchors(params.model)
+            configs.resolve_losses(params),
+            factory.build_anchors(params.model),
+            factory.list_levels(params.model),
         )
         self.step = train_step.TrainStep(
             self._list_losses(), self._loss.assign, self.build_losses, params.losses.weight_decay
