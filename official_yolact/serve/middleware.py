@@ -71,8 +71,8 @@ class Observer:
         try:
             await self._app(scope, receive, note)
         except Exception as error:
-            _logger.error("request %s: %s", number, failures.describe(error, [scope["path"]], "request"))
             if not is_whole:
+                _log_fault(scope, error)
                 raise _CutOffError from None
         finally:
             self._tell(scope, number, status, sent, time.perf_counter() - start, notes["log"])
@@ -113,8 +113,14 @@ async def note_gone(_: requests.Request, __: Exception) -> responses.Response:
     return responses.Response(status_code=CLIENT_GONE)
 
 
-async def tell_fault(request: requests.Request, _: Exception) -> responses.Response:
-    """Make the answer to a request in which the program has a fault; the error then goes on to the log."""
+def _log_fault(scope: types.Scope, error: Exception) -> None:
+    described = failures.describe(error, [scope["path"]], "request")
+    _logger.error("request %s: %s", scope["state"]["number"], described)
+
+
+async def tell_fault(request: requests.Request, error: Exception) -> responses.Response:
+    """Make the answer to a request in which the program has a fault, and write the fault into the log."""
+    _log_fault(request.scope, error)
     number = request.scope["state"]["number"]
     return responses.JSONResponse({"error": f"a fault of the server, which its log has under {number}"}, 500)
 
