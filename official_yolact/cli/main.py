@@ -27,6 +27,8 @@ COMMANDS = (
     "benchmark",
     "reproduce",
     "weights",
+    "card",
+    "push",
     "import_weights",
     "config",
     "doctor",

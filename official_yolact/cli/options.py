@@ -40,7 +40,9 @@ def add_model(
     """
     more = {"dest": "model", "metavar": "MODEL", **more}
     parser.add_argument(
-        more.pop("dest"), help=f"{kinds}; or a name of `yolact weights list`, such as yolact/resnet50", **more
+        more.pop("dest"),
+        help=f"{kinds}; or a name of `yolact weights list`, such as yolact/resnet50, or hf://OWNER/NAME",
+        **more,
     )
 
 

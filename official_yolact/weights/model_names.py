@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from official_yolact.files import downloads
+from official_yolact.weights import hub
 from official_yolact.weights import imported
 from official_yolact.weights import named_weights
 
@@ -23,7 +24,7 @@ def find_model(
     A process of its own imports the weights, so that TensorFlow can still be set up in this one.
 
     Args:
-      model: a name such as `yolact/resnet50`, or any path, which is given back.
+      model: a name such as `yolact/resnet50`, an address `hf://OWNER/NAME`, or any path, which is given back.
       make_progress: makes the progress display of what it names.
       note: is called with lines for people.
 
@@ -31,9 +32,12 @@ def find_model(
       The path.
 
     Raises:
-      OSError: as of `cache.fetch`.
-      ValueError: nothing has this name, it is that of a backbone, or the file has other weights.
+      OSError: as of `cache.fetch` and `hub.fetch`.
+      ValueError: as of `hub.fetch`; nothing has this name, it is that of a backbone, or the file has other
+        weights.
     """
+    if hub.is_address(model):
+        return hub.fetch(model, note=note)
     if not named_weights.is_name(model):
         return model
     entry = named_weights.find(model)
