@@ -8,6 +8,7 @@ import os
 import sys
 
 from official_yolact.cli import detection_options
+from official_yolact.cli import options
 
 _GPU = "/dev/nvidiactl"
 _PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -29,7 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "models",
         nargs="+",
         metavar="MODEL",
-        help="folder or file of an export, or model directory; NAME=MODEL names it in addresses",
+        help="folder or file of an export, model directory, or a name of `yolact weights list`;"
+        " NAME=MODEL names it in addresses",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8500, help="0: any that is free (default: %(default)s)")
@@ -104,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
             f"--batch-size is {args.batch_size}, but this machine has no GPU, and on a processor pictures are"
             " no faster together than one after another: leave it out"
         )
-    paths = settings_lib.read_models(args.models)
+    named = settings_lib.read_models(args.models)
+    paths = {name: options.find_model(model) for name, model in named.items()}
     listener = server.listen(args.host, args.port)
     store = models.Store(paths, args.workers, models.make_loader(args.runtime, args.batch_size))
     for model in store:

@@ -48,6 +48,8 @@ COMMANDS = [
     pytest.param(["eval", "NAME", "--images", "photos", "--output", "out"], id="eval"),
     pytest.param(["export", "NAME", "--output", "out", "--format", "saved_model"], id="export"),
     pytest.param(["benchmark", "NAME"], id="benchmark"),
+    pytest.param(["card", "NAME"], id="card"),
+    pytest.param(["serve", "--port", "0", "mine=NAME"], id="serve"),
 ]
 
 
