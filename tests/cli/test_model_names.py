@@ -63,6 +63,6 @@ def test_every_command_refuses_a_backbone_and_a_name_that_nothing_has(
         ("imagenet/resnet50", "is a backbone, which finds nothing by itself: name one of yolact/resnet50"),
         ("yolact/resnet5", "no weights are called 'yolact/resnet5': did you mean yolact/resnet50"),
     ):
-        assert run(*[name if word == "NAME" else word for word in words]) == 2
+        assert run(*[word.replace("NAME", name) for word in words]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
