@@ -9,9 +9,7 @@ import os
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageOps
 
 from official_yolact.coco import spellings
 from official_yolact.data.checking import check
@@ -22,8 +20,8 @@ from official_yolact.data.checking import geometry
 from official_yolact.data.checking import report
 from official_yolact.data.checking import view as view_lib
 from official_yolact.images import image_files
+from official_yolact.images import thumbnails
 from official_yolact_runtime.files import outputs
-from official_yolact_runtime.images import reading
 
 PICTURES_EACH = 3
 _SIDE = 320
@@ -117,19 +115,12 @@ class _Painter:
         if facts.stored[0] * facts.stored[1] > image_files.MAX_PIXELS:
             return None
         try:
-            data = reading.read_bytes(os.path.join(self._images_dir, facts.name))
-            with reading.open_picture(data) as opened:
-                reading.check_size(opened, data)
-                opened.draft("RGB", (_SIDE, _SIDE))
-                stated = tuple(self._view.drawn_sides[image])
-                turned = facts.orientation != 1 and stated == facts.upright
-                picture = (PIL.ImageOps.exif_transpose(opened) if turned else opened).convert("RGB")
+            stated = tuple(self._view.drawn_sides[image])
+            picture = thumbnails.read(os.path.join(self._images_dir, facts.name), _SIDE, stated)
         except Exception:  # a picture is an extra: the finding itself is told in words
             return None
         height, width = self._view.drawn_sides[image]
-        factor = min(1.0, _SIDE / max(picture.size))
-        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-        picture = picture.resize(size)
+        size = picture.size
         scale = np.array([size[0] / width, size[1] / height])
         draw = PIL.ImageDraw.Draw(picture)
         own = np.flatnonzero(self._view.image_of == image)[:_MAX_DRAWN].tolist()
