@@ -101,5 +101,7 @@ def _choose(writer: Any, precision: str) -> None:
     never = quantizer.AlgorithmName.NO_QUANTIZE
     for scope in (f"{detector_lib.DECODE_SCOPE}/", f"{deformable_conv.SCOPE}/", _LAST_OF_HEAD):
         writer.update_quantization_recipe(scope, everything, algorithm_key=never)
-    for operation in ("INPUT", "OUTPUT"):
+    # LiteRT has no product of matrices whose first factor alone has fewer bits. The constant weights of
+    # `ops.interpolations` are such factors.
+    for operation in ("INPUT", "OUTPUT", *(["BATCH_MATMUL"] if precision == "dynamic" else [])):
         writer.update_quantization_recipe(".*", qtyping.TFLOperationName(operation), algorithm_key=never)

@@ -6,6 +6,7 @@ import fake_network
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from official_yolact.configs import yolact as configs
 from official_yolact.exporting import export
@@ -17,6 +18,7 @@ from official_yolact.exporting import targets
 from official_yolact.modeling import detector
 from official_yolact.modeling.heads import mask_iou_head
 from official_yolact.modeling.layers import deformable_conv
+from official_yolact.ops import interpolations
 from official_yolact_runtime import categories
 from official_yolact_runtime import export_info
 
@@ -53,6 +55,22 @@ class ManyClasses(fake_network.FakeNetwork):
         found = super().__call__(images, training)
         logits = tf.pad(found["cls_outputs"], [[0, 0], [0, 0], [0, 30]], constant_values=-9.0)
         return {**found, "cls_outputs": logits}
+
+
+class ResizingNetwork(tf.Module):
+    """The fake network with prototypes that a convolution finds on a coarser grid, 7 cells for 16 of theirs."""
+
+    def __init__(self):
+        super().__init__()
+        self._fake = fake_network.FakeNetwork()
+        self._conv = tf_keras.layers.Conv2D(
+            4, 10, 9, kernel_initializer=tf_keras.initializers.GlorotUniform(seed=0)
+        )
+        self._conv(tf.zeros([1, 64, 64, 3]))
+
+    def __call__(self, images, training=None):
+        seen = interpolations.resize_bilinear(self._conv(images / 255), (16, 16))
+        return {**self._fake(images, training), "prototypes": tf.nn.relu(seen)}
 
 
 def make_detector(is_plus=False, has_many=False, **settings):
@@ -118,6 +136,15 @@ def test_int8_leaves_where_a_deformable_convolution_looks_in_float(image):
     expected = run_litert(converted, image)
     np.testing.assert_allclose(found["detection_boxes"], expected["detection_boxes"], atol=0.5)
     np.testing.assert_allclose(found["detection_masks"], expected["detection_masks"], atol=0.1)
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "int8"])
+def test_a_grid_that_is_not_twice_the_one_below_is_resized_in_every_precision(precision, image):
+    made = detector.Detector(ResizingNetwork(), fake_network.tiny_config())
+    converted = litert.convert(made)
+    found = run_litert(quantization.quantize(converted, precision, [image, 255 - image]), image)
+    expected = run_litert(converted, image)
+    np.testing.assert_allclose(found["detection_masks"], expected["detection_masks"], atol=0.05)
 
 
 def test_int8_without_calibration_is_refused():
