@@ -31,7 +31,7 @@ class Labels(TypedDict):
     classes: Tensor  # int32 [B, N] 1..C-1
     num_instances: Tensor  # int32 [B] rows that hold an instance, crowds included
     is_crowd: Tensor  # bool [B, N]
-    masks: Tensor  # bool [B, N, h, w] on the prototype grid
+    masks: Tensor  # [B, N, h, w] on the prototype grid: bool, or float16 the share of each cell covered
     semantic_masks: Tensor  # bool [B, h3, w3, C-1] union of each class's instances, crowds left out
     image_id: Tensor  # int64 [B]
     image_info: Tensor  # float32 [B, 4, 2] from photo to network input, see `ops.frames`

@@ -26,6 +26,7 @@ from official_yolact.configs.settings import optional
 from official_yolact.configs.settings import section
 from official_yolact.configs.settings import setting
 
+MASK_TARGETS = ("binary", "coverage")
 AUGMENT_PRESETS = ("paper", "default", "none")
 NMS_KINDS = ("fast", "fast_second_threshold", "cross_class", "traditional")
 CLASS_LOSSES = ("mined_softmax", "focal", "quality")
@@ -306,6 +307,12 @@ class Parser(hyperparams.Config):
         "`ignore` gives a training image without objects weight 0, as the original has none; `train` lets it "
         "teach the background; null: `ignore` with the preset `paper`, otherwise `train`",
         one_of(None, "ignore", "train"),
+    )
+    mask_target: str = setting(
+        "binary",
+        "what a cell of the prototype grid is taught: `binary`, whether the mask, made as small as the grid, "
+        "has it (the original's); `coverage`, which share of it the mask covers at full size",
+        one_of(*MASK_TARGETS),
     )
 
 

@@ -13,6 +13,7 @@ from official_yolact.ops import augment
 from official_yolact.ops import colors
 from official_yolact.ops import frames
 from official_yolact.ops import grids
+from official_yolact.ops import mask_coverage
 from official_yolact.ops import mask_planes
 from official_yolact.ops import preprocess
 from official_yolact.ops import windows
@@ -41,7 +42,7 @@ class Parser:
           seed: of the augmentation.
 
         Raises:
-          ValueError: a preset or a treatment of empty images that does not exist.
+          ValueError: a preset, a treatment of empty images or a target of masks that does not exist.
         """
         self._settings = augment_settings.resolve_augment(config.augment, is_training)
         empty = config.empty_images
@@ -50,6 +51,12 @@ class Parser:
         if empty not in _EMPTY_IMAGES:
             raise ValueError(f"parser.empty_images={empty!r}: one of {', '.join(_EMPTY_IMAGES)}")
         self._ignore_empty = is_training and empty == "ignore"
+        if config.mask_target not in configs.MASK_TARGETS:
+            raise ValueError(
+                f"parser.mask_target={config.mask_target!r}: one of {', '.join(configs.MASK_TARGETS)}"
+            )
+        self._covers = config.mask_target == "coverage"
+        self._mask_dtype = mask_coverage.DTYPE if self._covers else tf.bool
         self._num_instances = config.max_num_instances
         self._num_classes = model.num_classes
         self._normalization = model.normalization
@@ -58,8 +65,12 @@ class Parser:
         self._mask_size = grids.prototype_size(self._input_size, model.min_level)
         self._semantic_size = grids.level_size(self._input_size, model.min_level)
         self._grids = (self._mask_size, self._semantic_size)
+        # Where coverage is wanted, only the classes' masks are interpolated: the other grid has one cell.
         self._layout = mask_planes.Layout(
-            self._input_size, self._mask_size, self._semantic_size, self._num_classes - 1
+            self._input_size,
+            (1, 1) if self._covers else self._mask_size,
+            self._semantic_size,
+            self._num_classes - 1,
         )
         self._seed = seed
 
@@ -124,7 +135,7 @@ class Parser:
             classes=tf.zeros([self._num_instances], tf.int32),
             num_instances=tf.constant(0),
             is_crowd=tf.zeros([self._num_instances], tf.bool),
-            masks=tf.zeros(shape, tf.bool),
+            masks=tf.zeros(shape, self._mask_dtype),
             semantic_masks=tf.zeros([*self._semantic_size, self._num_classes - 1], tf.bool),
             image_id=tf.constant(-1, tf.int64),
             image_info=frames.fit(self._input_size, self._input_size),
@@ -204,14 +215,17 @@ class Parser:
     def _show_masks(
         self, record: decoder.Record, rows: Tensor, transpose: Tensor, window: Tensor, turned: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decode and sample masks: bool [M, h, w]; and those of the classes, bool [h3, w3, C-1]."""
+        """Decode and show masks, [M, h, w] as `mask_target` says; and the classes', bool [h3, w3, C-1]."""
         classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
 
         def show_planes() -> tuple[Tensor, Tensor]:
             planes = decoder.decode_planes(record["planes"], tf.size(record["classes"]), record["size"])
             planes = self._exchange_axes(planes, transpose, axis=1)
             channels = tf.where(is_crowd, -1, classes - 1)
-            return mask_planes.show_planes(planes, rows, channels, window, turned, self._layout)
+            masks, united = mask_planes.show_planes(planes, rows, channels, window, turned, self._layout)
+            if self._covers:
+                masks = mask_coverage.cover_planes(planes, rows, window, turned, self._mask_size)
+            return masks, united
 
         def show_files() -> tuple[Tensor, Tensor]:
             masks, wide = self._show_mask_files(record, rows, transpose, window)
@@ -225,7 +239,7 @@ class Parser:
     def _show_mask_files(
         self, record: decoder.Record, rows: Tensor, transpose: Tensor, window: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decode and sample masks stored each by itself: bool [M, h, w] and bool [M, h3, w3], not yet turned.
+        """Decode and show masks stored each by itself: [M, h, w] and bool [M, h3, w3], not yet turned.
 
         One goes after the other, cut to its content: large masks need memory for one of them only.
         """
@@ -234,10 +248,14 @@ class Parser:
         def show_one(encoded: Tensor) -> tuple[Tensor, ...]:
             mask = self._exchange_axes(decoder.decode_mask(encoded, record["size"]), transpose)
             content, corner = windows.cut_mask(mask)
-            # [1, h, w] to [grid height, grid width]
-            return tuple(windows.sample_masks(content[tf.newaxis], corner, plan)[0] for plan in plans)
+            content = content[tf.newaxis]  # [1, height, width]; [0] makes grids of what comes of it.
+            wide = windows.sample_masks(content, corner, plans[1])[0]
+            if not self._covers:
+                return windows.sample_masks(content, corner, plans[0])[0], wide
+            moved = window - tf.tile(corner, [2])
+            return mask_coverage.cover_planes(content, [0], moved, [False, False], self._mask_size)[0], wide
 
-        signature = tuple(tf.TensorSpec(grid, tf.bool) for grid in self._grids)
+        signature = (tf.TensorSpec(self._grids[0], self._mask_dtype), tf.TensorSpec(self._grids[1], tf.bool))
         masks = tf.gather(record["masks"], rows)  # [M]
         shown: tuple[Tensor, Tensor] = tf.map_fn(show_one, masks, fn_output_signature=signature)
         return shown

@@ -23,7 +23,7 @@ class DrawnMasks(NamedTuple):
     Attributes:
       logits: float32 [B, T, h, w] as predicted, not cropped.
       windows: bool [B, T, h, w] cells inside the instance's box.
-      masks: bool [B, T, h, w] of the instances.
+      masks: [B, T, h, w] of the instances, as in the labels: bool, or float16 shares of the cells.
       classes: int32 [B, T] of the instances, from 1.
       box_areas: float32 [B, T] of the instances' boxes, in grid cells.
       taken: bool [B, T] whether the mask is that of a positive.

@@ -59,9 +59,10 @@ def draw_and_sum(
 def sum_mask_loss(drawn: drawn_masks.DrawnMasks) -> Tensor:
     """Sum the mask loss over the positives of a batch.
 
-    Inside the window of the instance's box (one grid cell wider) a pixel costs its binary
-    cross-entropy; outside, a pixel of the instance costs 100 and has no gradient. The sum over the
-    grid is divided by the area of the box in grid cells.
+    Inside the window of the instance's box (one grid cell wider) a cell costs its binary
+    cross-entropy; outside, a cell of the instance costs 100 and has no gradient. Where the labels say which
+    share of a cell is covered, that share is what the prediction is compared with, and outside it costs 100
+    times itself. The sum over the grid is divided by the area of the box in grid cells.
 
     Args:
       drawn: masks of the positives; where they are fewer than the positives of their image, their
@@ -92,7 +93,7 @@ def sum_window_entropy(
 
     Args:
       logits: float32 [B, T, h, w].
-      masks: bool [B, T, h, w] of the instances.
+      masks: [B, T, h, w] of the instances: bool, or the share of each cell that is covered.
       windows: bool [B, T, h, w].
 
     Returns:

@@ -189,3 +189,46 @@ def test_without_the_branch_there_is_no_such_loss(make_case, small_anchors):
     labels, raw = make_case([3, 2])
     loss = yolact_loss.YolactLoss(configs.Losses(), small_anchors)
     assert set(loss(raw, labels)) == {*TERMS, "total_loss"} - {"mask_iou_loss"}
+
+
+def _see_outlines(jit):
+    """IoU of a disc with an enlarged soft one at full size, and as shares and binary masks of cells say it."""
+    rows, columns = np.mgrid[:384, :384] / 16.0
+    masks, soft, true = [], [], []
+    for row, column, radius, shift, growth in (
+        (11.3, 12.1, 6.2, 0.0, 0.0),
+        (11.3, 12.1, 6.2, 0.7, 0.0),
+        (9.9, 13.4, 3.1, 0.3, 0.4),
+        (12.6, 10.2, 1.7, 0.2, -0.2),
+        (12.0, 12.0, 2.2, 0.9, 0.1),
+        (7.7, 15.1, 5.4, 1.8, 0.9),
+    ):
+        wanted = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+        reached = (rows - row - shift) ** 2 + (columns - column) ** 2 < (radius + growth) ** 2
+        shares = [mask.reshape(24, 16, 24, 16).mean((1, 3)) for mask in (wanted, reached)]
+        masks.append(shares[0])
+        soft.append(shares[1])
+        shown = tf.image.resize(shares[1][..., np.newaxis], [384, 384]).numpy()[..., 0] > 0.5
+        true.append((wanted & shown).sum() / (wanted | shown).sum())
+    masks, soft = np.array(masks, np.float16), np.array(soft, np.float32)
+    estimate = tf.function(mask_iou_loss._compute_shared_iou, jit_compile=jit)(soft, masks.astype(np.float32))
+    binary = mask_iou_loss._compute_iou(tf.constant(soft > 0.5), tf.constant(masks > 0.5))
+    return np.array(true), estimate.numpy(), binary.numpy()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_shares_say_the_iou_at_full_size_better_than_binary_masks_of_the_grid(jit):
+    true, estimate, binary = _see_outlines(jit)
+    assert np.abs(estimate - true).max() < 0.05
+    assert np.abs(estimate - true).mean() < 0.5 * np.abs(binary - true).mean()
+
+
+def test_the_loss_takes_shares_and_their_sum_is_the_area_that_counts():
+    drawn = _draw()
+    shares = np.where(drawn.masks, 0.5, 0.0).astype(np.float16)
+    shares[0, 1, :3, :4] = 1.0  # 12 cells
+    drawn = drawn._replace(masks=tf.constant(shares))
+    losses = [
+        mask_iou_loss.sum_mask_iou_loss(drawn, _read_brightness, area).numpy() for area in (11.9, 12.0, 72.0)
+    ]
+    assert losses[0] > losses[1] > losses[2] == 0.0

@@ -8,6 +8,36 @@ from official_yolact.losses import drawn_masks
 from official_yolact.losses import mask_loss
 
 
+def _soft_cost(logits, shares, windows):
+    """Cost of each mask in float64: the entropy with shares inside the window, 100 times them outside."""
+    x, shares = logits.astype(np.float64), shares.astype(np.float64)
+    entropy = shares * np.logaddexp(0, -x) + (1 - shares) * np.logaddexp(0, x)
+    return np.where(windows, entropy, 100.0 * shares).sum((2, 3))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_shares_of_cells_cost_their_entropy_and_outside_100_times_themselves(jit):
+    rng = np.random.default_rng(22)
+    logits = rng.normal(size=(2, 3, 5, 6)).astype(np.float32) * 4
+    shares = np.clip(rng.uniform(-0.5, 1.5, (2, 3, 5, 6)), 0, 1).astype(np.float16)
+    windows = rng.random((2, 3, 5, 6)) > 0.4
+
+    @tf.function(jit_compile=jit)
+    def value_and_gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            costs = mask_loss.sum_window_entropy(x, shares, windows)
+        return costs, tape.gradient(costs, x)
+
+    costs, gradient = value_and_gradient(tf.constant(logits))
+    np.testing.assert_allclose(costs, _soft_cost(logits, shares, windows), rtol=1e-5)
+    for at in np.ndindex(logits.shape):
+        step = np.zeros(logits.shape)
+        step[at] = 1e-5
+        higher, lower = (_soft_cost(logits + way * step, shares, windows).sum() for way in (1, -1))
+        np.testing.assert_allclose(gradient[at], (higher - lower) / 2e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_mask_costs_its_entropy_inside_the_window_and_100_for_each_pixel_outside(jit):
     rng = np.random.default_rng(21)
