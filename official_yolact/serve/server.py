@@ -88,11 +88,20 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         # The socket still listens: who connects just now is answered, too.
         await self._wait(loop.time() + _QUIET_SECONDS)
+        came = [one for listener in sockets or [] for one in _accept_all(listener)]
         for server in self.servers:
             server.close()
+        for one in came:
+            await loop.connect_accepted_socket(self._make_connection, one)
         await self._wait(loop.time() + _QUIET_SECONDS)
         await super().shutdown(sockets)
         await loop.run_in_executor(None, self.service.close)
+
+    def _make_connection(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def _wait(self, end: float) -> None:
         """Wait until all connections are closed, at most until a time."""
@@ -100,6 +109,15 @@ class Server(uvicorn.Server):
             if asyncio.get_running_loop().time() > end:
                 return
             await asyncio.sleep(_TICK)
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept the connections that the system has made: closing the listener would break them off."""
+    with contextlib.suppress(OSError):
+        while True:
+            one, _ = listener.accept()
+            one.setblocking(False)
+            yield one
 
 
 def _make_protocol(seconds: float) -> Any:
