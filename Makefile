@@ -33,11 +33,12 @@ browser:  ## Install the programs that the tests of the page need, Chromium and 
 demo: $(VENV)/.installed  ## Make a data set, train on it, evaluate and draw, in demo/
 	$(BIN)/yolact demo --output demo
 
-lint: $(VENV)/.installed  ## Check style, types and the import contract
+lint: $(VENV)/.installed  ## Check style, types, the import contract and the Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/*.Dockerfile
 
 wheel: $(VENV)/.installed
 	rm -rf build runtime/build dist
