@@ -11,10 +11,10 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel
+.PHONY: help demo browser matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel release-check
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(VENV)/.installed: setup.cfg runtime/setup.cfg constraints.txt
 	@echo "Making $(VENV) from constraints.txt; this takes a few minutes once."
@@ -116,6 +116,10 @@ constraints: wheel  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade
 	CUSTOM_COMPILE_COMMAND="make constraints" $(BIN)/pip-compile --quiet $(UPGRADE) --extra dev \
 	  --find-links dist --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-emit-options --output-file constraints.txt setup.cfg
+
+# TAG=vX.Y.Z: of a release. What was built before is removed.
+release-check: $(VENV)/.installed clean  ## Build both distributions, look at them, install and run them elsewhere (minutes)
+	$(BIN)/python .ci/release_check.py $(if $(TAG),--tag $(TAG))
 
 clean:  ## Remove what was built; .venv and demo stay
 	rm -rf build runtime/build dist *.egg-info runtime/*.egg-info $(TEST_VENV) .coverage* .pytest_cache

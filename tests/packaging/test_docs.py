@@ -162,7 +162,7 @@ def _missing_names(document: pathlib.Path) -> list[str]:
     if document.name in PAGES_ON_THE_CODE:
         paths += [name for name in quoted if re.fullmatch(r"(\w+/)+", name)]
     missing = [path for path in paths if "NAME" not in path and not _is_in_checkout(path)]
-    targets = re.findall(r"^make (\w+)", "\n".join(_blocks(document, "sh") + quoted), flags=re.MULTILINE)
+    targets = re.findall(r"^make ([\w-]+)", "\n".join(_blocks(document, "sh") + quoted), flags=re.MULTILINE)
     makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
     missing += [f"make {name}" for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)]
     return missing + [name for name in quoted if name.startswith("yolact ") and not _is_command(name)]
