@@ -37,8 +37,8 @@ class Detail:
 
 
 DETAILS = (
-    Detail(800, 80, 0.4),
-    Detail(640, 75, 0.6),
+    Detail(800, 80, 0.75),
+    Detail(640, 75, 0.75),
     Detail(480, 70, 1.0),
     Detail(320, 60, 1.5),
     Detail(160, 50, 2.0, has_masks=False),

@@ -43,11 +43,20 @@ function toPercent(value, digits = 0) {
 }
 
 function toCount(value) {
-  return isNumber(value) ? Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, " ") : "–";
+  return isNumber(value) ? Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",") : "–";
 }
 
 function toFixed(value, digits = 2) {
   return isNumber(value) && value >= 0 ? value.toFixed(digits) : "–";
+}
+
+/** A score threshold, never rounded up: one that reads 1.00 would find nothing. */
+function toThreshold(value) {
+  if (!isNumber(value)) {
+    return "–";
+  }
+  const digits = value < 0.99 ? 2 : 4;
+  return (Math.floor(value * 10 ** digits + 1e-6) / 10 ** digits).toFixed(digits);
 }
 
 /** "1 image", "2 images". */

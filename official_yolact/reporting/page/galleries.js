@@ -9,7 +9,7 @@ function describeImage(context, image, wantsCandidates) {
     error: object.outcome === "missed" && !wantsCandidates ? "missed" : null,
     classes: [object.category_id],
     label: context.nameOf(object.category_id),
-    words: `${context.nameOf(object.category_id)}: ${object.reason}`,
+    words: object.reason,
   }));
   const detections = image.detections.map((detection) => {
     const name = context.nameOf(detection.category_id);
@@ -22,7 +22,7 @@ function describeImage(context, image, wantsCandidates) {
       error,
       classes: [detection.category_id, ...(owner === undefined ? [] : [owner])],
       label: `${name} ${toPercent(detection.score)}${error ? `: ${wantsCandidates ? "not annotated?" : short}` : ""}`,
-      words: `${name} ${toPercent(detection.score)}: ${detection.reason}`,
+      words: `${detection.reason} (score ${toPercent(detection.score)})`,
     };
   });
   return { truths, detections, errors: [...detections, ...truths].filter(({ error }) => error) };
@@ -75,7 +75,7 @@ function makeCard(context, image, wantsCandidates) {
     const large = photos(null);
     const close = make("button", { type: "button", class: "plain", click: () => dialog.close() }, "Close");
     const dialog = make("dialog", { close: () => dialog.remove(), "aria-label": image.file_name },
-      make("h3", {}, makeName(image.file_name), " ", make("small", {}, counts)), make("div", { class: "pair" }, large), makeList(large), close);
+      make("h3", {}, makeName(image.file_name), make("small", {}, counts), close), make("div", { class: "pair" }, large), makeList(large));
     document.body.append(dialog);
     dialog.showModal();
   }

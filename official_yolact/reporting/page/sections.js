@@ -104,7 +104,7 @@ function makeTiles(context) {
   });
   const best = report.measurements[report.main].thresholds.recommended;
   if (best) {
-    tiles.push(tile("Score threshold with the best F1", toFixed(best.threshold), `precision ${toPercent(best.precision)}, recall ${toPercent(best.recall)}`));
+    tiles.push(tile("Score threshold with the best F1", toThreshold(best.threshold), `precision ${toPercent(best.precision)}, recall ${toPercent(best.recall)}`));
   }
   const largest = findLargestError(report);
   if (largest) {
@@ -136,7 +136,7 @@ function listAdvice({ report }) {
   }
   const best = shown.thresholds.recommended;
   if (best) {
-    advice.push(make("span", {}, "To use the model, start with ", make("code", {}, `--score-threshold ${toFixed(best.threshold)}`), `: F1 is best there (${toFixed(best.f1)}).`));
+    advice.push(make("span", {}, "To use the model, start with ", make("code", {}, `--score-threshold ${toThreshold(best.threshold)}`), `: F1 is best there (${toFixed(best.f1)}).`));
   }
   if (report.images.label_errors.length) {
     const count = report.images.label_errors.reduce((sum, { detections }) => sum + detections.filter((each) => each.is_candidate).length, 0);
@@ -161,7 +161,7 @@ function makeNumbers(context) {
       value: () => 0,
       show: ([name]) => toPoints(ceiling.numbers[name]),
     })),
-    { title: "What it is", value: ([, , hint]) => hint, isText: true },
+    { title: "What it is", value: ([, , hint]) => hint, isText: true, isExtra: true },
   ];
   const bootstrap = report.measurements[report.main].bootstrap;
   const notes = [
@@ -191,7 +191,7 @@ function makeClasses(context) {
     { title: "AP50", value: ({ AP50 }) => AP50, show: ({ AP50 }) => toPoints(AP50) },
     { title: "AP75", value: ({ AP75 }) => AP75, show: ({ AP75 }) => toPoints(AP75) },
     { title: "Recall", hint: "with all detections, IoU 0.5", value: ({ recall }) => recall, show: ({ recall }) => toPercent(recall) },
-    { title: "Threshold", hint: "score threshold with the best F1", value: ({ threshold }) => threshold, show: ({ threshold }) => toFixed(threshold) },
+    { title: "Threshold", hint: "score threshold with the best F1", value: ({ threshold }) => threshold, show: ({ threshold }) => toThreshold(threshold) },
     { title: "F1", hint: "at this threshold", value: ({ f1 }) => f1, show: ({ f1 }) => toFixed(f1) },
     { title: "Precision", hint: "at this threshold", value: (row) => row.precision_at, show: (row) => toPercent(row.precision_at) },
     { title: "Recall then", hint: "at this threshold", value: (row) => row.recall_at, show: (row) => toPercent(row.recall_at) },
@@ -285,24 +285,27 @@ function makeThreshold(context) {
         name: name === "f1" ? "F1" : name,
         points: points.map((point) => [point.threshold, point[name]]),
       }));
-      return { series, marks: recommended ? [{ x: recommended.threshold, text: `best F1 at ${toFixed(recommended.threshold)}` }] : [] };
+      return { series, marks: recommended ? [{ x: recommended.threshold, text: `best F1 at ${toThreshold(recommended.threshold)}` }] : [] };
     },
   });
   context.watch(() => chart.redraw());
-  const columns = [
-    { title: "If you want", value: ({ words }) => words, isText: true },
-    { title: "threshold", value: () => 0, show: ({ reached }) => (reached ? toFixed(reached.threshold) : "not reached") },
-    { title: "precision", value: () => 0, show: ({ reached }) => toPercent(reached?.precision) },
-    { title: "recall", value: () => 0, show: ({ reached }) => toPercent(reached?.recall) },
-  ];
-  const table = makeChanging(context, ({ thresholds }) => {
-    const rows = [
-      { words: "the best F1", reached: thresholds.recommended },
-      ...thresholds.wishes.map(({ measure, wished, reached }) => ({ words: `a ${measure} of ${toPercent(wished)}`, reached })),
-    ];
-    return makeTable(columns, rows, { label: "Thresholds for a wish" });
-  }, "div", { class: "scroll" });
-  return make("div", {}, make("h3", {}, "Which score threshold to use"), make("p", { class: "note" }, "F1 weighs precision and recall alike. Take a higher threshold where a false alarm costs more than a missed object, a lower one where it is the other way round."), chart, table);
+  return make("div", {}, make("h3", {}, "Which score threshold to use"), make("p", { class: "note" }, "F1 weighs precision and recall alike. Take a higher threshold where a false alarm costs more than a missed object, a lower one where it is the other way round."), chart);
+}
+
+/** Tables of the thresholds for a wished precision and for a wished recall. */
+function makeWishes(context) {
+  const tables = ({ wishes }) =>
+    ["precision", "recall"].map((wanted) => {
+      const rows = wishes.filter(({ measure }) => measure === wanted);
+      const columns = [
+        { title: `For a ${wanted} of`, value: ({ wished }) => toPercent(wished), isText: true },
+        { title: "threshold", value: () => 0, show: ({ reached }) => (reached ? toThreshold(reached.threshold) : "not reached") },
+        { title: "precision", value: () => 0, show: ({ reached }) => toPercent(reached?.precision) },
+        { title: "recall", value: () => 0, show: ({ reached }) => toPercent(reached?.recall) },
+      ];
+      return rows.length ? make("div", { class: "scroll" }, makeTable(columns, rows, { label: `Thresholds for a wished ${wanted}` })) : null;
+    });
+  return makeChanging(context, ({ thresholds }) => tables(thresholds), "div", { class: "columns wishes" });
 }
 
 function makeCalibration(context) {
@@ -338,6 +341,7 @@ function makeCurvesSection(context) {
     "Curves and thresholds",
     "The score threshold decides how many false alarms buy how many found objects: choose it here, by what a mistake costs you.",
     make("div", { class: "columns three" }, makeThreshold(context), makeCurves(context), makeCalibration(context)),
+    makeWishes(context),
   );
 }
 
@@ -354,7 +358,7 @@ function makeConfusion(context) {
     list.replaceChildren(drawConfusions(context, matrix));
   };
   const choices = makeChanging(context, (shown) => {
-    const options = shown.confusion.map(({ threshold }, index) => [String(index), index === shown.confusion.length - 1 ? "all detections" : `scores from ${toFixed(threshold)}`]);
+    const options = shown.confusion.map(({ threshold }, index) => [String(index), index === shown.confusion.length - 1 ? "all detections" : `scores from ${toThreshold(threshold)}`]);
     at = Math.min(at, options.length - 1);
     return makeChoice("Detections", options, String(at), (value) => {
       at = Number(value);

@@ -3,8 +3,9 @@
 /**
  * Make a table.
  *
- * @param {{title: string, value: function, show: ?function, isText: ?boolean, hint: ?string}[]} columns
- *   `value` gives what a row is sorted by, `show` the text or node of its cell.
+ * @param {{title: string, value: function, show: ?function, isText: ?boolean, isExtra: ?boolean, hint: ?string}[]}
+ *   columns `value` gives what a row is sorted by, `show` the text or node of its cell; what is extra is left out
+ *   of a narrow window.
  * @param {object[]} rows
  * @param {{sortBy: ?number, isDescending: ?boolean, label: string}} options without `sortBy` nothing sorts.
  * @returns {HTMLElement} whose `filter` keeps the rows for which a function is true.
@@ -12,14 +13,14 @@
 function makeTable(columns, rows, { label, sortBy = null, isDescending = false, className = "" }) {
   let [by, descends, isKept] = [sortBy, isDescending, () => true];
   const body = make("tbody");
-  const heads = columns.map(({ title, hint, isText }, at) => {
+  const heads = columns.map(({ title, hint, ...column }, at) => {
     const sort = () => {
-      descends = by === at ? !descends : !columns[at].isText;
+      descends = by === at ? !descends : !column.isText;
       by = at;
       draw();
     };
     const content = sortBy === null ? title : make("button", { type: "button", class: "sort", click: sort }, title);
-    return make("th", { scope: "col", class: isText ? "text" : null, title: hint ?? null }, content);
+    return make("th", { scope: "col", class: nameColumn(column), title: hint ?? null }, content);
   });
 
   function draw() {
@@ -49,9 +50,13 @@ function makeTable(columns, rows, { label, sortBy = null, isDescending = false, 
   return table;
 }
 
-function drawCell({ value, show, isText }, row, at) {
+function nameColumn({ isText, isExtra }) {
+  return [isText && "text", isExtra && "extra"].filter(Boolean).join(" ") || null;
+}
+
+function drawCell({ value, show, ...column }, row, at) {
   const content = show ? show(row) : value(row);
-  const attributes = { class: isText ? "text" : null };
+  const attributes = { class: nameColumn(column) };
   return at === 0 ? make("th", { scope: "row", title: value(row), ...attributes }, content) : make("td", attributes, content);
 }
 
