@@ -18,6 +18,7 @@ _FIELDS = {
     "nms": "nms",
     "candidate_threshold": "score_threshold",
     "nms_iou": "nms_iou_threshold",
+    "one_class_iou": "one_class_iou",
     "top_k": "nms_top_k",
     "crop": "crop_masks",
     "crop_at": "crop_at",
@@ -94,6 +95,13 @@ def add_options(parser: argparse.ArgumentParser, *threshold_names: str) -> argpa
         type=fraction,
         metavar="IOU",
         help="suppress what overlaps a better detection by more (traditional: by at least this)",
+    )
+    group.add_argument(
+        "--one-class-iou",
+        type=fraction,
+        metavar="IOU",
+        help="one object, one class: of two detections of different classes that overlap by more, lower the"
+        " score of the second",
     )
     add_positive(
         group, "--top-k", None, "candidates of each class (cross_class: of the image; traditional takes all)"

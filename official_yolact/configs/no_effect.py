@@ -36,6 +36,9 @@ def find_ignored(
         for name in ("crop_at", "crop_padding"):
             path = f"task.model.detection_generator.{name}"
             ignored[path] = "task.model.detection_generator.crop_masks is false"
+    if params.task.model.detection_generator.one_class_iou is None:
+        path = "task.model.detection_generator.one_class_factor"
+        ignored[path] = "task.model.detection_generator.one_class_iou is null"
     ignored |= {f"task.losses.{name}": why for name, why in _list_unread_losses(params.task.losses).items()}
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"

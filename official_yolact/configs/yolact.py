@@ -159,6 +159,15 @@ class DetectionGenerator(hyperparams.Config):
         "any class, with `traditional` also one that overlaps by exactly as much",
         FRACTION,
     )
+    one_class_iou: Optional[float] = setting(
+        None,
+        "one object, one class: where two detections of different classes overlap by more than this, the "
+        "lower score is multiplied by `one_class_factor`; null: an object may be shown with several classes",
+        optional(FRACTION),
+    )
+    one_class_factor: float = setting(
+        0.3, "see `one_class_iou`; 0 leaves the detection of the lower score out", FRACTION
+    )
     nms_top_k: int = setting(
         200, "candidates of each class, with `cross_class` of the image; `traditional` compares all", POSITIVE
     )

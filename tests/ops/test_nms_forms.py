@@ -282,3 +282,46 @@ def test_the_traditional_form_has_no_limit_of_candidates():
     scores = np.linspace(0.9, 0.1, 250, dtype=np.float32)[None, :, None]
     kept = tf.function(nms.traditional_nms)(boxes, scores, np.ones([1, 2]), 0.05, 0.5, 250)
     np.testing.assert_array_equal(kept.indices[0], place)
+
+
+def _lower_by_loops(kept, boxes, iou, factor):
+    """Kept of one image: list of (score, class, anchor), best first."""
+    out = []
+    for place, (score, label, anchor) in enumerate(kept):
+        repeats = any(
+            other != label and overlap(boxes[better], boxes[anchor]) > iou
+            for _, other, better in kept[:place]
+        )
+        if factor or not repeats:
+            out.append((np.float32(score * np.float32(factor)) if repeats else score, label, anchor))
+    return [one for _, one in sorted(enumerate(out), key=lambda pair: (-pair[1][0], pair[0]))]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(("iou", "factor"), [(0.5, 0.3), (0.8, 0.5), (0.6, 0.0), (0.5, 1.0)])
+def test_scores_of_other_classes_at_one_place_are_lowered_as_by_loops(jit, iou, factor):
+    rng = np.random.default_rng(61)
+    low = rng.integers(0, 3, (2, 30, 2)) / 10
+    boxes = np.concatenate([low, low + 0.3 + rng.integers(0, 3, (2, 30, 2)) / 10], -1).astype(np.float32)
+    scores = (rng.random((2, 30, 4)) * 0.9).astype(np.float32)
+    boxes[1], scores[1, 2:] = boxes[1, :1], 0  # two anchors in all, and rows of padding
+
+    def run(boxes, scores):
+        kept = nms.fast_nms(boxes, scores, 0.05, 0.5, 20, 12, second_threshold=True)
+        return kept, nms.lower_other_classes(kept, boxes, iou, factor)
+
+    before, after = tf.function(run, jit_compile=jit)(boxes, scores)
+    for i in range(2):
+        num = int(before.num[i])
+        rows = zip(
+            before.scores[i].numpy(), before.classes[i].numpy(), before.indices[i].numpy(), strict=True
+        )
+        expected = _lower_by_loops(list(rows)[:num], boxes[i], iou, factor)
+        assert int(after.num[i]) == len(expected)
+        padding = [(0, 0, 0)] * (12 - len(expected))
+        columns = [np.array(column) for column in zip(*expected, *padding, strict=True)]
+        np.testing.assert_allclose(after.scores[i], columns[0], rtol=1e-6)
+        np.testing.assert_array_equal(after.classes[i], columns[1])
+        np.testing.assert_array_equal(after.indices[i], columns[2])
+    if factor == 1:
+        np.testing.assert_array_equal(after.scores, before.scores)

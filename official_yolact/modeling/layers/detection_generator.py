@@ -71,10 +71,10 @@ class DetectionGenerator(tf_keras.layers.Layer):
         """
         config = self._config
         boxes, scores = self.decode(raw_outputs)
-        # Of D detections, [B, D] each and [B].
-        indices, classes, scores, num_detections = self._suppress(
-            boxes, scores, frames.input_size(image_info)
-        )
+        kept = self._suppress(boxes, scores, frames.input_size(image_info))
+        if config.one_class_iou is not None:
+            kept = nms.lower_other_classes(kept, boxes, config.one_class_iou, config.one_class_factor)
+        indices, classes, scores, num_detections = kept  # of D detections, [B, D] each and [B]
         valid = tf.sequence_mask(num_detections, config.max_detections)
         boxes = tf.gather(boxes, indices, batch_dims=1)  # [B, D, 4]
         coefficients = tf.gather(raw_outputs["mask_coefficients"], indices, batch_dims=1)  # [B, D, K]

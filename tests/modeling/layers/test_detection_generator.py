@@ -242,3 +242,11 @@ def test_every_form_survives_a_saved_model(kind, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path)).run(raw, INFO)
     for name, expected in module.layer(raw, INFO).items():
         np.testing.assert_array_equal(loaded[name], expected)
+
+
+def test_an_object_has_one_class_where_the_configuration_says_so():
+    found = _generator(one_class_iou=0.8, one_class_factor=0.5)(_raw(LOGITS), INFO)
+    np.testing.assert_allclose(found["detection_scores"], [[0.8, 0.6, 0.05]], atol=1e-6)
+    left_out = _generator(one_class_iou=0.8, one_class_factor=0.0)(_raw(LOGITS), INFO)
+    assert left_out["num_detections"].numpy().tolist() == [2]
+    assert not left_out["detection_masks"][0, 2].numpy().any()
