@@ -376,6 +376,18 @@ class Losses(hyperparams.Config):
         0.25, "weight of the positives with `class_loss: focal`; background has the rest to 1", FRACTION
     )
     mask_weight: float = setting(6.125, "of the mask loss", NOT_NEGATIVE)
+    dice_weight: float = setting(
+        0.0,
+        "of a dice term (arXiv 1606.04797) that is added to the entropy of each mask, within `mask_weight`; "
+        "it looks at the mask as a whole",
+        NOT_NEGATIVE,
+    )
+    outline_weight: float = setting(
+        0.0,
+        "added to the weight 1 that a grid cell has in the entropy of a mask where the mask's outline crosses "
+        "the cell",
+        NOT_NEGATIVE,
+    )
     semantic_weight: float = setting(1.0, "of the semantic segmentation loss", NOT_NEGATIVE)
     mask_iou_weight: float = setting(
         25.0, "of the mask-IoU loss, where the model has `mask_rescoring`", NOT_NEGATIVE

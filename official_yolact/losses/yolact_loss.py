@@ -117,12 +117,12 @@ class YolactLoss:
     ) -> tuple[Tensor, Tensor | None]:
         """Sum the mask loss and, with a head for it, the mask-IoU loss, which sees the same masks."""
         config = self._config
-        sources = (raw["prototypes"], raw["mask_coefficients"], labels, targets, config.masks_to_train)
+        sources = raw["prototypes"], raw["mask_coefficients"], labels, targets
         if mask_iou_head is None:
-            return mask_loss.draw_and_sum(*sources), None
-        drawn = drawn_masks.draw_masks(*sources)
+            return mask_loss.draw_and_sum(*sources, config), None
+        drawn = drawn_masks.draw_masks(*sources, config.masks_to_train)
         iou_sum = mask_iou_loss.sum_mask_iou_loss(drawn, mask_iou_head, config.min_mask_iou_area)
-        return mask_loss.sum_mask_loss(drawn), iou_sum
+        return mask_loss.sum_mask_loss(drawn, config), iou_sum
 
     def assign(self, labels: schema.Labels) -> Assignment:
         """Match the labels of a replica and count over the global batch.
