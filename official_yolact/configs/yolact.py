@@ -384,8 +384,8 @@ class Losses(hyperparams.Config):
     )
     outline_weight: float = setting(
         0.0,
-        "added to the weight 1 that a grid cell has in the entropy of a mask where the mask's outline crosses "
-        "the cell",
+        "added to the weight 1 that a grid cell has in the entropy of a mask, where the outline of the mask "
+        "crosses the cell",
         NOT_NEGATIVE,
     )
     semantic_weight: float = setting(1.0, "of the semantic segmentation loss", NOT_NEGATIVE)

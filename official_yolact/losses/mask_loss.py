@@ -142,6 +142,7 @@ def find_outline(masks: Tensor) -> Tensor:
       bool [..., h, w]: shares between 0 and 1; of bool masks, cells beside one of the other value in
       their row or column.
     """
+    masks = tf.convert_to_tensor(masks)
     if masks.dtype != tf.bool:
         return tf.logical_and(masks > 0, masks < 1)
     none = [[0, 0]] * (masks.shape.rank - 2)
