@@ -29,12 +29,12 @@ def make_report(names: tuple[str, ...] = ("peanut", "walnut"), num_images: int =
                 "grid": [138, 138],
                 "input": [550, 550],
                 "target": target,
-                "trained": target == "threshold",
+                "trained": target == "binary",
                 "objects": 40,
                 "numbers": dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.91),
                 "mean_iou": 0.94,
             }
-            for target in ("threshold", "coverage")
+            for target in ("binary", "coverage")
         ],
         mask_quality={
             "boundary": 0.02,

@@ -20,8 +20,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "eval",
         help="measure COCO box and mask AP",
         usage=(
-            "yolact eval MODEL --images DIR --annotations JSON [--output DIR] [--json] [OPTION ...]\n"
-            "       yolact eval --detections RESULTS.json --annotations JSON [--output DIR] [--json]\n"
+            "yolact eval MODEL --images DIR --annotations JSON [--output DIR] [--report DIR] [--json] "
+            "[OPTION ...]\n"
+            "       yolact eval --detections RESULTS.json --annotations JSON [--images DIR] [--output DIR] "
+            "[--report DIR] [--json]\n"
             "       yolact eval MODEL --images DIR [--image-list JSON] --output DIR [--json] [OPTION ...]"
         ),
         description=(
@@ -43,6 +45,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--output",
         metavar="DIR",
         help="write bbox_detections.json, mask_detections.json and, with annotations, metrics.json there",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write report.html, report.json and the COCO results there: what goes wrong, where and how "
+        "often, per class, with confidence intervals and recommended thresholds",
     )
     options.add_force(parser)
     detection_options.add_positive(parser, "--batch-size", 1, "images at once (default: 1)")
@@ -68,7 +76,7 @@ class _Measured(NamedTuple):
     """COCO results, and a `measurement.Evaluation` of them; None without annotations.
 
     `skipped` has a message for each picture that could not be read, and `weights` says which ones the model
-    had; None with a results file.
+    had; None with a results file. `source` is a `report.Source`, None without a report.
     """
 
     evaluation: Any
@@ -76,12 +84,13 @@ class _Measured(NamedTuple):
     masks: list[Any]
     skipped: list[str] | None
     weights: dict[str, Any] | None
+    source: Any = None
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     _check_usage(args)
-    for path in _list_outputs(args) if args.output else ():
+    for path in _list_outputs(args):
         outputs.check(path, inputs=_list_inputs(args), force=args.force)
     measured = _measure_file(args) if args.detections else _measure_model(args)
     account: dict[str, Any] = {"detections": len(measured.boxes), "output": args.output}
@@ -96,6 +105,13 @@ def run(args: argparse.Namespace) -> int:
         account |= {"skipped": measured.skipped, "weights": measured.weights}
     if args.output:
         _write(args, measured, account)
+    if args.report:
+        from official_yolact.reporting import report_files
+
+        rule = {"inputs": _list_inputs(args), "force": args.force}
+        report_files.write_report(measured.source, args.report, **rule, say=_say)
+        account["report"] = args.report
+        print(f"report: {os.path.join(args.report, 'report.html')}")
     options.print_json(args, account)
     return 0
 
@@ -106,8 +122,13 @@ def _check_usage(args: argparse.Namespace) -> None:
         raise ValueError("name either a MODEL or --detections RESULTS.json")
     if args.detections and not args.annotations:
         raise ValueError("--detections are measured against --annotations JSON: name it")
-    if args.detections and (args.images or args.image_list):
-        raise ValueError("--images and --image-list belong to a MODEL, not to --detections")
+    if args.detections and (args.image_list or (args.images and not args.report)):
+        raise ValueError(
+            "--images and --image-list belong to a MODEL, not to --detections; with --report, --images names"
+            " the photos that it shows"
+        )
+    if args.report and not args.annotations:
+        raise ValueError("--report says what is wrong against --annotations JSON: name it")
     changed = _detection_options(args) or args.tile or args.precision != "float32" or args.runtime != "auto"
     if args.detections and changed:
         raise ValueError("the options of detection belong to a MODEL, not to --detections")
@@ -133,15 +154,19 @@ def _measure_file(args: argparse.Namespace) -> _Measured:
     from official_yolact.evaluation import results
 
     truth = groundtruth.load_groundtruth(args.annotations)
-    notes.say(args.annotations, truth.describe())
+    told = truth.describe()
+    notes.say(args.annotations, told)
     found = results.load_results(args.detections, truth, args.integer_boxes)
-    return _Measured(
-        metrics.measure_results(truth, found, progress.report_comparisons()),
-        results.select(found, "bbox"),
-        results.select(found, "segmentation"),
-        None,
-        None,
-    )
+    evaluation = metrics.measure_results(truth, found, progress.report_comparisons())
+    boxes, masks = results.select(found, "bbox"), results.select(found, "segmentation")
+    source = None
+    if args.report:
+        from official_yolact.reporting import report
+
+        source = report.Source(
+            truth, boxes, masks, evaluation, detections=args.detections, images=args.images, notes=told
+        )
+    return _Measured(evaluation, boxes, masks, None, None, source)
 
 
 def _measure_model(args: argparse.Namespace) -> _Measured:
@@ -170,7 +195,36 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
         print(f"yolact: skipped, it has no detections: {message}", file=sys.stderr)
     evaluation = evaluator.evaluate(progress.report_comparisons()) if args.annotations else None
     weights = predictor.weights.as_dict() if predictor.weights else None
-    return _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped, weights)
+    measured = _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped, weights)
+    if not args.report:
+        return measured
+    return measured._replace(source=_describe_source(args, predictor, evaluator, measured))
+
+
+def _describe_source(args: argparse.Namespace, predictor: Any, evaluator: Any, measured: _Measured) -> Any:
+    """Say what a report is on."""
+    from official_yolact.reporting import report
+    from official_yolact.serving import describing
+
+    asked = {"tiles": args.tile, "integer_boxes": args.integer_boxes, "batch_size": args.batch_size}
+    changed = {key: value for key, value in asked.items() if value} | _detection_options(args)
+    model = describing.describe_model(predictor, args.model, args.precision, changed)
+    why = "it could not be read, and counts as without detections"
+    return report.Source(
+        evaluator.groundtruth,
+        measured.boxes,
+        measured.masks,
+        measured.evaluation,
+        model=model,
+        images=args.images,
+        skipped=report.describe_skipped("picture", why, measured.skipped or []),
+        notes=evaluator.groundtruth.describe(),
+        grid=describing.find_grid(predictor, evaluator.grid, model["config"]),
+    )
+
+
+def _say(line: str) -> None:
+    print(f"yolact: {line}", file=sys.stderr)
 
 
 def _list_images(args: argparse.Namespace) -> list[Any]:
@@ -193,7 +247,7 @@ def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any
     """Write the files; if all results have boxes alone, none of masks, and the other way round."""
     from official_yolact.evaluation import results
 
-    paths, rule = _list_outputs(args), {"inputs": _list_inputs(args), "force": args.force}
+    paths, rule = _list_results(args), {"inputs": _list_inputs(args), "force": args.force}
     evaluation, boxes, masks, *_ = measured
     if boxes or not masks:
         results.write_results(paths[0], boxes, **rule)
@@ -204,6 +258,14 @@ def _write(args: argparse.Namespace, measured: _Measured, account: dict[str, Any
 
 
 def _list_outputs(args: argparse.Namespace) -> list[str]:
+    """List everything that may be written."""
+    from official_yolact.reporting import report_files
+
+    of_report = report_files.list_outputs(args.report) if args.report else []
+    return [*of_report, *(_list_results(args) if args.output else [])]
+
+
+def _list_results(args: argparse.Namespace) -> list[str]:
     from official_yolact.evaluation import results
 
     names = (results.BOX_FILE_NAME, results.MASK_FILE_NAME, "metrics.json")

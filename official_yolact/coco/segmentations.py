@@ -179,16 +179,18 @@ def _clean_rle(code: dict[str, Any], height: int, width: int, where: str) -> run
         )
     if isinstance(counts, str):
         try:
-            runs = run_lengths.decompress(counts).tolist()
+            runs = run_lengths.decompress(counts)
+            total, is_negative = int(runs.sum()), bool((runs < 0).any())
         except ValueError as error:
             raise ValueError(f"{where}: counts is {values.shorten(counts)}: {error}") from error
     elif isinstance(counts, list):
-        runs = counts = [values.parse_int(where, "counts", count) for count in counts]
+        counts = [values.parse_int(where, "counts", count) for count in counts]
+        total, is_negative = sum(counts), any(count < 0 for count in counts)
     else:
         raise ValueError(f"{where}: counts is {values.shorten(counts)}: give a list or a string")
-    if any(run < 0 for run in runs) or sum(runs) != height * width:
+    if is_negative or total != height * width:
         raise ValueError(
-            f"{where}: counts {values.shorten(counts)} sum to {sum(runs)}, but the image has"
+            f"{where}: counts {values.shorten(counts)} sum to {total}, but the image has"
             f" {height}x{width} = {height * width} pixels: encode the mask again"
         )
     return {"size": [height, width], "counts": counts}

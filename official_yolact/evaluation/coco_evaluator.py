@@ -28,6 +28,12 @@ class CocoEvaluator:
     Each mask is resampled to its image and run-length encoded at once, which keeps memory small. Images
     without detections count, of an image that arrives twice the first counts, and images that the file does
     not list are left out.
+
+    Attributes:
+      grid: (height, width) in cells of the masks of `update`; None before it.
+      num_unlisted: images that the annotation file does not list.
+      box_results: detections with boxes.
+      mask_results: the same with masks.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class CocoEvaluator:
     def reset(self) -> None:
         """Forget all detections."""
         self._seen: set[int] = set()
+        self.grid: tuple[int, int] | None = None
         self.num_unlisted = 0
         self.box_results: list[results_lib.Result] = []
         self.mask_results: list[results_lib.Result] = []
@@ -106,6 +113,7 @@ class CocoEvaluator:
                 continue
             height, width = (round(float(side)) for side in frames.photo_size(image_info[index]))
             if self._accept(image_id, height, width):
+                self.grid = detections["detection_masks"].shape[2:4]
                 self._add(
                     image_id, image_info[index], {name: value[index] for name, value in detections.items()}
                 )

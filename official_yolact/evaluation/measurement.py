@@ -43,15 +43,16 @@ NAMES = tuple(_NUMBERS)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matches:
-    """Which detection found which object, at each threshold, with objects of all sizes.
+    """Which detection found which object, at each threshold.
 
     Letters: T thresholds; D detections in the order of the results; G objects in the order of
-    `GroundTruth.annotations`.
+    `GroundTruth.annotations`; A areas (`AREAS`), of which only the last three fields have others than "all".
 
     Attributes:
       image_ids: int64 [D].
       category_ids: int64 [D].
       scores: float64 [D].
+      ranks: int64 [D], how many detections of the same image and class are better.
       nearest: int64 [D], the object of the same image and class with the largest overlap, crowds left out;
         -1 where there is none, or the detection is beyond the 100 best of its image and class.
       ious: float64 [D], the overlap with it, else 0.
@@ -62,11 +63,15 @@ class Matches:
       object_category_ids: int64 [G].
       object_counts: bool [G], False for crowds.
       detections: int64 [T, G], the detection that found the object; -1 for none.
+      area_hits: bool [A, T, D], whether the detection found an object of that size.
+      area_counts: bool [A, T, D], False for what is neither right nor wrong among objects of that size.
+      area_objects: bool [A, G], whether the object has that size and is no crowd.
     """
 
     image_ids: NDArray[np.int64]
     category_ids: NDArray[np.int64]
     scores: NDArray[np.float64]
+    ranks: NDArray[np.int64]
     nearest: NDArray[np.int64]
     ious: NDArray[np.float64]
     objects: NDArray[np.int64]
@@ -75,6 +80,9 @@ class Matches:
     object_category_ids: NDArray[np.int64]
     object_counts: NDArray[np.bool_]
     detections: NDArray[np.int64]
+    area_hits: NDArray[np.bool_]
+    area_counts: NDArray[np.bool_]
+    area_objects: NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

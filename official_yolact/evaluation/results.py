@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from official_yolact.coco import annotations as coco_annotations
@@ -97,7 +97,7 @@ def select(results: list[Result], field: str) -> list[Result]:
 
 
 def write_results(
-    path: str, results: list[Result], *, inputs: Iterable[str | None] = (), force: bool = False
+    path: str, results: list[Result], *, inputs: outputs.Inputs = (), force: bool = False
 ) -> None:
     """Write a results file, whole or not at all; `inputs` and `force` as of `files.check`."""
     outputs.write_json(path, results, inputs=inputs, force=force)

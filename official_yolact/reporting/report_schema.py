@@ -307,7 +307,7 @@ class Ceiling(TypedDict):
     """The mask AP that perfect detections reach through the prototype grid.
 
     Attributes: `grid` and `input` are [height, width] in cells and pixels; `target` is how an object is drawn
-    on the grid (`threshold`: in the middle of a cell or not; `coverage`: the share of the cell that it
+    on the grid (`binary`: in the middle of a cell or not; `coverage`: the share of the cell that it
     covers); `trained` says whether the model was trained with it; `objects` were drawn, or a sample of them;
     `numbers` has `AP`, `AP50`, `AP75`, `APs`, `APm`, `APl`; `mean_iou` is of the drawn masks.
     """
