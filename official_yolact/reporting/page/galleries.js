@@ -9,19 +9,21 @@ function describeImage(context, image, wantsCandidates) {
     error: object.outcome === "missed" && !wantsCandidates ? "missed" : null,
     classes: [object.category_id],
     label: context.nameOf(object.category_id),
+    short: context.nameOf(object.category_id),
     words: object.reason,
   }));
   const detections = image.detections.map((detection) => {
     const name = context.nameOf(detection.category_id);
     const owner = classOf.get(detection.object);
     const error = wantsCandidates ? (detection.is_candidate ? "background" : null) : detection.kind;
-    const short = error === "class" && owner !== undefined ? `is ${context.nameOf(owner)}` : ERROR_WORDS[error]?.[1];
+    const wrong = error === "class" && owner !== undefined ? `is ${context.nameOf(owner)}` : ERROR_WORDS[error]?.[1];
     return {
       ...detection,
       kind: { true: "found", false: "false" }[detection.outcome] ?? "other",
       error,
       classes: [detection.category_id, ...(owner === undefined ? [] : [owner])],
-      label: `${name} ${toPercent(detection.score)}${error ? `: ${wantsCandidates ? "not annotated?" : short}` : ""}`,
+      short: name,
+      label: `${name} ${toPercent(detection.score)}${error ? `: ${wantsCandidates ? "not annotated?" : wrong}` : ""}`,
       words: `${detection.reason} (score ${toPercent(detection.score)})`,
     };
   });
@@ -50,8 +52,8 @@ function makeCard(context, image, wantsCandidates) {
         : make("div", { class: "photo" }, svg);
       return make("figure", {}, make("figcaption", {}, title), holder);
     });
-  const makeList = (drawn) =>
-    make(
+  const makeList = (drawn) => {
+    const list = make(
       "ul",
       { class: "what" },
       described.errors.map((each) => {
@@ -65,6 +67,10 @@ function makeCard(context, image, wantsCandidates) {
         return item;
       }),
     );
+    // A long list fills the card, whose height its neighbour may decide, and scrolls.
+    list.style.minHeight = `${1.6 * Math.min(list.children.length, 6)}rem`;
+    return list;
+  };
   const drawn = photos(() => enlarge());
   const list = makeList(drawn);
   const counts = `${image.true} found, ${image.false} false, ${image.missed} missed`;

@@ -43,7 +43,7 @@ function drawOutline(path, kind, unit) {
  * Draw a photo with objects and a label at each, for the width that it has.
  *
  * @param {object} picture width, height and src.
- * @param {object[]} objects kind, path, box [left, top, right, bottom], label; in pixels of the picture.
+ * @param {object[]} objects kind, path, box [left, top, right, bottom] in pixels of the picture, label, short.
  * @param {function} isShown whether an object is drawn clearly.
  */
 function makePhoto(picture, objects, title, isShown) {
@@ -68,16 +68,17 @@ function makePhoto(picture, objects, title, isShown) {
   return svg;
 }
 
-/** Write a label at each object where there is room; where there is little, its sign alone. */
+/** Write a label at each object where there is room; where there is little, its class or its sign alone. */
 function placeLabels(objects, width, height, unit) {
+  const isCrowded = objects.length > 8 && width / unit < 500;
   const [size, pad] = [11.5 * unit, 3 * unit];
   const high = size * 1.35;
   const taken = [];
   const isFree = (place) =>
     taken.every((other) => place.x >= other.x + other.wide || other.x >= place.x + place.wide || place.y >= other.y + high || other.y >= place.y + high);
-  return objects.flatMap(({ kind, box: [left, top, right, bottom], label }) => {
+  return objects.flatMap(({ kind, box: [left, top, right, bottom], label, short }) => {
     const { sign, color, casing } = KINDS[kind];
-    for (const text of label ? [`${sign} ${label}`, sign] : [sign]) {
+    for (const text of [isCrowded ? null : `${sign} ${label}`, `${sign} ${short}`, sign].filter(Boolean)) {
       const cut = cutText(text, Math.min(width, 240 * unit) - 2 * pad, size, 600);
       const wide = measureText(cut, size, 600) + 2 * pad;
       const corners = [[left, top - high], [left, top], [right - wide, top - high], [left, bottom], [left, bottom - high], [right - wide, bottom - high]];
