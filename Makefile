@@ -11,7 +11,7 @@ UPGRADE ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel release-check
+.PHONY: help demo browser matrix rare all test testruns fuzz coverage lint bench pages constraints clean wheel release-check site
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -120,6 +120,9 @@ constraints: wheel  ## Compile constraints.txt from setup.cfg (UPGRADE=--upgrade
 # TAG=vX.Y.Z: of a release. What was built before is removed.
 release-check: $(VENV)/.installed clean  ## Build both distributions, look at them, install and run them elsewhere (minutes)
 	$(BIN)/python .ci/release_check.py $(if $(TAG),--tag $(TAG))
+
+site: $(VENV)/.installed  ## Write the documentation as a site to build/site, and fail at links that lead nowhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 clean:  ## Remove what was built; .venv and demo stay
 	rm -rf build runtime/build dist *.egg-info runtime/*.egg-info $(TEST_VENV) .coverage* .pytest_cache
