@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 
+from official_yolact.page import files as page_files
 from official_yolact_runtime import export_info
 
 FOLDER = "web"
@@ -29,8 +30,9 @@ def write(
       precision: of the file, one of `export_info.PRECISIONS`.
       library: what `litert_js.read` gives.
     """
-    files = _read_page()
+    files = page_files.read(_PAGE)
     files.update({f"{_LIBRARY}/{name}": content for name, content in library.items()})
+    # The library has no licence with it.
     files[f"{_LIBRARY}/{_LICENSE}"] = files.pop(_LICENSE)
     files[export_info.PAGE_MODEL] = model
     described = {
@@ -43,13 +45,3 @@ def write(
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(content)
-
-
-def _read_page() -> dict[str, bytes]:
-    """Read our own files of the page, by name, and the licence of the library, which has none with it."""
-    found = {}
-    for entry in os.scandir(_PAGE):
-        if entry.is_file():
-            with open(entry.path, "rb") as file:
-                found[entry.name] = file.read()
-    return found

@@ -23,7 +23,10 @@ from official_yolact.serve import protocol
 from official_yolact.serve import refusals
 from official_yolact.serve import service as service_lib
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM: dict[str, Any] = {
+    "schema": {"type": "object", "required": ["image"], "properties": {"image": _BINARY["schema"]}}
+}
 _TENSORS = {"schema": {"type": "object", "required": ["inputs"]}}
 _Masks = typing.Literal["rle", "polygons", "png", "none"]
 _ERROR = {
@@ -68,14 +71,16 @@ def make(service: service_lib.Service) -> Any:
             allow_headers=["*"],
             expose_headers=[protocol.LENGTH_HEADER, "Retry-After", "X-Request-Id"],
         )
+    settings = service.settings
     return middleware.Observer(
-        wrapped, service.metrics, service.settings.access_log, lambda: service.is_ending
+        wrapped, service.metrics, settings.access_log, lambda: service.is_ending, 4 * settings.max_bytes
     )
 
 
 def _make_v1(service: service_lib.Service) -> fastapi.APIRouter:
     router = fastapi.APIRouter(tags=["v1"])
-    contents = {"image/*": _BINARY, "multipart/form-data": {"schema": {"type": "object"}}}
+    contents = dict.fromkeys(("application/octet-stream", "image/jpeg", "image/png"), _BINARY)
+    contents["multipart/form-data"] = _FORM
     drawn = {"content": {predict.JSON: {"schema": {"type": "object"}}, predict.JPEG: _BINARY}}
 
     @router.post(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import logging
 import sys
@@ -20,6 +22,7 @@ from official_yolact.serve import metrics as metrics_lib
 from official_yolact_runtime.files import json_text
 
 _logger = logging.getLogger(__name__)
+_DISCARD_SECONDS = 5.0
 CLIENT_GONE = 499
 """In the log and the counters: the client went before it had its answer. No client is sent this."""
 
@@ -33,6 +36,7 @@ class Observer:
         metrics: metrics_lib.Metrics,
         writes_log: bool,
         is_ending: Callable[[], bool],
+        most_discarded: int = 0,
     ) -> None:
         """Surround an application.
 
@@ -41,9 +45,12 @@ class Observer:
           metrics: that are counted.
           writes_log: whether to write a line of JSON to standard output for each request.
           is_ending: tells whether connections are to be closed after their answer.
+          most_discarded: bytes of a body that is not wanted and received all the same: many clients read
+            no answer before they have sent it.
         """
         self._app, self._metrics = app, metrics
         self._writes_log, self._is_ending = writes_log, is_ending
+        self._most_discarded = most_discarded
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         """Answer one request."""
@@ -53,6 +60,7 @@ class Observer:
         notes: dict[str, Any] = scope.setdefault("state", {})
         notes["log"], notes["number"] = {}, number
         status, sent, is_whole = 0, 0, False
+        body = _Body(receive)
 
         async def note(message: types.Message) -> None:
             nonlocal status, sent, is_whole
@@ -63,13 +71,15 @@ class Observer:
                 headers["X-Content-Type-Options"] = "nosniff"
                 if self._is_ending():
                     headers["Connection"] = "close"
+                if "Expect" not in datastructures.Headers(scope=scope):
+                    await body.discard(self._most_discarded)
             else:
                 sent += len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
             await send(message)
 
         try:
-            await self._app(scope, receive, note)
+            await self._app(scope, body.receive, note)
         except Exception as error:
             if not is_whole:
                 _log_fault(scope, error)
@@ -123,6 +133,24 @@ async def tell_fault(request: requests.Request, error: Exception) -> responses.R
     _log_fault(request.scope, error)
     number = request.scope["state"]["number"]
     return responses.JSONResponse({"error": f"a fault of the server, which its log has under {number}"}, 500)
+
+
+class _Body:
+    """What is left to receive of the body of a request."""
+
+    def __init__(self, receive: types.Receive) -> None:
+        self._receive, self._is_whole = receive, False
+
+    async def receive(self) -> types.Message:
+        message = await self._receive()
+        self._is_whole |= message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def discard(self, most: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while not self._is_whole and most >= 0:
+                    most -= len((await self.receive()).get("body", b""))
 
 
 class Guard:

@@ -182,10 +182,10 @@ def test_the_page_fits_its_window_and_is_worked_by_the_keyboard(web, serve, visi
     assert all(box.bounding_box()["height"] >= 44 for box in buttons.all())
     page.get_by_label("Choose a photo").focus()
     reached = []
-    for _ in range(6):
+    for _ in range(8):
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
         page.keyboard.press("Tab")
-    assert reached[:5] == ["file", "camera", "save", "threshold", "name"]
+    assert reached[:7] == ["file", "camera", "save", "save-coco", "save-cut-outs", "threshold", "name"]
     page.get_by_role("slider", name="Lowest score shown").press("End")
     opened.wait_for("#summary", "0 objects")
     assert page.get_by_role("slider").get_attribute("aria-valuetext") == "95 percent"

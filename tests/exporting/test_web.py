@@ -50,7 +50,7 @@ def test_what_the_page_knows_of_the_model_is_what_an_export_says(folder):
 
 def test_no_file_of_ours_names_another_server(folder):
     ours = [path for path in folder.iterdir() if path.suffix in (".html", ".css", ".js")]
-    assert len(ours) == 9
+    assert len(ours) == 14
     named = {url for path in ours for url in re.findall(r"https?://[^\s\"'`]*", path.read_text())}
     assert named == {"https://"}, "a message names the scheme"
 

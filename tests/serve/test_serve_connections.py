@@ -91,6 +91,17 @@ def test_who_does_not_read_the_answer_is_cut_off(quick, picture):
         _wait_until(lambda: not quick.server.server_state.connections)
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/nothing"])
+def test_who_sends_first_and_reads_then_gets_the_reason(served, path):
+    size = 1_500_000
+    for more in ("Connection: close\r\n", ""):
+        with _connect(served) as stubborn:
+            stubborn.sendall(_head(size, path, more))
+            for _ in range(size // 10_000):
+                stubborn.sendall(bytes(10_000))
+            assert stubborn.recv(12) in (b"HTTP/1.1 413", b"HTTP/1.1 404")
+
+
 def test_too_large_a_body_is_refused_before_it_is_sent(served):
     with _connect(served) as polite:
         polite.sendall(_head(10**9, more="Expect: 100-continue\r\n"))

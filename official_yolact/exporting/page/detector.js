@@ -3,13 +3,33 @@
 import { boxToPhoto, widenBox } from "./frames.js";
 import { MaskMaker } from "./masks.js";
 
+/**
+ * Load the model.
+ *
+ * @param {{say: function(string), onProgress: function(number)}} on is called with what happens, and with the share
+ *   of the model that has arrived.
+ * @returns {Promise<Detector>}
+ */
+export async function prepare({ say, onProgress }) {
+  const response = await fetch("model.json");
+  if (!response.ok) {
+    throw new Error(`model.json: the server answers ${response.status}`);
+  }
+  const settings = await response.json();
+  say(`Loading the model, ${Math.ceil(settings.model.size / 1e6)} MB`);
+  const detector = new Detector(settings, (done) => onProgress(done / settings.model.size));
+  await detector.load();
+  return detector;
+}
+
 /** Detects instances in pictures, one after another. */
-export class Detector {
+class Detector {
   #worker = new Worker(new URL("worker.js", import.meta.url));
   #waiting = new Map();
   #settings;
   #nextKey = 1;
   #ready;
+  #threads = 1;
 
   /**
    * @param {object} settings what `model.json` holds.
@@ -31,9 +51,14 @@ export class Detector {
     });
   }
 
-  /** Wait for the model; gives the number of its threads. */
+  /** The model itself leaves out what has a lower score. */
+  get lowestScore() {
+    return this.#settings.detection.score_threshold;
+  }
+
+  /** Wait for the model. */
   async load() {
-    return (await this.#ready).threads;
+    this.#threads = (await this.#ready).threads;
   }
 
   /**
@@ -46,7 +71,7 @@ export class Detector {
     await this.#ready;
     const { width, height, data } = picture;
     const { found, milliseconds } = await this.#ask("detect", { picture: { width, height, data } });
-    return new Found(this.#settings, [height, width], found, milliseconds);
+    return new Found(this.#settings, [height, width], found, describeTime(milliseconds, this.#threads));
   }
 
   #ask(kind, content) {
@@ -75,9 +100,9 @@ class Found {
   #masks;
   #instances = new Map();
 
-  constructor(settings, photo, arrays, milliseconds) {
+  constructor(settings, photo, arrays, timing) {
     this.photo = photo;
-    this.milliseconds = milliseconds;
+    this.timing = timing;
     this.#settings = settings;
     this.#arrays = arrays;
     this.#masks = new MaskMaker(settings.grid, photo);
@@ -135,6 +160,11 @@ class Found {
     const cells = this.#settings.grid[0] * this.#settings.grid[1];
     return this.#arrays.detection_masks.subarray(row * cells, (row + 1) * cells);
   }
+}
+
+function describeTime({ resize, network }, threads) {
+  const count = `${threads} thread${threads === 1 ? "" : "s"}`;
+  return `${(resize + network).toFixed(0)} ms for this photo, with ${count}.`;
 }
 
 function makePromise() {

@@ -90,6 +90,21 @@ function scaleBox({ box }, zoom) {
   return box.map((side) => side * zoom);
 }
 
+/** Find the smallest instance whose mask has a pixel; -1: none has. */
+export function findInstance(instances, row, column) {
+  const hit = ({ mask: { top, left, height, width, mask } }) => {
+    const [y, x] = [Math.floor(row) - top, Math.floor(column) - left];
+    return y >= 0 && y < height && x >= 0 && x < width && mask[y * width + x] === 1;
+  };
+  let found = -1;
+  for (const [index, instance] of instances.entries()) {
+    if (hit(instance) && (found < 0 || instance.mask.area < instances[found].mask.area)) {
+      found = index;
+    }
+  }
+  return found;
+}
+
 function largestFirst(instances) {
   const areas = instances.map(({ box }) => (box[2] - box[0]) * (box[3] - box[1]));
   return [...instances.keys()].sort((a, b) => areas[b] - areas[a] || a - b);
