@@ -63,11 +63,11 @@ def is_zero(numbers: measurement.ClassMetrics, kind: str) -> bool:
 def _format_rows(classes: Mapping[str, measurement.ClassMetrics], kind: str) -> list[str]:
     if not classes:
         return []
-    width = max(len("class"), *(len(_shorten(name)) for name in classes))
+    width = max(len("class"), *(len(shorten(name)) for name in classes))
     lines = [f"{'class':<{width}}{'objects':>9}{f'{kind} AP':>9}{'AP50':>7}"]
     for name, numbers in classes.items():
         ap, ap50 = (_format_cell(numbers[f"{kind}_{column}"]) for column in ("AP", "AP50"))
-        lines.append(f"{_shorten(name):<{width}}{numbers['objects']:>9,.0f}{ap:>9}{ap50:>7}")
+        lines.append(f"{shorten(name):<{width}}{numbers['objects']:>9,.0f}{ap:>9}{ap50:>7}")
     return lines
 
 
@@ -77,11 +77,11 @@ def _name_some(names: Sequence[str], among: Sized, what: str) -> list[str]:
         return []
     verb = "has" if len(names) == 1 else "have"
     more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    listed = ", ".join(map(_shorten, names[:_MOST_NAMED]))
+    listed = ", ".join(map(shorten, names[:_MOST_NAMED]))
     return [f"{len(names)} of {len(among)} classes {verb} {what}: {listed}{more}"]
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
     """Write a name in one line."""
     return json_text.escape_control(" ".join(name.split()))[:_WIDEST_NAME]
 

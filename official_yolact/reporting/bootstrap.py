@@ -79,9 +79,10 @@ class Sampler:
             groups.append(np.array(both).reshape(1, -1, 2))
         return Resampled(np.array([numbers]), ap[:, 0].mean(axis=0)[np.newaxis], groups)
 
-    def resample(self) -> Resampled:
-        """Measure all replicates."""
-        found = [self.measure(weights) for weights in draw(self.num_images, self.replicates)]
+    def resample(self, replicates: int | None = None) -> Resampled:
+        """Measure so many replicates, by default all; studies of the same images get the same ones."""
+        drawn = draw(self.num_images, replicates or self.replicates)
+        found = [self.measure(weights) for weights in drawn]
         return Resampled(
             np.concatenate([each.numbers for each in found]),
             np.concatenate([each.classes for each in found]),

@@ -73,8 +73,8 @@ def build_report(source: Source, say: Say = lambda _: None) -> schema.Report:
     parts = {}
     for kind, measurement in source.evaluation.measurements.items():
         say(f"analysing the errors of {'masks' if kind == 'mask' else 'boxes'}")
-        results = _join(source.boxes, source.masks) if kind == "mask" else source.boxes
-        parts[kind] = _Part(study_lib.Study(kind, source.truth, results, measurement))
+        results = join(source.boxes, source.masks) if kind == "mask" else source.boxes
+        parts[kind] = Part(study_lib.Study(kind, source.truth, results, measurement))
     main = parts["mask" if "mask" in parts else "box"]
     has_grid = "mask" in parts and source.grid is not None
     if has_grid:
@@ -102,15 +102,23 @@ def build_report(source: Source, say: Say = lambda _: None) -> schema.Report:
         "mask_quality": mask_quality.measure_quality(main.study, main.errors.ious)
         if main.mask_errors is not None
         else None,
-        "images": shown_images.Shown(main.study, main.errors, main.mask_errors, main.recommended).describe(),
+        "images": main.shown().describe(),
         "speed": source.speed,
     }
 
 
-class _Part:
-    """The analysis of boxes, or of masks."""
+class Part:
+    """The analysis of boxes, or of masks.
+
+    Attributes:
+      study: what is analysed.
+      errors: of the detections.
+      mask_errors: of the masks; None for boxes.
+      thresholds: and what they give.
+    """
 
     def __init__(self, study: study_lib.Study) -> None:
+        """Sort the errors."""
         self.study = study
         self.errors = errors_lib.sort_errors(study)
         self.mask_errors = (
@@ -120,10 +128,16 @@ class _Part:
 
     @property
     def recommended(self) -> float | None:
+        """The threshold with the best F1; None where nothing is right."""
         recommended = self.thresholds["recommended"]
         return recommended["threshold"] if recommended else None
 
+    def shown(self) -> shown_images.Shown:
+        """Choose images to look at."""
+        return shown_images.Shown(self.study, self.errors, self.mask_errors, self.recommended)
+
     def describe(self) -> schema.KindReport:
+        """List everything that was found out."""
         study, threshold = self.study, self.recommended
         groupings = (groups_lib.by_image_size(study), groups_lib.by_object_count(study))
         sampler = bootstrap.Sampler(study, groupings)
@@ -160,7 +174,7 @@ def describe_skipped(what: str, why: str, names: Sequence[str]) -> list[schema.S
     return [{"what": what, "why": why, "count": len(names), "names": list(names[:_MOST_NAMED])}]
 
 
-def _join(
+def join(
     boxes: Sequence[results_lib.Result], masks: Sequence[results_lib.Result]
 ) -> Sequence[results_lib.Result]:
     """Give masks their boxes, where both are of the same detections."""

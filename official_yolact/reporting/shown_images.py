@@ -27,6 +27,7 @@ class Shown:
 
     Attributes:
       threshold: detections from it on are shown.
+      costs: float64 [I], see `report_schema.ShownImage`.
     """
 
     def __init__(
@@ -56,16 +57,17 @@ class Shown:
         right = np.flatnonzero(self._shown & study.hits)
         self._mistakes = np.bincount(study.images[self._false], minlength=count)
         self._mistakes += np.bincount(study.object_images[missed], minlength=count)
-        self._costs = np.bincount(study.images[self._false], study.matches.scores[self._false], count)
-        self._costs += np.bincount(study.object_images[missed], minlength=count)
-        self._costs += np.bincount(study.images[right], 1 - errors.ious[right], count)
+        self.costs = np.zeros(count)  # of no detections at all NumPy counts in whole numbers
+        self.costs += np.bincount(study.images[self._false], study.matches.scores[self._false], count)
+        self.costs += np.bincount(study.object_images[missed], minlength=count)
+        self.costs += np.bincount(study.images[right], 1 - errors.ious[right], count)
         if mask_errors is not None:
             flawed = self._shown & (mask_errors.kinds != errors_lib.NO_ERROR)
             self._mistakes += np.bincount(study.images[flawed], minlength=count)
 
     def describe(self) -> schema.Images:
         """List all of them."""
-        study, costs = self._study, self._costs
+        study, costs = self._study, self.costs
         objects = np.bincount(
             study.object_images[study.matches.object_counts], minlength=len(costs)
         )  # [images]
@@ -124,7 +126,7 @@ class Shown:
             "file_name": entry["file_name"],
             "height": entry["height"],
             "width": entry["width"],
-            "cost": float(self._costs[image]),
+            "cost": float(self.costs[image]),
             "true": sum(each["outcome"] == "true" for each in detections),
             "false": sum(each["outcome"] == "false" for each in detections),
             "missed": len(missed),
