@@ -130,6 +130,11 @@ class Protonet(hyperparams.Config):
 
     num_filters: int = setting(256, "channels of its 3x3 convolutions", POSITIVE)
     num_prototypes: int = setting(32, "K, prototypes of an image", POSITIVE)
+    detail: bool = setting(
+        False,
+        "add features of the backbone's level below `min_level`, which show outlines at the resolution of "
+        "the prototypes. The original has no such step",
+    )
 
 
 @dataclasses.dataclass

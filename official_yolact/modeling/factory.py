@@ -59,6 +59,12 @@ def assemble_model(config: configs.YolactModel) -> yolact_model.YolactModel:
       ValueError: likewise.
     """
     backbone, specs = _build_backbone(config)
+    finer = specs.pop(str(config.min_level - 1), None)
+    if config.protonet.detail and finer is None:
+        raise ValueError(
+            f"model.protonet.detail needs level {config.min_level - 1}, which backbone"
+            f" {config.backbone.type!r} does not give: set it to false, or choose another backbone"
+        )
     decoder = decoder_factory.build_decoder(input_specs=specs, model_config=config)
     if decoder is None:
         _check_levels(config, specs)
@@ -154,7 +160,7 @@ def _build_backbone(config: configs.YolactModel) -> tuple[Any, dict[str, Any]]:
     specs = {
         level: shape
         for level, shape in backbone.output_specs.items()
-        if config.min_level <= int(level) <= config.max_level
+        if config.min_level - bool(config.protonet.detail) <= int(level) <= config.max_level
     }
     _check_sizes(config, specs)
     if backbone.inputs:

@@ -45,6 +45,7 @@ class YolactModel(tf_keras.Model):
         self.protonet = protonet
         self.semantic_head = semantic_head
         self.mask_iou_head = mask_iou_head
+        self._detail_level = str(min_level - 1)
         self._levels = [str(level) for level in range(min_level, max_level + 1)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> RawOutputs:
@@ -58,6 +59,7 @@ class YolactModel(tf_keras.Model):
           `schema.RawOutputs`, all float32 whatever the precision policy.
         """
         features = self.backbone(inputs, training=training)
+        detail = features.get(self._detail_level)
         if self.decoder is not None:
             features = self.decoder(features)
         pyramid = {level: features[level] for level in self._levels}
@@ -67,7 +69,7 @@ class YolactModel(tf_keras.Model):
             "box_outputs": predictions["box_outputs"],
             "cls_outputs": predictions["cls_outputs"],
             "mask_coefficients": predictions["mask_coefficients"],
-            "prototypes": tf.cast(self.protonet(lowest, training=training), tf.float32),
+            "prototypes": tf.cast(self.protonet(lowest, detail, training=training), tf.float32),
             "semantic_outputs": tf.cast(self.semantic_head(lowest, training=training), tf.float32),
         }
 
