@@ -67,6 +67,27 @@ def test_published_and_oblong_sizes_give_their_numbers_of_anchors(small_config):
         assert outputs["semantic_outputs"].shape == [2, prototypes[0] // 2, prototypes[1] // 2, 3]
 
 
+@pytest.mark.parametrize("backbone", ["mobilenet", "yolact_resnet", "yolact_darknet"])
+def test_the_detail_of_each_backbone_reaches_the_prototypes(backbone, small_config):
+    config = small_config(backbone)
+    config.protonet.detail = True
+    model = factory.build_model(config)
+    with tf.GradientTape() as tape:
+        outputs = model(_image(config), training=False)
+        total = tf.reduce_sum(outputs["prototypes"])
+    _assert_outputs(config, outputs)
+    assert np.any(tape.gradient(total, model.protonet.lateral.kernel))
+    assert np.any(model.protonet.lateral.kernel)
+
+
+def test_a_backbone_without_the_level_of_the_detail_is_named(small_config):
+    config = small_config("spinenet_mobile", (128, 128))
+    config.decoder.type = "identity"
+    config.protonet.detail = True
+    with pytest.raises(ValueError, match=r"model\.protonet\.detail needs level 2.*'spinenet_mobile'"):
+        factory.build_model(config)
+
+
 def test_spinenet_gives_the_pyramid_itself(small_config):
     config = small_config("spinenet_mobile", (128, 256))
     config.decoder.type = "identity"

@@ -63,3 +63,32 @@ def test_prototypes_are_twice_as_large_and_not_negative():
 
 def test_the_semantic_branch_has_no_background():
     assert semantic_head.SemanticHead(81)(tf.ones([1, 3, 2, 4])).shape == [1, 3, 2, 80]
+
+
+def test_prototypes_show_the_detail_of_the_backbone_cell_by_cell():
+    branch = protonet.Protonet(configs.Protonet(num_filters=2, num_prototypes=2, detail=True))
+    detail = np.random.default_rng(0).standard_normal((1, 6, 8, 2)).astype(np.float32)
+    branch(tf.zeros([1, 3, 4, 5]), tf.constant(detail))
+    for conv in (*branch.convs, branch.lateral, branch.project):
+        conv.kernel.assign(tf.zeros_like(conv.kernel))
+    for conv in (branch.convs[-1], branch.lateral, branch.project):
+        middle = conv.kernel.shape[0] // 2
+        conv.kernel[middle, middle].assign(tf.eye(2))
+    np.testing.assert_allclose(branch(tf.ones([1, 3, 4, 5]), detail), np.maximum(detail, 0), atol=1e-6)
+
+
+def test_a_detail_of_weight_0_changes_nothing():
+    with_detail, without = (
+        protonet.Protonet(configs.Protonet(num_filters=4, num_prototypes=3, detail=detail))
+        for detail in (True, False)
+    )
+    lowest = tf.constant(np.random.default_rng(0).standard_normal((1, 5, 3, 6)), tf.float32)
+    detail = tf.ones([1, 9, 6, 2])  # of 17 and 11 pixels: one row less than twice those of the level above
+    expected = without(lowest)
+    with_detail(lowest, detail)
+    for mine, its in zip(
+        (*with_detail.convs, with_detail.project), (*without.convs, without.project), strict=True
+    ):
+        mine.set_weights(its.get_weights())
+    with_detail.lateral.set_weights([np.zeros((1, 1, 2, 4)), np.zeros(4)])
+    np.testing.assert_array_equal(with_detail(lowest, detail), expected)
