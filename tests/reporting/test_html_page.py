@@ -13,6 +13,7 @@ import report_example
 from PIL import Image
 
 from official_yolact.images import thumbnails
+from official_yolact.reporting import html_file
 from official_yolact.reporting import html_outlines
 from official_yolact.reporting import html_page
 from official_yolact_runtime import run_lengths
@@ -91,7 +92,7 @@ def test_photos_are_made_smaller_until_the_page_keeps_its_limit(tmp_path, monkey
     bare = len(html_page.format_page(report))
     sides = []
     for limit in (len(whole), (len(whole) + bare) // 2, bare + 40_000):
-        monkeypatch.setattr(html_page, "MAX_BYTES", limit)
+        monkeypatch.setattr(html_file, "MAX_BYTES", limit)
         page = html_page.format_page(report, folder)
         assert len(page) <= limit
         sides.append(read_data(page.decode())["pictures"]["1"]["width"])

@@ -134,6 +134,10 @@ function listAdvice({ report }) {
   if (largest) {
     advice.push(`Most AP50 (${toPoints(largest.points / 100)} points) is lost by “${ERROR_WORDS[largest.kind][0].toLowerCase()}”. ${ERROR_WORDS[largest.kind][2]}`);
   }
+  const limit = report.main === "mask" ? adviseOnCeiling(report.ceiling, shown.numbers.AP.value) : null;
+  if (limit) {
+    advice.push(limit);
+  }
   const best = shown.thresholds.recommended;
   if (best) {
     advice.push(make("span", {}, "To use the model, start with ", make("code", {}, `--score-threshold ${toThreshold(best.threshold)}`), `: F1 is best there (${toFixed(best.f1)}).`));
@@ -147,6 +151,25 @@ function listAdvice({ report }) {
     advice.push(`${countOf(few.length, "class has", "classes have")} fewer than 20 objects in this set: their AP is mostly chance.`);
   }
   return make("ol", { class: "advice" }, advice.map((each) => make("li", {}, each)));
+}
+
+/** The ceiling of the masks with which the model was trained, else the first; none without a grid. */
+function findTrained(ceilings) {
+  return [ceilings.find(({ trained }) => trained) ?? ceilings[0]].filter(Boolean);
+}
+
+/** Say what the grid costs, where that is much. */
+function adviseOnCeiling(ceilings, value) {
+  const [trained] = findTrained(ceilings ?? []);
+  if (!isNumber(trained?.numbers.AP) || !isNumber(value)) {
+    return null;
+  }
+  const { AP } = trained.numbers;
+  const better = ceilings.find(({ numbers }) => numbers.AP > AP + 0.05);
+  if (better?.target === "coverage") {
+    return make("span", {}, `The prototype grid limits the mask AP to ${toPoints(AP)}, for each cell of the grid is learnt as either inside or outside. Train with `, make("code", {}, "task.train_data.parser.mask_target=coverage"), `, and the limit is ${toPoints(better.numbers.AP)}.`);
+  }
+  return AP - value < 0.1 || AP < 0.85 ? `The prototype grid limits the mask AP to ${toPoints(AP)}: a larger input size makes the grid finer.` : null;
 }
 
 function makeNumbers(context) {
@@ -166,9 +189,9 @@ function makeNumbers(context) {
   const bootstrap = report.measurements[report.main].bootstrap;
   const notes = [
     `Points of AP, 0 to 100. The smaller numbers are the ${toPercent(bootstrap.confidence)} interval of ${countOf(bootstrap.replicates, "bootstrap sample")} of ${countOf(bootstrap.images, "image")}; the numbers themselves are those of pycocotools.`,
-    ...ceilings.slice(0, 1).map(
+    ...findTrained(ceilings).map(
       ({ grid, input, mean_iou: iou }) =>
-        `The ceiling is the AP of perfect detections whose masks are drawn on the model's prototype grid of ${grid.join(" × ")} cells for an input of ${input.join(" × ")} pixels (mean IoU ${toFixed(iou)}): no training lifts the masks above it, a larger input does.`,
+        `The ceiling is the AP of perfect detections whose masks are drawn on the model's prototype grid of ${grid.join(" × ")} cells for an input of ${input.join(" × ")} pixels (mean IoU ${toFixed(iou)}): no longer training lifts the masks above it, a larger input does.`,
     ),
   ];
   return makeSection(
@@ -510,7 +533,7 @@ function makeEvaluated({ report }) {
     model ? ["Model", makeName(model.path)] : null,
     model?.checkpoint ? ["Checkpoint", makeName(model.checkpoint)] : null,
     isNumber(model?.step) ? ["Training step", toCount(model.step)] : null,
-    model?.runtime ? ["Runtime", `${model.runtime}, ${model.precision}`] : null,
+    model?.runtime ? ["Runtime", [...new Set(model.runtime.split(", ").concat(model.precision ?? []))].join(", ")] : null,
     model && Object.keys(model.options).length ? ["Options of detection", makeName(JSON.stringify(model.options))] : null,
     detections ? ["Results file", file(detections)] : null,
     ["Annotations", file(annotations)],
