@@ -18,6 +18,9 @@ from uvicorn.protocols.http import h11_impl
 from official_yolact.serve import app as app_lib
 from official_yolact.serve import service as service_lib
 
+_KEEP_ALIVE_SECONDS = 65
+"""Longer than the clients and proxies that keep a connection for a minute."""
+
 _LINGER_SECONDS = 5.0
 _QUIET_SECONDS = 1.0
 _TICK = 0.02
@@ -44,6 +47,7 @@ class Server(uvicorn.Server):
             log_level="critical",  # of faults the log of the service tells
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(settings.drain_seconds),
             h11_max_incomplete_event_size=32_768,
         )
@@ -95,7 +99,8 @@ class Server(uvicorn.Server):
             await loop.connect_accepted_socket(self._make_connection, one)
         await self._wait(loop.time() + _QUIET_SECONDS)
         await super().shutdown(sockets)
-        await loop.run_in_executor(None, self.service.close)
+        if not self.force_exit:
+            await loop.run_in_executor(None, self.service.close)
 
     def _make_connection(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 import zlib
 
 import numpy as np
@@ -204,3 +205,22 @@ def test_the_models_are_described(served):
     assert (small["name"], other["name"]) == ("small", "other")
     assert small["categories"] == [{"id": 3, "name": "fig"}, {"id": 5, "name": "date"}]
     assert json.loads(served.client.get("/openapi.json").text)["paths"]["/v1/predict"]
+
+
+def test_everything_that_the_page_names_is_served_and_nothing_of_another_host(served):
+    index = served.client.get("/")
+    assert index.headers["Content-Type"].startswith("text/html")
+    names = set(re.findall(r'(?:href|src)="([\w.]+)"', index.text))
+    seen = {index.text}
+    while names - {"/"}:
+        (name, *rest) = sorted(names)
+        answer = served.client.get(f"/{name}")
+        assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
+        names = {*rest, *re.findall(r'from "\./([\w.]+)"', answer.text)} - {name}
+        seen.add(answer.text)
+    assert len(seen) >= 9
+    assert {url for text in seen for url in re.findall(r"https?://\w+", text)} == set()
+    with Image.open(io.BytesIO(served.client.get("/example").content)) as example:
+        assert example.size == (512, 512)
+    assert served.client.get("/../app.py").status_code == 404
+    assert served.client.head("/page.css").status_code == 200
