@@ -25,6 +25,7 @@ COMMANDS = (
     "predict",
     "export",
     "serve",
+    "repository",
     "benchmark",
     "reproduce",
     "weights",

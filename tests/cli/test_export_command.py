@@ -1,10 +1,15 @@
 """`yolact export`, every format and precision of a small model in one run, and what it refuses."""
 
+import base64
 import hashlib
+import http.server
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
+import threading
 import zipfile
 
 import numpy as np
@@ -13,8 +18,11 @@ from PIL import Image
 
 import official_yolact
 from official_yolact.cli import main
+from official_yolact.exporting import model_repository
 from official_yolact.exporting import onnx_file
 from official_yolact.exporting import parity
+from official_yolact.exporting import warm_up
+from official_yolact_runtime import export_info
 
 FILES = [
     "saved_model",
@@ -241,3 +249,108 @@ def test_an_interrupted_export_leaves_nothing(tiny_model_dir, tmp_path, monkeypa
     assert run(tiny_model_dir, "--output", tmp_path / "out", "--format", "saved_model,onnx") == 130
     assert capsys.readouterr().err.endswith("yolact: interrupted\n")
     assert os.listdir(tmp_path) == []
+
+
+def read_client(server):
+    """The client of the page on other servers, as people copy it."""
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "serving-elsewhere.md"
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (code,) = [block for block in blocks if server in block]
+    return code
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """Answers as TensorFlow Serving's REST interface does: base64 in, the outputs of the signature out."""
+
+    model = None
+
+    def do_POST(self):
+        assert self.path == "/v1/models/nuts:predict"
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        ((name, values),) = body["inputs"].items()
+        import tensorflow as tf
+
+        files = tf.constant([base64.b64decode(value["b64"]) for value in values])
+        found = self.model.signatures[body["signature_name"]](**{name: files})
+        content = json.dumps(
+            {"outputs": {key: value.numpy().tolist() for key, value in found.items()}}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_the_client_for_tensorflow_serving_asks_what_the_saved_model_answers(
+    exported, pictures, tiny_model_dir, tmp_path, monkeypatch
+):
+    import tensorflow as tf
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("no_proxy", "localhost")
+    (tmp_path / "photo.jpg").write_bytes((pictures / "1.jpg").read_bytes())
+    Answer.model = tf.saved_model.load(str(exported / "saved_model"))
+    with http.server.HTTPServer(("localhost", 0), Answer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        scope = {}
+        exec(read_client(":8501").replace(":8501", f":{server.server_port}"), scope)
+        thread.join()
+    expected = official_yolact.load(tiny_model_dir)("photo.jpg", score_threshold=0.0)
+    assert scope["number"] == len(expected.boxes)
+    np.testing.assert_allclose(scope["boxes"], expected.boxes, atol=0.01)
+    np.testing.assert_allclose(scope["scores"], expected.scores, atol=1e-4)
+
+
+def test_the_client_for_triton_sends_what_the_onnx_file_takes(exported, pictures, tmp_path, monkeypatch):
+    import onnxruntime
+    import tritonclient.http
+
+    class Client:
+        def __init__(self, address):
+            assert address == "localhost:8000"
+
+        def infer(self, name, inputs):
+            (tensor,) = inputs
+            values = np.frombuffer(tensor._get_binary_data(), np.float32).reshape(tensor.shape())
+            self.found = session.run(None, {tensor.name(): values})
+            return self
+
+        def as_numpy(self, name):
+            return self.found[[output.name for output in session.get_outputs()].index(name)]
+
+    session = onnxruntime.InferenceSession(str(exported / "model.onnx"))
+    monkeypatch.setattr(tritonclient.http, "InferenceServerClient", Client)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes((pictures / "2.jpg").read_bytes())
+    (tmp_path / "exported").symlink_to(exported)
+    scope = {}
+    exec(read_client(":8000"), scope)
+    expected = official_yolact.load(exported / "model.onnx", runtime="onnx")("photo.jpg", score_threshold=0.0)
+    np.testing.assert_allclose(scope["boxes"], expected.boxes, atol=0.01)
+    np.testing.assert_allclose(scope["scores"], expected.scores, atol=1e-5)
+    stated = model_repository.format_config(export_info.ExportInfo.load(str(exported)).model, "nuts")
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    for name, dims in re.findall(r'^output \{ name: "(\w+)" .* dims: \[ (.*) \] \}$', stated, re.MULTILINE):
+        assert shapes.pop(name) == [int(side) for side in dims.split(", ")]
+    assert shapes == {}
+
+
+def test_the_requests_that_warm_a_server_up_are_answered_by_their_signatures(exported):
+    import tensorflow as tf
+
+    info = export_info.ExportInfo.load(str(exported)).model
+    found = warm_up.read_signatures(str(exported / "saved_model"))
+    assert found == {
+        "classes": [],
+        "full_masks": ["images"],
+        "image_bytes": ["image_bytes"],
+        "serving_default": ["images"],
+    }
+    requests = warm_up.make_requests(str(exported / "saved_model"), info, "nuts")
+    path = exported.parent / "requests"
+    path.write_bytes(requests)
+    assert sum(1 for _ in tf.data.TFRecordDataset(str(path))) == 3
