@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Literal
 
 from official_yolact.cli import options
+from official_yolact_runtime.files import outputs
 
 if TYPE_CHECKING:
     from official_yolact.reporting import comparison
@@ -35,6 +37,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--annotations", metavar="JSON", help="COCO instance annotations (default: those of the reports)"
     )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write compare.html there: the differences, and the images that changed most side by side",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="folder of the photos of that page (default: that of the reports)"
+    )
+    options.add_force(parser)
     options.set_run(parser, run)
 
 
@@ -43,15 +54,25 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.evaluation import groundtruth
     from official_yolact.reporting import comparison
     from official_yolact.reporting import contestants
+    from official_yolact.reporting import html_comparison
 
+    if args.images and not args.report:
+        raise ValueError("--images are for the page: name --report DIR to write it")
     if len(args.evaluations) < 2:
         raise ValueError(f"{args.evaluations[0]}: name two evaluations, or more, to compare")
     path = contestants.find_annotations(args.evaluations, args.annotations)
+    rule = {"inputs": [path, *args.evaluations], "force": args.force}
+    if args.report:
+        outputs.check(os.path.join(args.report, html_comparison.FILE_NAME), **rule)
     truth = groundtruth.load_groundtruth(path)
     compared = comparison.compare(truth, contestants.load_contestants(args.evaluations, truth))
-    for pair in compared["pairs"]:
+    for pair in compared.comparison["pairs"]:
         print(_format(pair))
-    options.print_json(args, dict(compared))
+    if args.report:
+        images = args.images or contestants.find_images(args.evaluations)
+        page = html_comparison.write_page(compared, truth.categories, args.report, images, **rule)
+        print(f"page: {page}")
+    options.print_json(args, dict(compared.comparison))
     return 0
 
 

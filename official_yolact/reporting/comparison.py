@@ -14,6 +14,7 @@ from official_yolact.evaluation import metrics
 from official_yolact.evaluation import results as results_lib
 from official_yolact.reporting import bootstrap
 from official_yolact.reporting import report as report_lib
+from official_yolact.reporting import shown_images
 from official_yolact.reporting import study as study_lib
 
 _MOST_IMAGES = 12
@@ -74,6 +75,13 @@ class Comparison(TypedDict):
     pairs: list[Pair]
 
 
+class Compared(NamedTuple):
+    """A comparison, and for each of its evaluations what there is to see in an image."""
+
+    comparison: Comparison
+    shown: list[shown_images.Shown]
+
+
 class Contestant(NamedTuple):
     """Detections to compare.
 
@@ -88,7 +96,7 @@ class Contestant(NamedTuple):
     masks: Sequence[results_lib.Result]
 
 
-def compare(truth: groundtruth_lib.GroundTruth, contestants: Sequence[Contestant]) -> Comparison:
+def compare(truth: groundtruth_lib.GroundTruth, contestants: Sequence[Contestant]) -> Compared:
     """Compare detections on the images of an annotation file.
 
     Args:
@@ -110,7 +118,7 @@ def compare(truth: groundtruth_lib.GroundTruth, contestants: Sequence[Contestant
         raise ValueError("some of them have boxes alone and others masks alone: nothing can be compared")
     parts = {kind: _resample(truth, contestants, kind) for kind in kinds}
     main = parts[kinds[-1]]
-    return {
+    found: Comparison = {
         "annotations": truth.path,
         "images": len(truth.images),
         "main": kinds[-1],
@@ -121,6 +129,7 @@ def compare(truth: groundtruth_lib.GroundTruth, contestants: Sequence[Contestant
             for at in range(1, len(contestants))
         ],
     }
+    return Compared(found, [each.shown for each in main])
 
 
 class _Measured(NamedTuple):
@@ -130,7 +139,7 @@ class _Measured(NamedTuple):
     replicates: int
     whole: bootstrap.Resampled
     resampled: bootstrap.Resampled
-    costs: NDArray[np.float64]
+    shown: shown_images.Shown
 
 
 def _resample(
@@ -150,7 +159,7 @@ def _resample(
             replicates,
             sampler.measure(ones),
             sampler.resample(replicates),
-            report_lib.Part(study).shown().costs,
+            report_lib.Part(study).shown(),
         )
         for study, sampler in zip(studies, samplers, strict=True)
     ]
@@ -228,7 +237,7 @@ def _judge(first: str, second: str, ap: Difference, kind: str, measured: _Measur
 
 def _list_images(first: _Measured, second: _Measured) -> tuple[list[ChangedImage], list[ChangedImage]]:
     """List the images whose mistakes cost less in the second, and those where they cost more."""
-    change = second.costs - first.costs
+    change = second.shown.costs - first.shown.costs
     better: list[ChangedImage] = []
     worse: list[ChangedImage] = []
     for sign, found in ((1, better), (-1, worse)):
@@ -239,8 +248,8 @@ def _list_images(first: _Measured, second: _Measured) -> tuple[list[ChangedImage
                 ChangedImage(
                     id=image_id,
                     file_name=first.study.truth.images[image_id]["file_name"],
-                    first=float(first.costs[image]),
-                    second=float(second.costs[image]),
+                    first=float(first.shown.costs[image]),
+                    second=float(second.shown.costs[image]),
                     change=float(change[image]),
                 )
             )

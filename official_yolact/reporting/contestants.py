@@ -49,6 +49,13 @@ def find_annotations(paths: Sequence[str], annotations: str | None) -> str:
     return annotations
 
 
+def find_images(paths: Sequence[str]) -> str | None:
+    """Find the folder of the photos that a report names; None: no report names one that is there."""
+    reports = [report for report in map(_find_report, paths) if report is not None]
+    folders = [report_files.load_report(report)["evaluated"]["images"] for report in reports]
+    return next((folder for folder in folders if folder is not None and os.path.isdir(folder)), None)
+
+
 def load_contestants(paths: Sequence[str], truth: groundtruth_lib.GroundTruth) -> list[comparison.Contestant]:
     """Read the detections of each.
 

@@ -84,6 +84,10 @@ class Shown:
             "label_errors": self._describe_label_errors(),
         }
 
+    def describe_image(self, image_id: int) -> schema.ShownImage:
+        """Describe an image."""
+        return self._describe_image(int(np.flatnonzero(self._study.image_ids == image_id)[0]))
+
     @functools.cached_property
     def _candidates(self) -> NDArray[np.bool_]:
         """Which detections look like objects that are not annotated: bool [D]."""
