@@ -22,6 +22,7 @@ class RawOutputs(TypedDict):
     mask_coefficients: Tensor  # float [B, A, K] after tanh
     prototypes: Tensor  # float [B, h, w, K] after ReLU
     semantic_outputs: Tensor  # float [B, h3, w3, C-1] logits, of class 1 first
+    quality_outputs: NotRequired[Tensor]  # float [B, A] logits of the mask's IoU, of a head that predicts it
 
 
 class Labels(TypedDict):
@@ -55,6 +56,7 @@ class Losses(TypedDict):
     mask_loss: Tensor
     semantic_loss: Tensor
     mask_iou_loss: NotRequired[Tensor]  # of a model with mask rescoring
+    quality_loss: NotRequired[Tensor]  # of a head that predicts the quality
     total_loss: Tensor
 
 

@@ -128,7 +128,7 @@ def _show_bytes(number: int) -> str:
 
 
 def _count_outputs(model: yolact.YolactModel) -> int:
-    return 4 + model.num_classes + model.protonet.num_prototypes
+    return 4 + model.num_classes + model.protonet.num_prototypes + model.head.predict_quality
 
 
 def _count_pyramid_cells(model: yolact.YolactModel) -> int:

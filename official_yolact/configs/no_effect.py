@@ -36,6 +36,9 @@ def find_ignored(
         for name in ("crop_at", "crop_padding"):
             path = f"task.model.detection_generator.{name}"
             ignored[path] = "task.model.detection_generator.crop_masks is false"
+    if not params.task.model.head.predict_quality:
+        for path in ("task.losses.quality_weight", "task.model.detection_generator.quality_power"):
+            ignored[path] = "task.model.head.predict_quality is false"
     if params.task.model.detection_generator.one_class_iou is None:
         path = "task.model.detection_generator.one_class_factor"
         ignored[path] = "task.model.detection_generator.one_class_iou is null"

@@ -142,6 +142,11 @@ class Head(hyperparams.Config):
     """The prediction head that all levels share."""
 
     num_filters: int = setting(256, "channels of its first 3x3 convolution", POSITIVE)
+    predict_quality: bool = setting(
+        False,
+        "predict for each anchor the IoU of its mask, too; scores are then class score times this IoU to the "
+        "power of `detection_generator.quality_power`",
+    )
 
 
 @dataclasses.dataclass
@@ -163,6 +168,9 @@ class DetectionGenerator(hyperparams.Config):
         "a detection that overlaps a better one of its class by more is left out; with `cross_class` one of "
         "any class, with `traditional` also one that overlaps by exactly as much",
         FRACTION,
+    )
+    quality_power: float = setting(
+        0.5, "power of the predicted mask IoU in scores, where the head has `predict_quality`", NOT_NEGATIVE
     )
     one_class_iou: Optional[float] = setting(
         None,
@@ -396,6 +404,9 @@ class Losses(hyperparams.Config):
     semantic_weight: float = setting(1.0, "of the semantic segmentation loss", NOT_NEGATIVE)
     mask_iou_weight: float = setting(
         25.0, "of the mask-IoU loss, where the model has `mask_rescoring`", NOT_NEGATIVE
+    )
+    quality_weight: float = setting(
+        1.0, "of the quality loss, where the head has `predict_quality`", NOT_NEGATIVE
     )
     min_mask_iou_area: float = setting(
         25.0, "masks of no more grid cells than this teach no mask IoU", NOT_NEGATIVE

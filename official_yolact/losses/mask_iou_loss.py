@@ -40,12 +40,23 @@ def sum_mask_iou_loss(drawn: drawn_masks.DrawnMasks, mask_iou_head: MaskIoUHead,
     predicted = tf.gather(predicted, tf.maximum(drawn.classes - 1, 0), batch_dims=2)  # [B, T]
 
     counts = tf.logical_and(drawn.taken, _count_cells(drawn.masks) > min_area)
-    if drawn.masks.dtype == tf.bool:
-        reached = _compute_iou(soft > 0.5, drawn.masks)
-    else:
-        reached = _compute_shared_iou(soft, tf.cast(drawn.masks, tf.float32))
-    error = predicted - reached
+    error = predicted - measure_iou(soft, drawn.masks)
     return tf.reduce_sum(smooth_l1.smooth_l1(tf.where(counts, error, 0.0)))
+
+
+def measure_iou(soft: Tensor, masks: Tensor) -> Tensor:
+    """Measure the IoU that predicted masks reach with those of their instances.
+
+    Args:
+      soft: float32 [..., h, w], 0 to 1, cropped.
+      masks: [..., h, w] of the instances: bool, or the share of each cell that is covered.
+
+    Returns:
+      float32 [...]; of two empty masks 0.
+    """
+    if masks.dtype == tf.bool:
+        return _compute_iou(soft > 0.5, masks)
+    return _compute_shared_iou(soft, tf.cast(masks, tf.float32))
 
 
 def _compute_iou(first: Tensor, second: Tensor) -> Tensor:

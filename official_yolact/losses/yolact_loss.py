@@ -17,6 +17,7 @@ from official_yolact.losses import drawn_masks
 from official_yolact.losses import focal_loss
 from official_yolact.losses import mask_iou_loss
 from official_yolact.losses import mask_loss
+from official_yolact.losses import quality_loss
 from official_yolact.losses import targets as targets_lib
 from official_yolact.ops import grids
 from official_yolact.schema import Tensor
@@ -71,7 +72,8 @@ class YolactLoss:
             the losses of its parts then add up to its losses. None: `assign` of these labels.
 
         Returns:
-          Losses: float32 scalars, already weighted; `mask_iou_loss` only with the branch. The
+          Losses: float32 scalars, already weighted; `mask_iou_loss` only with the branch, `quality_loss`
+          only of a head that predicts the quality. The
           semantic loss is divided by the number of images of weight above 0, the others by that of the
           positive anchors; each count is at least 1. Images of weight 0 and padding rows do not count.
 
@@ -97,6 +99,9 @@ class YolactLoss:
         }
         if iou_sum is not None:
             terms["mask_iou_loss"] = config.mask_iou_weight * iou_sum / positives
+        if "quality_outputs" in raw:
+            quality = quality_loss.sum_quality_loss(raw, labels, targets, self._anchors, config)
+            terms["quality_loss"] = config.quality_weight * quality / positives
         return cast(schema.Losses, {**terms, "total_loss": tf.add_n(list(terms.values()))})
 
     def _sum_class_loss(self, raw: dict[str, Tensor], targets: schema.Targets) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 import tf_keras
@@ -64,14 +64,12 @@ class YolactModel(tf_keras.Model):
             features = self.decoder(features)
         pyramid = {level: features[level] for level in self._levels}
         lowest = pyramid[self._levels[0]]
-        predictions = self.head(pyramid, training=training)
-        return {
-            "box_outputs": predictions["box_outputs"],
-            "cls_outputs": predictions["cls_outputs"],
-            "mask_coefficients": predictions["mask_coefficients"],
+        outputs = {
+            **self.head(pyramid, training=training),
             "prototypes": tf.cast(self.protonet(lowest, detail, training=training), tf.float32),
             "semantic_outputs": tf.cast(self.semantic_head(lowest, training=training), tf.float32),
         }
+        return cast(RawOutputs, outputs)
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from official_yolact_runtime import categories
 
 LOSS_NAMES = ("class_loss", "box_loss", "mask_loss", "semantic_loss", "total_loss")
 MASK_IOU_LOSS = "mask_iou_loss"
+QUALITY_LOSS = "quality_loss"
 UNUSABLE = "unusable_records"
 GRADIENT_NORM = "gradient_norm"
 POSITIVES = "positives_per_image"
@@ -200,7 +201,9 @@ class YolactTask(base_task.Task):
         return self._evaluator.class_metrics if self._evaluator else {}
 
     def _list_losses(self) -> tuple[str, ...]:
-        return (*LOSS_NAMES, MASK_IOU_LOSS) if self.task_config.model.mask_rescoring else LOSS_NAMES
+        model = self.task_config.model
+        chosen = {MASK_IOU_LOSS: model.mask_rescoring, QUALITY_LOSS: model.head.predict_quality}
+        return (*LOSS_NAMES, *(name for name, is_used in chosen.items() if is_used))
 
     def _build_evaluator(self) -> worker_evaluator.WorkerEvaluator:
         if self._evaluator is None:

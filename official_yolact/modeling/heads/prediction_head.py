@@ -21,6 +21,7 @@ class PredictionHead(tf_keras.layers.Layer):
       box_conv: to A * 4 channels, anchor by anchor (dy, dx, dh, dw).
       class_conv: to A * C channels.
       coefficient_conv: to A * K channels.
+      quality_conv: to A channels, with `predict_quality`; else None.
     """
 
     def __init__(
@@ -50,6 +51,9 @@ class PredictionHead(tf_keras.layers.Layer):
         self.coefficient_conv = tf_keras.layers.Conv2D(
             num_anchors * num_prototypes, 3, padding="same", name="coefficient_conv"
         )
+        self.quality_conv = None
+        if config.predict_quality:
+            self.quality_conv = tf_keras.layers.Conv2D(num_anchors, 3, padding="same", name="quality_conv")
 
     def call(self, inputs: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Predict for every anchor, lowest level first, then y, x and the anchors of the cell.
@@ -60,19 +64,24 @@ class PredictionHead(tf_keras.layers.Layer):
 
         Returns:
           float32 `box_outputs` [B, A, 4], `cls_outputs` [B, A, C] logits and `mask_coefficients`
-          [B, A, K] after tanh.
+          [B, A, K] after tanh; with `predict_quality` also `quality_outputs` [B, A] logits.
         """
-        boxes, classes, coefficients = [], [], []
+        boxes, classes, coefficients, quality = [], [], [], []
         for level in sorted(inputs, key=int):
             x = conv_norm.convolve(self.conv, inputs[level], training, activation=tf.nn.relu)
             boxes.append(_flatten_anchors(self.box_conv(x), 4))
             classes.append(_flatten_anchors(self.class_conv(x), self._num_classes))
             coefficients.append(_flatten_anchors(self.coefficient_conv(x), self._num_prototypes))
-        return {
+            if self.quality_conv is not None:
+                quality.append(_flatten_anchors(self.quality_conv(x), 1))
+        outputs = {
             "box_outputs": tf.cast(tf.concat(boxes, 1), tf.float32),
             "cls_outputs": tf.cast(tf.concat(classes, 1), tf.float32),
             "mask_coefficients": tf.tanh(tf.cast(tf.concat(coefficients, 1), tf.float32)),
         }
+        if quality:
+            outputs["quality_outputs"] = tf.cast(tf.concat(quality, 1), tf.float32)[..., 0]
+        return outputs
 
 
 def _flatten_anchors(outputs: Tensor, depth: int) -> Tensor:

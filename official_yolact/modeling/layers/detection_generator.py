@@ -104,14 +104,19 @@ class DetectionGenerator(tf_keras.layers.Layer):
           raw_outputs: as of `call`.
 
         Returns:
-          Boxes float32 [B, A, 4] yxyx_norm, and scores float32 [B, A, C-1].
+          Boxes float32 [B, A, 4] yxyx_norm, and scores float32 [B, A, C-1]: probabilities of the classes,
+          times a power of the mask's predicted IoU where the head predicts it.
 
         Raises:
           ValueError: as `call`.
         """
         self._check(raw_outputs)
         boxes = box_coder.decode(raw_outputs["box_outputs"], tf.constant(self._anchors))
-        return boxes, tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
+        scores = tf.nn.softmax(raw_outputs["cls_outputs"], axis=-1)[..., 1:]
+        if "quality_outputs" in raw_outputs and self._config.quality_power:
+            quality = tf.sigmoid(raw_outputs["quality_outputs"])[..., tf.newaxis]  # [B, A, 1]
+            scores *= tf.pow(quality, self._config.quality_power)
+        return boxes, scores
 
     def _suppress(self, boxes: Tensor, scores: Tensor, input_size: Tensor) -> nms.Kept:
         """Choose among boxes [B, A, 4] yxyx_norm by their scores [B, A, C-1], by the form of the config."""

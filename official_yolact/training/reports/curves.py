@@ -15,7 +15,15 @@ from official_yolact.files import storage
 from official_yolact.training.reports import results_table
 
 FILE_NAME = "results.png"
-_LOSSES = ("total_loss", "class_loss", "box_loss", "mask_loss", "semantic_loss", "mask_iou_loss")
+_LOSSES = (
+    "total_loss",
+    "class_loss",
+    "box_loss",
+    "mask_loss",
+    "semantic_loss",
+    "mask_iou_loss",
+    "quality_loss",
+)
 _METRICS = (("mask_AP", "-"), ("mask_AP50", "--"), ("box_AP", "-"), ("box_AP50", "--"))
 _MAX_POINTS = 2000
 

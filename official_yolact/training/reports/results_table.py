@@ -35,6 +35,7 @@ COLUMNS = (
     "mask_loss",
     "semantic_loss",
     "mask_iou_loss",
+    "quality_loss",
     "learning_rate",
     "gradient_norm",
     "positives_per_image",

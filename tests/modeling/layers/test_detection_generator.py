@@ -250,3 +250,13 @@ def test_an_object_has_one_class_where_the_configuration_says_so():
     left_out = _generator(one_class_iou=0.8, one_class_factor=0.0)(_raw(LOGITS), INFO)
     assert left_out["num_detections"].numpy().tolist() == [2]
     assert not left_out["detection_masks"][0, 2].numpy().any()
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 0.0])
+def test_scores_are_those_of_the_class_times_a_power_of_the_predicted_quality(power):
+    raw = _raw(LOGITS)
+    quality = np.array([0.9, 0.25, 0.81, 0.1])
+    raw["quality_outputs"] = tf.constant(np.log(quality / (1 - quality)), tf.float32)[tf.newaxis]
+    found = _generator(quality_power=power)(raw, INFO)
+    expected = sorted([0.8 * 0.25**power, 0.6 * 0.81**power, 0.1 * 0.81**power], reverse=True)
+    np.testing.assert_allclose(found["detection_scores"][0], expected, rtol=1e-5)
