@@ -201,8 +201,13 @@ def _check_workers(params: experiments.YolactExperiment) -> Iterator[_Contradict
 
 
 def _check_steps(params: experiments.YolactExperiment) -> Iterator[_Contradiction]:
-    """Check the two lists of a learning rate that changes at given steps."""
+    """Check a learning rate that changes at given steps."""
     kind, prefix = params.trainer.optimizer_config.learning_rate.type, f"{_OPTIMIZATION}learning_rate."
+    if kind == "flat_cosine":
+        flat, end = (finding.read(params, f"{prefix}{kind}.{name}") for name in ("flat_steps", "decay_steps"))
+        if end is not None and flat >= end:
+            rule, other = f"is not below decay_steps ({end})", f"{prefix}{kind}.decay_steps"
+            yield f"{prefix}{kind}.flat_steps", rule, f"write {end // 2}, half of them", other
     if kind not in ("stepwise", "step_cosine_with_offset"):
         return
     paths = [f"{prefix}{kind}.{name}" for name in ("boundaries", "values")]

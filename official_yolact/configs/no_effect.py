@@ -132,8 +132,10 @@ def _list_unlikely_of_models(params: experiments.YolactExperiment) -> Iterator[_
     ):
         rule = "sums over all anchors, and from random weights without a prior that of the background is huge"
         yield "task.losses.class_loss", rule, "write task.model.class_prior: 0.01", "task.model.class_prior"
-    if getattr(optimizer.get(), "weight_decay_rate", 0.0) and decay:
-        path = f"trainer.optimizer_config.optimizer.{optimizer.type}.weight_decay_rate"
+    names = ("weight_decay_rate", "weight_decay")
+    twice = [name for name in names if getattr(optimizer.get(), name, None)] if decay else []
+    for name in twice:
+        path = f"trainer.optimizer_config.optimizer.{optimizer.type}.{name}"
         rule = f"decays the weights a second time: task.losses.weight_decay is {decay}"
         yield path, rule, "set one of the two to 0", "task.losses.weight_decay"
     if model.freeze_bn and model.norm_activation.use_sync_bn:

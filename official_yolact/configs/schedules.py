@@ -22,6 +22,7 @@ _RATES = {
     "exponential": ("initial_learning_rate",),
     "polynomial": ("initial_learning_rate", "end_learning_rate"),
     "cosine": ("initial_learning_rate",),
+    "flat_cosine": ("initial_learning_rate",),
     "step_cosine_with_offset": ("values",),
 }
 _STEPS = {
@@ -29,6 +30,7 @@ _STEPS = {
     "exponential": ("decay_steps",),
     "polynomial": ("decay_steps",),
     "cosine": ("decay_steps",),
+    "flat_cosine": ("flat_steps", "decay_steps"),
     "step_cosine_with_offset": ("boundaries",),
 }
 _TRAINER_STEPS = ("train_steps", "validation_interval", "checkpoint_interval")

@@ -6,11 +6,14 @@ import dataclasses
 from typing import Optional
 
 from official.core import config_definitions as cfg
+from official.modeling import hyperparams
 from official.modeling import optimization
 from official.modeling.optimization.configs import optimizer_config
 from official_yolact.configs.settings import AT_LEAST_ONE
 from official_yolact.configs.settings import DECAY
+from official_yolact.configs.settings import FRACTION
 from official_yolact.configs.settings import NOT_NEGATIVE
+from official_yolact.configs.settings import POSITIVE_SET
 from official_yolact.configs.settings import one_of
 from official_yolact.configs.settings import optional
 from official_yolact.configs.settings import section
@@ -34,10 +37,29 @@ class OptimizerConfig(optimization.OptimizerConfig):
 
 
 @dataclasses.dataclass
+class FlatCosine(hyperparams.Config):
+    """A rate that stays, and then falls along a cosine: see `optimizers.flat_cosine`."""
+
+    name: str = "FlatCosine"
+    initial_learning_rate: Optional[float] = setting(None, "of the first steps", POSITIVE_SET)
+    flat_steps: int = setting(0, "steps from which on it falls, half of all in RTMDet", NOT_NEGATIVE)
+    decay_steps: Optional[int] = setting(None, "steps after which it has fallen", POSITIVE_SET)
+    alpha: float = setting(0.0, "part of it that is left then", FRACTION)
+
+
+@dataclasses.dataclass
+class LearningRateConfig(optimization.LrConfig):
+    """One of Model Garden's learning rates or ours, chosen by `type`."""
+
+    flat_cosine: FlatCosine = section(FlatCosine)
+
+
+@dataclasses.dataclass
 class OptimizationConfig(optimization.OptimizationConfig):
     """Optimizer, moving average of the weights, learning rate and warm-up."""
 
     optimizer: OptimizerConfig = section(OptimizerConfig)
+    learning_rate: LearningRateConfig = section(LearningRateConfig)
 
 
 NONFINITE_POLICIES = ("skip", "restore", "stop")
