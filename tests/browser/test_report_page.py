@@ -1,10 +1,12 @@
 """The page of a report, in headless Chromium."""
 
+import known_mistakes
 import numpy as np
 import pytest
 import report_example
 from PIL import Image
 
+from official_yolact.cli import main
 from official_yolact.reporting import html_page
 
 HARM = "<img src=/nothing onerror=\"document.title='harmed'\"></script><script>document.title='harmed'</script>\u202egif"
@@ -310,4 +312,46 @@ def test_the_page_is_printed_with_every_photo_and_no_control(large, visit, tmp_p
     content = (tmp_path / "report.pdf").read_bytes()
     assert content.startswith(b"%PDF")
     assert content.count(b"/Type /Page\n") >= 4
+    assert opened.complaints == []
+
+
+def test_the_page_of_a_set_with_known_mistakes_shows_each_of_them(tmp_path, visit):
+    plan = [
+        ["right"] * 4,
+        ["class", "duplicate"],
+        ["background", "right"],
+        ["missed", "leak", "localisation"],
+    ]
+    annotations, results = known_mistakes.write_set(tmp_path, plan, "known")
+    for number in range(1, len(plan) + 1):
+        pixels = np.full((known_mistakes.HEIGHT, known_mistakes.WIDTH, 3), 50 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg")
+    words = ["eval", "--detections", results, "--annotations", annotations, "--images", tmp_path]
+    assert main.main([str(word) for word in [*words, "--report", tmp_path / "out"]]) == 0
+    opened = visit((tmp_path / "out" / "report.html").as_uri())
+    page = opened.page
+    charts, all_charts, photos, all_photos = count_drawn(page)
+    assert charts == all_charts
+    assert photos == all_photos > 0
+    names, hints = (page.locator(f"#errors .bars .{each}").all_inner_texts() for each in ("name", "hint"))
+    counts = {name: int(hint.split()[0]) for name, hint in zip(names, hints, strict=True)}
+    assert counts == {
+        "Wrong class": 1,
+        "Badly placed": 1,
+        "Wrong class and badly placed": 0,
+        "Found twice": 1,
+        "Nothing there": 1,
+        "Missed": 1,
+        "Mask leaks into a neighbour": 1,
+        "Mask is cut by its box": 0,
+        "Mask is coarse": 0,
+    }
+    kinds = page.locator("#worst").get_by_role("combobox", name="Kind of error")
+    for kind, name in {
+        "Found twice": "2.jpg",
+        "Nothing there": "3.jpg",
+        "Mask leaks into a neighbour": "4.jpg",
+    }.items():
+        kinds.select_option(kind)
+        assert page.locator("#worst .card:visible h3 bdi").all_inner_texts() == [name]
     assert opened.complaints == []
