@@ -38,7 +38,7 @@ def build(parser: argparse.ArgumentParser, wanted: argparse.Action, value: str) 
         if action is wanted:
             words += [*action.option_strings[-1:], value]
         elif action.option_strings and action.required:
-            words += [action.option_strings[-1], "x.yaml"]
+            words += [action.option_strings[-1], next(iter(action.choices or ["x.yaml"]))]
         elif not action.option_strings and action.nargs != "*":
             words.append("x.json")
     return words
