@@ -7,9 +7,10 @@ Prints one JSON object. Each row is a process of its own: a whole step as traini
 targets, losses, gradients, the check of every gradient, weight decay, update), on drawn images with so
 many instances each, batch norms frozen. Beside it, each in a function of its own: the forward pass,
 losses with targets and their gradients with respect to the network's outputs, targets alone, and the
-update; the backward pass is what remains. `wall_ms` and `cpu_ms` are per image, the least of the
-repeats; `cpu_ms` is the time of all threads, which other jobs on the machine lengthen less. Ratios
-compare rows of this run.
+update; the backward pass is what remains. `coverage_over_binary` is the whole step with labels of
+`mask_target: coverage` over that with binary ones, the two in turns. `wall_ms` and `cpu_ms` are per image,
+the least of the repeats; `cpu_ms` is the time of all threads, which other jobs on the machine lengthen
+less. Ratios compare rows of this run.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ import numpy as np
 _TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
 
 
-def draw_batch(model: Any, batch: int, instances: int, max_instances: int = 100) -> Any:
-    """Draw images and labels: ellipses in random boxes."""
+_FINER = 4  # Times the grid, on which the share of a cell that an ellipse covers is counted.
+
+
+def draw_batch(model: Any, batch: int, instances: int, max_instances: int = 100, covers: bool = False) -> Any:
+    """Draw images and labels: ellipses in random boxes, binary or as the shares of cells that they cover."""
     from official_yolact.ops import grids
 
     rng = np.random.default_rng(0)
@@ -40,13 +44,13 @@ def draw_batch(model: Any, batch: int, instances: int, max_instances: int = 100)
     grid, coarse = grids.prototype_size(size, model.min_level), grids.level_size(size, model.min_level)
     boxes = np.zeros((batch, max_instances, 4), np.float32)
     classes = np.zeros((batch, max_instances), np.int32)
-    masks = np.zeros((batch, max_instances, *grid), bool)
+    masks = np.zeros((batch, max_instances, *grid), np.float16 if covers else bool)
     semantic = np.zeros((batch, *coarse, model.num_classes - 1), bool)
     for image, row in np.ndindex(batch, instances):
         centre, half = rng.uniform(0.25, 0.75, 2), rng.uniform(0.04, 0.25, 2)
         boxes[image, row] = [*(centre - half), *(centre + half)]
         classes[image, row] = rng.integers(1, model.num_classes)
-        masks[image, row] = _draw_ellipse(centre, half, grid)
+        masks[image, row] = _cover(centre, half, grid) if covers else _draw_ellipse(centre, half, grid)
         semantic[image, :, :, classes[image, row] - 1] |= _draw_ellipse(centre, half, coarse)
     labels = {
         "boxes": boxes,
@@ -68,17 +72,32 @@ def _draw_ellipse(centre: Any, half: Any, grid: tuple[int, int]) -> Any:
     return ((y - centre[0]) / half[0]) ** 2 + ((x - centre[1]) / half[1]) ** 2 <= 1.0
 
 
+def _cover(centre: Any, half: Any, grid: tuple[int, int]) -> Any:
+    fine = _draw_ellipse(centre, half, (grid[0] * _FINER, grid[1] * _FINER))
+    return fine.reshape(grid[0], _FINER, grid[1], _FINER).mean(axis=(1, 3))
+
+
 def time_calls(call: Callable[[], Any], repeats: int, batch: int) -> dict[str, float]:
     """Call once to compile, then time: milliseconds per image, the least of the repeats."""
+    return time_in_turns([call], repeats, batch)[0]
+
+
+def time_in_turns(calls: list[Callable[[], Any]], repeats: int, batch: int) -> list[dict[str, float]]:
+    """Time several as `time_calls` does one, each once in every turn."""
     import tensorflow as tf
 
-    tf.nest.map_structure(np.asarray, call())
-    walls, cpus = [], []
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
+    for call in calls:
         tf.nest.map_structure(np.asarray, call())
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
+    seconds: list[list[tuple[float, float]]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, taken in zip(calls, seconds, strict=True):
+            wall, cpu = time.perf_counter(), time.process_time()
+            tf.nest.map_structure(np.asarray, call())
+            taken.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return [_summarize(*zip(*taken, strict=True), batch=batch) for taken in seconds]
+
+
+def _summarize(walls: tuple[float, ...], cpus: tuple[float, ...], batch: int) -> dict[str, float]:
     return {
         "wall_ms": round(1000 * min(walls) / batch, 1),
         "cpu_ms": round(1000 * min(cpus) / batch, 1),
@@ -122,6 +141,13 @@ def measure(experiment: str, precision: str, batch: int, instances: int, repeats
     row["step"] = time_calls(step, repeats, batch)
     row["peak_mb"] = round(peak_memory.peak_kb() / 1024)
     row["peak_mb_before_the_first_step"] = round(before / 1024)
+    _, covered = draw_batch(params.task.model, batch, instances, covers=True)
+    covered = {name: tf.constant(value) for name, value in covered.items()}
+    other = tf.function(lambda: task.train_step((images, covered), model, optimizer, metrics))
+    binary, coverage = time_in_turns([step, other], repeats, batch)
+    row["coverage_over_binary"] = {
+        kind: round(coverage[kind] / binary[kind], 4) for kind in ("wall_ms", "cpu_ms")
+    }
 
     forward = tf.function(lambda: model(images, training=True))
     outputs = {name: tf.constant(value) for name, value in forward().items()}

@@ -76,11 +76,14 @@ def estimate_weights(model: yolact.YolactModel) -> int:
     return 9 * pairs * _FLOAT
 
 
-def estimate_example(model: yolact.YolactModel, max_num_instances: int) -> int:
+def estimate_example(model: yolact.YolactModel, max_num_instances: int, mask_target: str = "binary") -> int:
     """Estimate the bytes of each example of a training batch in the host's memory."""
     height, width = model.input_size
-    grid = _count_cells(model, model.min_level - 1)
-    return 3 * height * width * _LOWEST_FLOAT + max_num_instances * grid
+    return 3 * height * width * _LOWEST_FLOAT + max_num_instances * _estimate_mask(model, mask_target)
+
+
+def _estimate_mask(model: yolact.YolactModel, target: str) -> int:
+    return _count_cells(model, model.min_level - 1) * (2 if target == "coverage" else 1)
 
 
 def check_memory(
@@ -208,12 +211,12 @@ def _check_data(params: experiments.YolactExperiment, path: str, memory: int) ->
     data, model = finding.read(params, path), params.task.model
     instances, batch = data.parser.max_num_instances, data.global_batch_size
     on_one_host = params.runtime.distribution_strategy not in _MANY_HOSTS
-    least = estimate_example(model, min(instances, _INSTANCES))
+    target = data.parser.mask_target
+    least = estimate_example(model, min(instances, _INSTANCES), target)
     share = memory // max(batch, 1) if on_one_host else memory
-    grid = _count_cells(model, model.min_level - 1)
     limits = {
         "global_batch_size": min(_MAX_BATCH, memory // least) if on_one_host else _MAX_BATCH,
-        "parser.max_num_instances": (share - estimate_example(model, 0)) // grid,
+        "parser.max_num_instances": (share - estimate_example(model, 0)) // _estimate_mask(model, target),
         "shuffle_buffer_size": memory // _RECORD,
         "prefetch_buffer_size": memory // least,
     }

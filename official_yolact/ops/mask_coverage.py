@@ -1,17 +1,20 @@
 """Compute which share of each cell of a grid a mask covers.
 
-A mask is the sum of its changes: going down a column of pixels, it begins or ends at some rows. Where it
-begins, all that lies below is added; where it ends, all that lies below is taken away. An outline has few
-changes, so that large masks cost little more than small ones. All sums are whole numbers: the result is
-exact, and the order of the changes does not matter.
+Whether the first pixel of a cell belongs to the mask says what the cell would have if nothing changed in it.
+Then there are changes. Along the cell's first row of pixels the mask may begin or end: from there on, all
+columns begin with the other state. And in each column it may begin or end further down: from there on, the
+rest of the column has the other state. An outline has few changes, so that large masks cost little more than
+small ones.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from official_yolact.ops import compilers
 from official_yolact.ops import mask_planes
 from official_yolact.ops import windows
 from official_yolact.schema import Tensor
@@ -22,19 +25,37 @@ DTYPE = tf.float16
 _WORD = 8  # Bytes that are looked at together.
 
 
-class _Changes(NamedTuple):
-    """Where masks begin and end in columns of pixels, E of them; int64 [E] each.
+class _Axis(NamedTuple):
+    """How the cells of one axis of a grid lie on the V visible pixels.
 
     Attributes:
-      masks: index of the mask among all of the planes.
-      rows: the first row of pixels after the change.
-      columns: the column of pixels.
-      signs: 1 where the mask begins, -1 where it ends.
+      firsts: int32 [cells], the pixel in which each cell begins; V where none is visible there.
+      cells: int32 [V + 1], the cell in which each pixel begins, and then the one in which the last ends.
+      rests: float32 [V + 1], the share of that cell that lies behind that place; 0 where cells meet there.
+      under: int32 [V, J], the cells on which each pixel lies.
+      shares: float32 [V, J], which share of each of these cells is the pixel; 0 where it lies on fewer.
     """
 
-    masks: Tensor
-    rows: Tensor
-    columns: Tensor
+    firsts: Tensor
+    cells: Tensor
+    rests: Tensor
+    under: Tensor
+    shares: Tensor
+
+
+class _Changes(NamedTuple):
+    """E places where a mask begins or ends.
+
+    Attributes:
+      lines: int32 [E], the line of bytes.
+      bytes: int32 [E], the byte in it.
+      bits: int32 [E], the mask in the byte.
+      signs: float32 [E], 1 where it begins and -1 where it ends.
+    """
+
+    lines: Tensor
+    bytes: Tensor
+    bits: Tensor
     signs: Tensor
 
 
@@ -54,83 +75,117 @@ def cover_planes(
       float16 [M, h, w], 0 to 1.
     """
     first, last = windows.visible_bounds(tf.shape(planes)[1:], window)
-    changes = _find_changes(planes[:, first[0] : last[0]])
-    sums = _add_changes(changes, first[0], tf.cast(rows, tf.int64), tf.cast(window, tf.int64), turned, grid)
-    cell = tf.reduce_prod(tf.cast(window[2:] - window[:2], tf.float64))
-    return tf.cast(tf.cumsum(sums, axis=1) / cell, DTYPE)
-
-
-def _find_changes(planes: Tensor) -> _Changes:
-    """Find where the masks of planes uint8 [P, height, width] change; above and below there are none."""
+    planes = planes[:, first[0] : last[0], first[1] : last[1]]
     count, height, width = tf.unstack(tf.shape(planes), num=3)
-    words = -(-(height + 1) * width // _WORD)  # Of a plane, all rows in one line.
-    above = tf.zeros([count, width], tf.uint8)
-    below = tf.zeros([count, width + _WORD], tf.uint8)
-    line = tf.concat([above, tf.reshape(planes, [count, height * width]), below], axis=1)
+    down, across = (
+        _lay_axis(window[axis], window[axis + 2], first[axis], last[axis], grid[axis], turned[axis])
+        for axis in (0, 1)
+    )
+    # Zeros behind each row, and a row of zeros above each plane, which is also the row below the one before.
+    planes = tf.concat([planes, tf.zeros([count, height, 1], tf.uint8)], axis=2)
+    planes = tf.concat([tf.zeros([count, 1, width + 1], tf.uint8), planes], axis=1)
+    tops = tf.gather(planes, (down.firsts + 1) % (height + 1), axis=1)  # [P, h, width + 1]
+    changes = _find_changes(planes, tops, width + 1)
+    corners = tf.gather(tops, across.firsts, axis=2)  # [P, h, w]
+    finish = _compile() if compilers.has_xla() else _finish
+    shares = finish(_add_changes(changes, down, across, count, grid), corners)  # [P, 8, h, w]
+    return tf.gather(tf.reshape(shares, [count * mask_planes.MASKS, *grid]), rows)
+
+
+def _lay_axis(
+    window_first: Tensor, window_last: Tensor, first: Tensor, last: Tensor, cells: int, turned: Tensor
+) -> _Axis:
+    """Lay the cells of a window on the visible pixels, first to last, of an axis."""
+    length = window_last - window_first
+    order = tf.range(cells)
+    order = tf.where(turned, order[::-1], order)
+    edges = order * length // cells + window_first
+    # In float64 whole numbers of cells come out whole, and nothing else does.
+    places = tf.cast((tf.range(first, last + 1) - window_first) * cells, tf.float64)
+    places /= tf.cast(length, tf.float64)  # [V + 1], in cells.
+    floor = tf.floor(places)
+    reached = floor[:-1, tf.newaxis] + tf.range(tf.cast((cells - 1) // length + 3, tf.float64))
+    reached = tf.clip_by_value(reached, places[:-1, tf.newaxis], places[1:, tf.newaxis])  # [V, J + 1]
+    numbers = tf.minimum(tf.cast(floor, tf.int32), cells - 1)
+    under = tf.minimum(numbers[:-1, tf.newaxis] + tf.range((cells - 1) // length + 2), cells - 1)
+    turn = tf.where(turned, cells - 1, 0)
+    return _Axis(
+        firsts=tf.where((edges >= first) & (edges < last), edges, last) - first,
+        cells=tf.abs(numbers - turn),
+        rests=tf.cast(tf.math.ceil(places) - places, tf.float32),
+        under=tf.abs(under - turn),
+        shares=tf.cast(reached[:, 1:] - reached[:, :-1], tf.float32),
+    )
+
+
+def _find_changes(planes: Tensor, tops: Tensor, length: Tensor) -> _Changes:
+    """Find changes from line to line of the planes, then from byte to byte along the first rows of the cells.
+
+    Args:
+      planes: uint8 [P, height + 1, length], zeros above and behind.
+      tops: uint8 [P, h, length], zeros behind.
+      length: int32 scalar, of a line.
+
+    Returns:
+      The changes: P (height + 1) lines of the planes are followed by P h lines of the tops.
+    """
+    planes, tops = tf.reshape(planes, [-1]), tf.reshape(tops, [-1])
+    end = tf.zeros([-(tf.size(planes) + tf.size(tops)) % _WORD], tf.uint8)
+    nothing = tf.zeros([length], tf.uint8)
     before, after = (
-        tf.bitcast(tf.reshape(line[:, start : start + _WORD * words], [-1, _WORD]), tf.int64)
-        for start in (0, width)
+        tf.bitcast(tf.reshape(tf.concat(parts, axis=0), [-1, _WORD]), tf.int64)
+        for parts in ([planes, nothing[:1], tops[:-1], end], [planes[length:], nothing, tops, end])
     )
-    changed = tf.bitwise.bitwise_xor(before, after)  # [P words]
-    found = tf.where(tf.not_equal(changed, 0))[:, 0]
-    changed, after = (tf.bitcast(tf.gather(words_, found), tf.uint8) for words_ in (changed, after))
+    changed = tf.bitwise.bitwise_xor(before, after)
+    words = tf.where(tf.not_equal(changed, 0))[:, 0]
+    changed, after = (tf.bitcast(tf.gather(each, words), tf.uint8) for each in (changed, after))  # [W, 8]
     at = tf.where(tf.not_equal(changed, 0))  # [bytes that change, (word, byte)]
-    places = tf.gather(found, at[:, 0]) * _WORD + at[:, 1]
+    places = tf.cast(tf.gather(words, at[:, 0]) * _WORD + at[:, 1], tf.int32)
     bits = tf.constant([1 << bit for bit in range(mask_planes.MASKS)], tf.uint8)
-    changed, after = (tf.gather_nd(bytes_, at)[:, tf.newaxis] & bits for bytes_ in (changed, after))
-    at = tf.where(tf.not_equal(changed, 0))  # [E, (byte, bit)]
+    changed, after = (tf.gather_nd(each, at)[:, tf.newaxis] & bits for each in (changed, after))
+    at = tf.where(tf.not_equal(changed, 0))  # [E, (byte that changes, bit)]
     places = tf.gather(places, at[:, 0])
-    begins = tf.not_equal(tf.gather_nd(after, at), 0)
-    length, width = tf.cast(words * _WORD, tf.int64), tf.cast(width, tf.int64)
-    inside = places % length
-    return _Changes(
-        masks=places // length * mask_planes.MASKS + at[:, 1],
-        rows=inside // width,
-        columns=inside % width,
-        signs=tf.where(begins, tf.constant(1, tf.int64), tf.constant(-1, tf.int64)),
-    )
+    lines = places // length
+    signs = tf.where(tf.not_equal(tf.gather_nd(after, at), 0), 1.0, -1.0)
+    return _Changes(lines, places - lines * length, tf.cast(at[:, 1], tf.int32), signs)
 
 
 def _add_changes(
-    changes: _Changes, first_row: Tensor, rows: Tensor, window: Tensor, turned: Tensor, grid: tuple[int, int]
+    changes: _Changes, down: _Axis, across: _Axis, count: Tensor, grid: tuple[int, int]
 ) -> Tensor:
-    """Add what each change means for its cell and for all below it: float64 [M, h, w], whole numbers.
-
-    A pixel is as many units high as the grid has rows, and as many wide as it has columns; a cell is as many
-    units high and wide as the window has pixels. So every edge lies at a whole number of units.
-    """
+    """Add what the changes add to each cell: float32 [P, 8, h, w]."""
     height, width = grid
-    tall, wide = tf.unstack(window[2:] - window[:2], num=2)  # Of a cell, in units.
-    tops = (changes.rows + tf.cast(first_row, tf.int64) - window[0]) * height  # [E]
-    tops = tf.where(turned[0], tall * height - tops, tops)
-    signs = tf.where(turned[0], -changes.signs, changes.signs)
-    lefts = (changes.columns - window[1]) * width
-    lefts = tf.where(turned[1], wide * width - width - lefts, lefts)
-
-    down = tops // tall
-    covered = (down + 1) * tall - tops  # Of the cell's height; the next cell gets the rest.
-    heights = signs[:, tf.newaxis] * tf.stack([covered, tall - covered], axis=1)  # [E, 2]
-    down = down[:, tf.newaxis] + tf.constant([0, 1], tf.int64)
-    across = lefts[:, tf.newaxis] // wide + tf.range((width - 1) // wide + 2)  # [E, cells under a pixel]
-    starts = across * wide
-    lefts = lefts[:, tf.newaxis]
-    widths = tf.minimum(lefts + width, starts + wide) - tf.maximum(lefts, starts)
-
-    masks = _find_rows(changes.masks, rows)
-    kept = (masks >= 0)[:, tf.newaxis, tf.newaxis] & (down < height)[:, :, tf.newaxis]
-    kept &= ((across >= 0) & (across < width) & (widths > 0))[:, tf.newaxis]  # [E, 2, cells]
-    cells = (masks[:, tf.newaxis] * height + down)[:, :, tf.newaxis] * width + across[:, tf.newaxis]
-    amounts = tf.cast(heights[:, :, tf.newaxis] * widths[:, tf.newaxis], tf.float64)
-    count = tf.size(rows, out_type=tf.int64)
-    # What has a negative index is left out.
-    sums = tf.math.unsorted_segment_sum(
-        amounts, tf.where(kept, cells, tf.constant(-1, tf.int64)), count * (height * width)
+    planes = tf.range(count)[:, tf.newaxis] * (mask_planes.MASKS * height)
+    # [P (height + 1) + P h]: the first cell of the line, and the share of its height that changes.
+    cells = [planes + numbers for numbers in (down.cells, tf.range(height))]
+    heights = [tf.tile(down.rests, [count]), tf.ones([count * height])]
+    starts = tf.concat([tf.reshape(each, [-1]) for each in cells], axis=0) * width
+    # [2 width + 1, J]: of a change in a column, then of one along a row, the cells and the share of each.
+    more = [[0, 0], [0, tf.shape(across.under)[1] - 1]]
+    under, shares = (
+        tf.concat([below, tf.pad(along[:, tf.newaxis], more)], axis=0)
+        for below, along in ((across.under, across.cells), (across.shares, across.rests))
     )
-    return tf.reshape(sums, tf.stack([count, height, width]))
+
+    along = changes.lines >= tf.size(heights[0])
+    places = changes.bytes + tf.where(along, tf.shape(across.under)[0], 0)
+    amounts = changes.signs * tf.gather(tf.concat(heights, axis=0), changes.lines)
+    firsts = tf.gather(starts, changes.lines) + changes.bits * (height * width)
+    sums = tf.math.unsorted_segment_sum(
+        amounts[:, tf.newaxis] * tf.gather(shares, places),
+        firsts[:, tf.newaxis] + tf.gather(under, places),
+        count * (mask_planes.MASKS * height * width),
+    )
+    return tf.reshape(sums, [count, mask_planes.MASKS, height, width])
 
 
-def _find_rows(masks: Tensor, rows: Tensor) -> Tensor:
-    """Find the place of masks [E] among the masks to show, int64 [M]; -1 where it is none of them."""
-    most = tf.reduce_max(tf.concat([masks, rows, [0]], axis=0)) + 1
-    places = tf.scatter_nd(rows[:, tf.newaxis], tf.range(1, tf.size(rows, tf.int64) + 1), [most])
-    return tf.gather(places, masks) - 1
+def _finish(sums: Tensor, corners: Tensor) -> Tensor:
+    """Add what the first pixel of each cell says, uint8 [P, h, w], to the changes [P, 8, h, w]."""
+    bits = tf.constant([1 << bit for bit in range(mask_planes.MASKS)], tf.uint8)[:, tf.newaxis, tf.newaxis]
+    full = tf.not_equal(corners[:, tf.newaxis] & bits, 0)
+    return tf.cast(tf.cast(full, tf.float32) + sums, DTYPE)
+
+
+@functools.cache
+def _compile() -> Tensor:
+    return tf.function(_finish, autograph=False, jit_compile=True)

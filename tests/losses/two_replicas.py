@@ -43,7 +43,12 @@ def main():
     anchors = anchors_lib.build_anchors((64, 64), 3, 5, [12, 24, 48], 1, [1, 0.5, 2], True)
     loss = yolact_loss.YolactLoss(configs.Losses(min_negatives=3), anchors)
     raw, labels = make_batch(anchors)
+    shares = np.random.default_rng(32).uniform(-0.5, 1.5, labels["masks"].shape).clip(0, 1)
+    for masks in (labels["masks"], shares.astype(np.float16)):
+        compare(loss, raw, {**labels, "masks": masks})
 
+
+def compare(loss, raw, labels):
     def compute(scale, raw, labels):
         factor = tf.constant(1.0)
         with tf.GradientTape() as tape:
