@@ -19,6 +19,7 @@ _ANCHOR = f"{_MODEL}anchor."
 _PER_CELL = (f"{_ANCHOR}scales_per_octave", f"{_ANCHOR}aspect_ratios")
 _PIXELS = f"{_MODEL}normalization."
 _LEVELS = (f"{_MODEL}min_level", f"{_MODEL}max_level")
+_ASPECT = f"{_MODEL}keep_aspect"
 _OF_THE_SET = (f"{_MODEL}num_classes", f"{_MODEL}input_size")
 """Classes are matched by name, and the weights know no input size."""
 
@@ -68,13 +69,19 @@ def _describe(
     levels = {key: pair for key, pair in left.items() if key in _LEVELS}
     if levels:
         yield f"other levels and strides ({_list(levels, _MODEL)}): the head has not seen all of them"
+    shapes = {key: pair for key, pair in left.items() if key == _ASPECT}
+    if shapes:
+        yield (
+            f"other proportions of the photos than the weights were trained with ({_list(shapes, _MODEL)}):"
+            " write those, or objects have another shape than was learned"
+        )
     pixels = {key: pair for key, pair in left.items() if key.startswith(_PIXELS)}
     if pixels:
         yield (
             f"other pixels than the weights were trained with ({_list(pixels, _MODEL)}): write those,"
             " or every layer has to learn anew"
         )
-    rest = {key: pair for key, pair in left.items() if key not in {**anchors, **levels, **pixels}}
+    rest = {key: pair for key, pair in left.items() if key not in {**anchors, **levels, **shapes, **pixels}}
     if rest:
         yield f"another network ({_list(rest, _MODEL)}): what has another shape starts anew"
 

@@ -230,6 +230,11 @@ class YolactModel(hyperparams.Config):
         "(height, width) of the network input in pixels",
         Rule(lambda value: len(value) == 2 and min(value) >= 32, "(height, width), each 32 or more"),
     )
+    keep_aspect: bool = setting(
+        False,
+        "show the photo in its own proportions, on a canvas of the input's that ImageNet's mean colour "
+        "fills, instead of squashing it to the input as the original does",
+    )
     normalization: Normalization = section(Normalization)
     min_level: int = setting(3, "lowest pyramid level; prototypes have twice its resolution", _LEVEL)
     max_level: int = setting(7, "highest pyramid level", _LEVEL)

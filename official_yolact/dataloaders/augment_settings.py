@@ -26,6 +26,7 @@ class AugmentSettings:
       flip: probability of an upside-down flip.
       transpose: probability that rows and columns change places.
       min_box_side: boxes not wider or not higher than so many input pixels are dropped.
+      keep_aspect: widen each window to the proportions of the input.
     """
 
     photometric: float
@@ -41,6 +42,7 @@ class AugmentSettings:
     flip: float
     transpose: float
     min_box_side: float
+    keep_aspect: bool = False
 
     @property
     def scales(self) -> bool:
@@ -82,12 +84,15 @@ PRESETS = {
 """Settings by preset name."""
 
 
-def resolve_augment(config: configs.Augment, is_training: bool = True) -> AugmentSettings:
+def resolve_augment(
+    config: configs.Augment, is_training: bool = True, keep_aspect: bool = False
+) -> AugmentSettings:
     """Decide every number: the preset's, overridden by the fields that are not None.
 
     Args:
       config: the config section.
       is_training: False gives `none`, whatever the section says.
+      keep_aspect: as the model's section has it.
 
     Returns:
       The settings.
@@ -96,9 +101,9 @@ def resolve_augment(config: configs.Augment, is_training: bool = True) -> Augmen
       ValueError: no such preset.
     """
     if not is_training:
-        return PRESETS["none"]
+        return dataclasses.replace(PRESETS["none"], keep_aspect=keep_aspect)
     if config.preset not in PRESETS:
         raise ValueError(f"augment.preset={config.preset!r}: one of {', '.join(sorted(PRESETS))}")
     fields = {field.name for field in dataclasses.fields(AugmentSettings)}
     given = {name: value for name, value in config.as_dict().items() if name in fields and value is not None}
-    return dataclasses.replace(PRESETS[config.preset], **given)
+    return dataclasses.replace(PRESETS[config.preset], keep_aspect=keep_aspect, **given)

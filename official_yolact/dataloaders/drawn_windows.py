@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from official_yolact.dataloaders import augment_settings
 from official_yolact.ops import augment
+from official_yolact.ops import frames
 from official_yolact.schema import Tensor
 
 
@@ -22,6 +23,9 @@ def draw_window(
 ) -> Tensor:
     """Draw which window of an image becomes the training example.
 
+    With `settings.keep_aspect` it is then widened to the proportions of the input, so that nothing in it is
+    distorted; what the image has there is seen.
+
     Args:
       settings: of the augmentation.
       input_size: (height, width) of the network input.
@@ -34,8 +38,24 @@ def draw_window(
     Returns:
       int32 [4] window.
     """
+    drawn = _draw(settings, input_size, seeds, size, transpose, boxes_px, is_crowd)
+    return frames.widen_window(drawn, input_size) if settings.keep_aspect else drawn
+
+
+def _draw(
+    settings: augment_settings.AugmentSettings,
+    input_size: tuple[int, int],
+    seeds: Sequence[Tensor],
+    size: Tensor,
+    transpose: Tensor,
+    boxes_px: Tensor,
+    is_crowd: Tensor,
+) -> Tensor:
     if settings.scales:
         extent = _natural_extent(input_size, size, transpose)
+        if settings.keep_aspect:
+            canvas = frames.find_canvas(size, input_size)
+            extent = tf.cast(canvas[2:] - canvas[:2], tf.float32)
         scales = settings.min_scale, settings.max_scale
         return augment.draw_scaled(seeds[1], size, extent, boxes_px, is_crowd, *scales)
     window = augment.draw_canvas(seeds[0], size, settings.expand, settings.max_expand_ratio)

@@ -15,6 +15,7 @@ from official_yolact.dataloaders import drawn_windows
 from official_yolact.ops import augment
 from official_yolact.ops import windows
 from official_yolact.schema import Tensor
+from official_yolact_runtime import frames as runtime_frames
 
 MAX_PHOTOS = 64
 """Of more, so many are measured, spread over the set."""
@@ -59,6 +60,7 @@ def measure(
     config: configs.Augment,
     input_size: Sequence[int],
     seed: int = 0,
+    keep_aspect: bool = False,
 ) -> ShownSizes | None:
     """Draw windows of photos as a training does, and measure the objects in them.
 
@@ -67,6 +69,7 @@ def measure(
       config: of the augmentation.
       input_size: (height, width) of the network input.
       seed: of the draws.
+      keep_aspect: as the model's section has it.
 
     Returns:
       What it does to the objects; None where there are none.
@@ -75,7 +78,8 @@ def measure(
     if not filled:
         return None
     chosen = filled[:: -(-len(filled) // MAX_PHOTOS)]
-    settings, network = augment_settings.resolve_augment(config), (int(input_size[0]), int(input_size[1]))
+    settings = augment_settings.resolve_augment(config, keep_aspect=keep_aspect)
+    network = int(input_size[0]), int(input_size[1])
     show = tf.function(
         lambda size, boxes, draw: _show(settings, network, size, boxes, draw),
         input_signature=[
@@ -86,7 +90,7 @@ def measure(
     )
     before, after, kept, small, shrunk = [], [], [], [], []
     for number, (size, boxes) in enumerate(chosen):
-        scale = np.asarray(network, np.float64) / np.asarray(size, np.float64)
+        scale = runtime_frames.fit(size, network, keep_aspect)[2].astype(np.float64)
         before.append(np.sqrt(((boxes[:, 2:] - boxes[:, :2]) * scale).prod(axis=1)))
         for draw in range(_DRAWS):
             seeds = tf.constant([seed, number * _DRAWS + draw], tf.int32)

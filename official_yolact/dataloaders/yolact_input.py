@@ -21,8 +21,7 @@ from official_yolact.schema import Tensor
 
 Example = tuple[Tensor, schema.Labels]
 
-FILL_COLOR = (123.68, 116.78, 103.94)
-"""RGB where a window shows no image: ImageNet's mean, also for DarkNet, which subtracts none."""
+FILL_COLOR = frames.FILL_COLOR
 
 _EMPTY_IMAGES = ("ignore", "train")
 
@@ -44,7 +43,8 @@ class Parser:
         Raises:
           ValueError: a preset, a treatment of empty images or a target of masks that does not exist.
         """
-        self._settings = augment_settings.resolve_augment(config.augment, is_training)
+        self._keep_aspect = model.keep_aspect
+        self._settings = augment_settings.resolve_augment(config.augment, is_training, model.keep_aspect)
         empty = config.empty_images
         if empty is None:
             empty = "ignore" if config.augment.preset == "paper" else "train"
@@ -112,7 +112,7 @@ class Parser:
             masks=self._pad(masks),
             semantic_masks=semantic_masks,
             image_id=record["image_id"],
-            image_info=frames.fit(record["size"], self._input_size),
+            image_info=frames.fit(record["size"], self._input_size, self._keep_aspect),
             weight=tf.where((tf.size(rows) == 0) & self._ignore_empty, 0.0, 1.0),
             seed=seed,
         )
@@ -186,9 +186,7 @@ class Parser:
     ) -> Tensor:
         mean, std = self._normalization.mean, self._normalization.std
         if not self._settings.photometric:
-            shown = windows.resize_part(
-                tf.cast(part, tf.float32), corner, window, self._input_size, FILL_COLOR
-            )
+            shown = self._resize_plain(part, corner, window)
             return self._turn(preprocess.normalize_image(shown, mean, std), turned)
         # Colours change pixel by pixel, so that only the visible part needs it. Normalising before resizing
         # has the same result, costs nothing in the same pass, and mostly makes the fill zero.
@@ -199,6 +197,13 @@ class Parser:
         )
         fill = [(color - m) / s for color, m, s in zip(FILL_COLOR, mean, std, strict=True)]
         return windows.resize_part(part, corner, window, self._input_size, fill)
+
+    def _resize_plain(self, part: Tensor, corner: Tensor, window: Tensor) -> Tensor:
+        """Resize a window whose colours stay: float32 [height, width, 3] of the input, 0..255."""
+        if self._keep_aspect:  # to the bit what a prediction sees
+            canvas = window - tf.tile(corner, [2])
+            return preprocess.resize_canvas(part, canvas, self._input_size, FILL_COLOR)
+        return windows.resize_part(tf.cast(part, tf.float32), corner, window, self._input_size, FILL_COLOR)
 
     def _choose_rows(self, boxes: Tensor, candidate: Tensor, is_crowd: Tensor) -> Tensor:
         """Choose the rows of boxes [R, 4] that become labels, int32 [M]: objects first, then crowds."""

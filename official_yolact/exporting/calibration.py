@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from official_yolact.ops import preprocess
+from official_yolact.modeling import detector as detector_lib
 from official_yolact.serving import sources
 from official_yolact_runtime import predictor as predictor_lib
 
@@ -30,15 +30,21 @@ def find_photos(given: list[str]) -> list[str]:
     return [found[index] for index in chosen]
 
 
-def read_inputs(predictor: predictor_lib.Predictor, paths: list[str]) -> list[NDArray[np.float32]]:
+def read_inputs(
+    predictor: predictor_lib.Predictor, detector: detector_lib.Detector, paths: list[str]
+) -> list[NDArray[np.float32]]:
     """Read photos as inputs of a LiteRT file: float32 [1, H, W, 3] each, RGB from 0 to 255.
+
+    Args:
+      predictor: reads them.
+      detector: brings them to the size of the input.
+      paths: of the photos.
 
     Raises:
       OSError: a photo cannot be opened.
       ValueError: one is no photo that can be read, or all of them are blank.
     """
-    size = predictor.runtime.input_size
-    inputs = [np.asarray(preprocess.resize_image(predictor.read(path)[np.newaxis], size)) for path in paths]
+    inputs = [np.asarray(detector.resize(predictor.read(path)[np.newaxis])) for path in paths]
     if all(image.std() == 0 for image in inputs):
         raise ValueError(
             f"{paths[0]}: the photos for the calibration are blank, each of one colour: give photos such as"

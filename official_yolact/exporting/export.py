@@ -133,6 +133,7 @@ def describe(
         mask_rescoring=bool(config.mask_rescoring),
         weights=predictor.weights.as_dict() if predictor.weights else None,
         versions=targets_lib.list_versions(targets),
+        keep_aspect=bool(config.keep_aspect),
     )
 
 
@@ -146,7 +147,9 @@ def _write(
     litert_js: Mapping[str, bytes],
     say: Say,
 ) -> None:
-    inputs = calibration.read_inputs(predictor, list(calibration_photos)) if calibration_photos else []
+    inputs = (
+        calibration.read_inputs(predictor, detector, list(calibration_photos)) if calibration_photos else []
+    )
     converted = b""
     for target in targets:
         say(f"writing {target.name}")

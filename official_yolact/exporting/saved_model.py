@@ -45,7 +45,7 @@ def _make_signatures(detector: detector_lib.Detector, info: export_info.ModelInf
     def full_masks(images: Tensor) -> Detections:
         found = detector.detect_pixels(images)
         size = tf.shape(images)[1:3]
-        masks = _enlarge(found["detection_masks"], size)
+        masks = _enlarge(found["detection_masks"], size, detector.find_canvas(size))
         if "detection_crops" in found:
             masks = tf.logical_and(masks, _mark_crops(found["detection_crops"], size))
         return {**found, "detection_masks": masks}
@@ -71,11 +71,19 @@ def _make_signatures(detector: detector_lib.Detector, info: export_info.ModelInf
     }
 
 
-def _enlarge(masks: Tensor, size: Tensor) -> Tensor:
-    """Resample soft masks [1, D, h, w] to bool [1, D, height, width] as `photo_masks.draw` does."""
+def _enlarge(masks: Tensor, size: Tensor, canvas: Tensor) -> Tensor:
+    """Resample soft masks [1, D, h, w] to bool [1, D, height, width] as `photo_masks.draw` does.
+
+    Args:
+      masks: over a canvas.
+      size: int32 [2], (height, width) of the photo.
+      canvas: int32 [4] window of the photo.
+    """
     # The detections become the channels of one image: [1, h, w, D].
-    resized = tf.image.resize(tf.transpose(masks, [0, 2, 3, 1]), size, method="bilinear", antialias=False)
-    return tf.transpose(resized > 0.5, [0, 3, 1, 2])
+    planes, sides = tf.transpose(masks, [0, 2, 3, 1]), canvas[2:] - canvas[:2]
+    resized = tf.image.resize(planes, sides, method="bilinear", antialias=False)
+    (top, left), (bottom, right) = (tf.unstack(end, num=2) for end in (-canvas[:2], size - canvas[:2]))
+    return tf.transpose(resized[:, top:bottom, left:right] > 0.5, [0, 3, 1, 2])
 
 
 def _mark_crops(crops: Tensor, size: Tensor) -> Tensor:

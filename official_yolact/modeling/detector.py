@@ -89,7 +89,7 @@ class Detector:
           `schema.Detections`, boxes in pixels of the images.
         """
         shape = tf.shape(images)
-        info = frames.fit(shape[1:3], self.config.input_size)
+        info = self.fit(shape[1:3])
         return self.detect(self.preprocess(images), tf.tile(info[tf.newaxis], [shape[0], 1, 1]))
 
     def detect_files(self, encoded: Tensor) -> Detections:
@@ -107,7 +107,7 @@ class Detector:
 
         def read(one: Tensor) -> tuple[Tensor, Tensor]:
             image = preprocess.decode_image(one)
-            return self.preprocess(image), frames.fit(tf.shape(image)[:2], self.config.input_size)
+            return self.preprocess(image), self.fit(tf.shape(image)[:2])
 
         specs = (tf.TensorSpec([*self.config.input_size, 3]), tf.TensorSpec([4, 2]))
         return self.detect(*tf.map_fn(read, encoded, fn_output_signature=specs))
@@ -122,10 +122,28 @@ class Detector:
           Boxes float32 [B, A, 4] yxyx_px, clipped to the image, and scores float32 [B, A, C-1].
         """
         boxes, scores = self._generator.decode(self.model(self.preprocess(images), training=False))
-        info = frames.fit(tf.shape(images)[1:3], self.config.input_size)
+        info = self.fit(tf.shape(images)[1:3])
         return frames.boxes_to_photo(boxes, info), scores
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Make inputs of the network, float32 [..., H, W, 3], of images uint8 [..., height, width, 3]."""
-        size, normalization = self.config.input_size, self.config.normalization
-        return preprocess.preprocess_image(images, size, normalization.mean, normalization.std)
+        normalization = self.config.normalization
+        return preprocess.normalize_image(self.resize(images), normalization.mean, normalization.std)
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Bring images uint8 [..., height, width, 3] to the input's size: float32 [..., H, W, 3], 0..255."""
+        size = self.config.input_size
+        if not self.config.keep_aspect:
+            return preprocess.resize_image(images, size)
+        canvas = self.find_canvas(tf.shape(images)[-3:-1])
+        return preprocess.resize_canvas(images, canvas, size, frames.FILL_COLOR)
+
+    def find_canvas(self, size: Tensor) -> Tensor:
+        """Find the window of a photo of int [2] (height, width) that the network's input shows: int32 [4]."""
+        if self.config.keep_aspect:
+            return frames.find_canvas(size, self.config.input_size)
+        return tf.concat([tf.zeros([2], tf.int32), tf.cast(size, tf.int32)], axis=0)
+
+    def fit(self, size: Tensor) -> Tensor:
+        """Say how a photo of int [2] (height, width) lies in the network's input: `image_info` [4, 2]."""
+        return frames.fit(size, self.config.input_size, self.config.keep_aspect)

@@ -14,22 +14,57 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_yolact.schema import Tensor
+from official_yolact_runtime import frames as runtime_frames
+
+FILL_COLOR = runtime_frames.FILL_COLOR
 
 
-def fit(photo_size: Tensor, input_size: Sequence[int]) -> Tensor:
-    """Decide how a photo is brought to the network's input: both sides are scaled to the input's.
+def fit(photo_size: Tensor, input_size: Sequence[int], keep_aspect: bool = False) -> Tensor:
+    """Decide how a photo is brought to the network's input: its sides, or its canvas's, are scaled to that.
 
     Args:
       photo_size: int or float [2], (height, width) in pixels.
       input_size: (height, width) in pixels.
+      keep_aspect: scale the sides of `find_canvas` to the input's, which keeps the photo's proportions.
 
     Returns:
       `image_info`, float32 [4, 2].
 
-    Source: the original, which does not keep the aspect either. `ops.preprocess` resizes the pixels alike.
+    Source: without `keep_aspect` the original. `ops.preprocess` resizes the pixels alike.
     """
     photo, network = tf.cast(photo_size, tf.float32), tf.constant(list(input_size), tf.float32)
-    return tf.stack([photo, network, network / photo, tf.zeros([2])])
+    if not keep_aspect:
+        return tf.stack([photo, network, network / photo, tf.zeros([2])])
+    canvas = tf.cast(find_canvas(photo_size, input_size), tf.float32)
+    scale = network / (canvas[2:] - canvas[:2])
+    return tf.stack([photo, network, scale, canvas[:2] * scale])
+
+
+def find_canvas(photo_size: Tensor, input_size: Sequence[int]) -> Tensor:
+    """Find the smallest window, int32 [4], of the input's proportions around a photo of int [2]."""
+    size = tf.cast(photo_size, tf.int32)
+    return widen_window(tf.concat([tf.zeros_like(size), size], axis=0), input_size)
+
+
+def widen_window(window: Tensor, input_size: Sequence[int]) -> Tensor:
+    """Add to a window what it lacks to the proportions of the network's input, equally on two sides.
+
+    Args:
+      window: int32 [4] (top, left, bottom, right) in pixels of the photo; may reach beyond it.
+      input_size: (height, width) in pixels.
+
+    Returns:
+      int32 [4] window, whose proportions are those of the input as nearly as whole pixels allow.
+    """
+    rows, columns = (tf.constant(side, tf.int64) for side in input_size)
+    height, width = tf.unstack(tf.cast(window[2:] - window[:2], tf.int64), num=2)
+    high = tf.maximum(height, (2 * width * rows + columns) // (2 * columns))
+    wide = tf.maximum(width, (2 * height * columns + rows) // (2 * rows))
+    is_wide = height * columns < width * rows
+    sides = tf.stack([tf.where(is_wide, high, height), tf.where(is_wide, width, wide)])
+    sides = tf.cast(sides, tf.int32)  # [2]
+    first = window[:2] + (window[2:] - window[:2] - sides) // 2
+    return tf.concat([first, first + sides], axis=0)
 
 
 def photo_size(image_info: Tensor) -> Tensor:

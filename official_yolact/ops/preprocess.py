@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from official_yolact.schema import Tensor
@@ -179,6 +181,56 @@ def resize_image(image: Tensor, size: Sequence[int]) -> Tensor:
       float32 [..., size[0], size[1], channels].
     """
     return tf.image.resize(tf.cast(image, tf.float32), list(size), method="bilinear", antialias=False)
+
+
+def resize_canvas(image: Tensor, canvas: Tensor, size: Sequence[int], fill: Sequence[float]) -> Tensor:
+    """Resize a canvas with images on it, in the arithmetic of `resize_image`.
+
+    Args:
+      image: uint8 or float [..., height, width, channels].
+      canvas: int32 [4] (top, left, bottom, right) in pixels of the image; may reach beyond it.
+      size: (height, width) in pixels.
+      fill: value of each channel where the canvas shows no image.
+
+    Returns:
+      float32 [..., size[0], size[1], channels].
+    """
+    rows, columns = (
+        _look(canvas[axis], canvas[axis + 2], size[axis], tf.shape(image)[axis - 3]) for axis in (0, 1)
+    )
+    # Whole rows are copied first. [..., 2 size[0], 2 size[1], channels], lower before upper pixels.
+    values = tf.gather(tf.gather(image, rows.taps, axis=-3), columns.taps, axis=-2)
+    inside = rows.inside[:, tf.newaxis] & columns.inside
+    values = tf.where(inside[..., tf.newaxis], tf.cast(values, tf.float32), tf.constant(fill, tf.float32))
+    left, right = tf.split(values, 2, axis=-2)
+    upper, lower = tf.split(left + (right - left) * columns.weight[:, tf.newaxis], 2, axis=-3)
+    return upper + (lower - upper) * rows.weight[:, tf.newaxis, tf.newaxis]
+
+
+class _Looked(NamedTuple):
+    """What the pixels of one axis of a resized canvas are interpolated from.
+
+    Attributes:
+      taps: int32 [2 pixels] in the image: of all pixels the one before it, then the one after it.
+      inside: bool [2 pixels], whether that is in the image, and not only the nearest that is.
+      weight: float32 [pixels], of the one after it.
+    """
+
+    taps: Tensor
+    inside: Tensor
+    weight: Tensor
+
+
+def _look(first: Tensor, last: Tensor, pixels: int, available: Tensor) -> _Looked:
+    scale = tf.cast(last - first, tf.float32) / np.float32(pixels)
+    at = np.arange(pixels, dtype=np.float32) + np.float32(0.5)
+    at = at * scale - 0.5
+    before = tf.floor(at)
+    lower = tf.maximum(tf.cast(before, tf.int32), 0)
+    upper = tf.minimum(tf.cast(tf.math.ceil(at), tf.int32), last - first - 1)
+    wanted = tf.concat([lower, upper], axis=0) + first
+    taps = tf.clip_by_value(wanted, 0, available - 1)
+    return _Looked(taps, tf.equal(taps, wanted), at - before)
 
 
 def combine_channels(

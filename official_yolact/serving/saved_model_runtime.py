@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from official_yolact.ops import frames
 from official_yolact.serving import tensorflow_runtime
 from official_yolact_runtime import embedded
 from official_yolact_runtime import export_info
+from official_yolact_runtime import frames
 from official_yolact_runtime import photo_masks
 from official_yolact_runtime import predictor
 
@@ -59,7 +59,8 @@ class SavedModelRuntime:
         outputs = self._detect(**{export_info.INPUT: tf.constant(image[np.newaxis])})
         names = (*export_info.OUTPUTS, photo_masks.CROPS)
         found = {name: outputs[name].numpy()[0] for name in names if name in outputs}
-        return {**found, "image_info": np.asarray(frames.fit(image.shape[:2], self.input_size))}
+        height, width = image.shape[:2]
+        return {**found, "image_info": frames.fit((height, width), self.input_size, self.info.keep_aspect)}
 
 
 def load(folder: str) -> predictor.Predictor:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tensorflow.python.framework import convert_to_constants
 
 from official_yolact.modeling import detector as detector_lib
-from official_yolact.ops import frames
 from official_yolact.ops import preprocess
 from official_yolact.schema import Tensor
 
@@ -70,7 +69,7 @@ class TensorFlowRuntime:
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Say how pictures lie in the inputs of the network: float32 [B, 4, 2], as in `ops.frames`."""
-        return np.stack([frames.fit(image.shape[:2], self.input_size) for image in images])
+        return np.stack([self.detector.fit(image.shape[:2]) for image in images])
 
     def run_network(self, inputs: Tensor) -> dict[str, Tensor]:
         """Run the network on what `preprocess` makes."""

@@ -21,7 +21,8 @@ from official_yolact_runtime.files import json_text
 FILE_NAME = model_files.EXPORT_FILE
 
 FORMAT_VERSION = 2
-"""The newest that this program reads. 2: masks may have to be cut outside. A file states the lowest version
+"""The newest that this program reads. 2: masks may have to be cut outside, and
+`keep_aspect` may be true. A file states the lowest version
 that it needs, so that older programs read what they understand."""
 
 SAVED_MODEL = "saved_model"
@@ -63,6 +64,7 @@ class ModelInfo:
       mask_rescoring: whether mask scores differ from scores (YOLACT++).
       weights: which weights they are, as `loaded_weights.LoadedWeights.as_dict` has it; None: unknown.
       versions: of the packages that wrote it, by name.
+      keep_aspect: whether a photo lies on a canvas of the input's proportions, instead of being squashed.
     """
 
     categories: categories_lib.Categories
@@ -72,6 +74,7 @@ class ModelInfo:
     mask_rescoring: bool
     weights: Mapping[str, Any] | None
     versions: Mapping[str, str]
+    keep_aspect: bool = False
 
     @property
     def max_detections(self) -> int:
@@ -100,9 +103,10 @@ class ModelInfo:
     def as_dict(self) -> dict[str, Any]:
         """Write it as JSON has it."""
         return {
-            "format_version": 1 if self.crop_cells is None else FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if self.keep_aspect or self.crop_cells is not None else 1,
             "categories": self.categories.to_coco(),
             "input_size": list(self.input_size),
+            "keep_aspect": self.keep_aspect,
             "grid": list(self.grid),
             "detection": dict(self.detection),
             "mask_rescoring": self.mask_rescoring,
@@ -131,6 +135,7 @@ class ModelInfo:
                 mask_rescoring=_read(content, "mask_rescoring", bool),
                 weights=_read(content, "weights", dict | None),
                 versions=_read(content, "versions", dict),
+                keep_aspect=_read({"keep_aspect": False, **content}, "keep_aspect", bool),
             )
         except KeyError as error:
             raise ValueError(f"{where}: the key {error} is missing: export the model again") from None

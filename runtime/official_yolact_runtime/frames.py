@@ -12,19 +12,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FILL_COLOR = (123.68, 116.78, 103.94)
+"""RGB where the input shows no photo: ImageNet's mean, also for DarkNet, which subtracts none."""
 
-def fit(photo_size: tuple[int, int], input_size: tuple[int, int]) -> NDArray[np.float32]:
-    """Decide how a photo is brought to the network's input: both sides are scaled to the input's.
+
+def find_canvas(photo_size: tuple[int, int], input_size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Find the smallest canvas of the input's proportions that has a photo in its middle.
 
     Args:
       photo_size: (height, width) in pixels.
       input_size: (height, width) in pixels.
 
     Returns:
+      (top, left, bottom, right) in pixels of the photo, whole ones: its proportions are those of the input as
+      nearly as these allow.
+    """
+    (height, width), (rows, columns) = photo_size, input_size
+    high = max(height, (2 * width * rows + columns) // (2 * columns))
+    wide = max(width, (2 * height * columns + rows) // (2 * rows))
+    high, wide = (high, width) if height * columns < width * rows else (height, wide)
+    top, left = (height - high) // 2, (width - wide) // 2
+    return top, left, top + high, left + wide
+
+
+def fit(
+    photo_size: tuple[int, int], input_size: tuple[int, int], keep_aspect: bool = False
+) -> NDArray[np.float32]:
+    """Decide how a photo is brought to the network's input: its sides, or its canvas's, are scaled to that.
+
+    Args:
+      photo_size: (height, width) in pixels.
+      input_size: (height, width) in pixels.
+      keep_aspect: scale the sides of `find_canvas` to the input's, which keeps the photo's proportions.
+
+    Returns:
       `image_info`, float32 [4, 2].
     """
     photo, network = np.array(photo_size, np.float32), np.array(input_size, np.float32)
-    return np.stack([photo, network, network / photo, np.zeros(2, np.float32)])
+    if not keep_aspect:
+        return np.stack([photo, network, network / photo, np.zeros(2, np.float32)])
+    canvas = np.array(find_canvas(photo_size, input_size), np.float32)
+    scale = network / (canvas[2:] - canvas[:2])
+    return np.stack([photo, network, scale, canvas[:2] * scale])
 
 
 def boxes_to_photo(

@@ -73,16 +73,23 @@ class GraphRuntime:
         raise ValueError("an export has detections alone, no raw outputs: load the model directory")
 
     def _detect_one(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        outputs = self._compute(resizing.resize(image, self.input_size)[np.newaxis])
-        found = {name: np.asarray(outputs[name])[0] for name in export_info.OUTPUTS}
         height, width = image.shape[:2]
-        info = frames.fit((height, width), self.input_size)
+        outputs = self._compute(self._resize(image)[np.newaxis])
+        found = {name: np.asarray(outputs[name])[0] for name in export_info.OUTPUTS}
+        info = frames.fit((height, width), self.input_size, self.info.keep_aspect)
         boxes = frames.boxes_to_photo(found["detection_boxes"], info)
         found |= {"detection_boxes": boxes, "image_info": info}
         cells = self.info.crop_cells
         if cells is not None:
             found[photo_masks.CROPS] = frames.widen_boxes(boxes, info, self.info.grid, cells)
         return found
+
+    def _resize(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not self.info.keep_aspect:
+            return resizing.resize(image, self.input_size)
+        height, width = image.shape[:2]
+        canvas = frames.find_canvas((height, width), self.input_size)
+        return resizing.resize_canvas(image, canvas, self.input_size, frames.FILL_COLOR)
 
 
 def is_installed(name: str) -> bool:

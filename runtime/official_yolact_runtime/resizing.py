@@ -77,6 +77,34 @@ def resize(image: NDArray[Any], size: Sequence[int]) -> NDArray[np.float32]:
     return interpolate(image, find_taps(rows, height), find_taps(columns, width))
 
 
+def resize_canvas(
+    image: NDArray[Any], canvas: Sequence[int], size: Sequence[int], fill: Sequence[float]
+) -> NDArray[np.float32]:
+    """Resize a canvas with an image on it to a (height, width).
+
+    Args:
+      image: uint8 or float32 [h, w, channels].
+      canvas: (top, left, bottom, right) in pixels of the image; may reach beyond it.
+      size: (height, width).
+      fill: value of each channel where the canvas shows no image.
+
+    Returns:
+      float32 [height, width, channels], to the bit as `ops.preprocess.resize_canvas` of the library has it.
+    """
+    (first, last), taken, inside = (canvas[:2], canvas[2:]), [], []
+    taps = [find_taps(last[axis] - first[axis], size[axis]) for axis in (0, 1)]
+    for axis, found in enumerate(taps):
+        at = np.concatenate([found.lower, found.upper]) + first[axis]
+        taken.append(np.clip(at, 0, image.shape[axis] - 1))
+        inside.append(taken[-1] == at)
+    # The lower of all pixels of an axis, then the upper: [2 height, 2 width, channels].
+    values = _take(_take(image, taken[0], 0), taken[1], 1).astype(np.float32)
+    values[~(inside[0][:, np.newaxis] & inside[1])] = fill
+    left, right = np.split(values, 2, axis=1)
+    above, below = np.split(_between(left, right, taps[1].weight[:, np.newaxis]), 2, axis=0)
+    return _between(above, below, taps[0].weight[:, np.newaxis, np.newaxis])
+
+
 def _between(first: NDArray[Any], second: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Interpolate between two arrays; the second may be overwritten."""
     values = second.astype(np.float32, copy=False)

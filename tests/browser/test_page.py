@@ -111,6 +111,18 @@ def test_the_page_cuts_masks_at_the_size_of_the_photo_as_the_runtime_does(
     assert opened.complaints == []
 
 
+def test_the_page_keeps_the_proportions_of_photos_as_the_runtime_does(web, serve, visit, photos, tmp_path):
+    folder = shutil.copytree(web, tmp_path / "web")
+    light = _load_described(folder, keep_aspect=True, detection={"crop_at": "image", "crop_padding": 0.5})
+    opened = visit(serve(folder))
+    for path in photos[:5]:
+        found = light(path, score_threshold=(THRESHOLD - 1) / 100)
+        areas = [int(mask.sum()) for mask in found.masks]
+        there = list(zip(found.names, found.scores, areas, strict=True))
+        _compare(opened.open(path, threshold=THRESHOLD), there)
+    assert opened.complaints == []
+
+
 def test_the_export_says_what_the_page_is_and_how_it_compares_with_the_model(web):
     info = json.loads((web.parent / "export.json").read_text())
     assert {name: entry["format"] for name, entry in info["files"].items()} == {"web": "web"}

@@ -57,10 +57,11 @@ def test_the_same_network_has_no_differences_at_any_size_and_number_of_classes(s
         ),
         ({"anchor": {**OWN["anchor"], "scales_per_octave": 1}}, "1 here): its outputs start anew"),
         ({"normalization": {"mean": [5.0, 5.0, 5.0]}}, "normalization.mean [1.0, 2.0, 3.0] there"),
+        ({"keep_aspect": True}, "(keep_aspect False there, True here): write those, or objects have another"),
         ({"max_level": 4, "anchor": {"scales": [10.0, 20.0]}}, "other levels and strides (max_level 5 there"),
         ({"protonet": {"num_prototypes": 24}}, "another network (protonet.num_prototypes 32 there, 24 here)"),
     ],
-    ids=["anchors", "anchors of a cell", "pixels", "levels", "prototypes"],
+    ids=["anchors", "anchors of a cell", "pixels", "proportions", "levels", "prototypes"],
 )
 def test_what_the_shapes_do_not_tell_is_said(stored, capsys, model, message):
     assert any(message in line for line in check(stored, model, capsys))

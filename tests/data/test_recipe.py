@@ -11,6 +11,7 @@ import yaml
 from official_yolact.cli import main
 from official_yolact.coco import annotations as coco_annotations
 from official_yolact.data.recipes import anchor_grid
+from official_yolact.data.recipes import grid_fit
 from official_yolact.data.recipes import recipe as recipe_lib
 from official_yolact.data.recipes import recipe_text
 
@@ -179,6 +180,42 @@ def test_photos_of_all_proportions_get_a_square_input(tmp_path: pathlib.Path) ->
     train = coco_annotations.read(str(path))
     recipe = recipe_lib.decide(train, train, records="records")
     assert recipe.grid.input_size == (416, 416)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected", "reason"),
+    [
+        (
+            [(480, 640), (480, 720), (480, 854)],
+            (352, 480),
+            "differ in their proportions, their median is 1.50",
+        ),
+        (
+            [(640, 480), (720, 480), (854, 480)],
+            (512, 320),
+            "differ in their proportions, their median is 0.67",
+        ),
+        ([(480, 640)] * 9 + [(640, 480)], (352, 480), "the photos are about 1.33 times as wide as high"),
+        (
+            [(480, 640)] * 8 + [(640, 480)] * 2,
+            (416, 416),
+            "square, since some photos are wide and others high",
+        ),
+        (
+            [(480, 480), (480, 640), (640, 480)],
+            (416, 416),
+            "square, since some photos are wide and others high",
+        ),
+        ([(480, 480)] * 19 + [(480, 640)], (416, 416), "the photos are about 1.00 times"),
+    ],
+    ids=["lying", "upright", "one in ten upright", "two in ten upright", "all kinds", "squares"],
+)
+def test_the_input_has_the_median_proportions_where_nearly_all_photos_gain_by_them(sizes, expected, reason):
+    grid = recipe_lib.DEFAULT_GRIDS[recipe_lib.SMALL_MODEL]
+    shapes, boxes = np.array(sizes * 3, np.float64), np.array([[0.2, 0.2, 0.6, 0.6]])
+    chosen, why = grid_fit.choose_size(grid, shapes, boxes, may_grow=True)
+    assert chosen.input_size == expected
+    assert reason in why
 
 
 def test_anchors_change_only_where_that_covers_more_objects(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""Models whose masks are cut at the size of the photo: every file that `yolact export` writes cuts alike."""
+"""Models that cut masks at the size of the photo and keep its proportions: so does every file of an export."""
 
 import json
 import pathlib
@@ -30,7 +30,9 @@ def model_dir(tmp_path_factory):
     folder = pathlib.Path(tiny_model.write(tmp_path_factory.mktemp("model")))
     params = (folder / "params.yaml").read_text()
     assert params.count("crop_at: prototypes") == 1
-    (folder / "params.yaml").write_text(params.replace("crop_at: prototypes", "crop_at: image"))
+    assert params.count("keep_aspect: false") == 1
+    params = params.replace("crop_at: prototypes", "crop_at: image")
+    (folder / "params.yaml").write_text(params.replace("keep_aspect: false", "keep_aspect: true"))
     return folder
 
 
@@ -49,7 +51,7 @@ def expected(model_dir, photo):
 
 
 def test_masks_end_at_the_pixel_where_their_boxes_do(model_dir, expected, photo):
-    cells = np.array([photo.shape[0] / 16, photo.shape[1] / 16])
+    cells = np.full(2, max(photo.shape) / 16)  # of the canvas, which is a square
     whole = official_yolact.load(model_dir, detection_generator={"crop_masks": False})(photo, 0.0)
     assert len(expected) == len(whole) > 50
     for mask, box, uncut in zip(expected.masks, expected.boxes, whole.masks, strict=True):
@@ -64,6 +66,7 @@ def test_masks_end_at_the_pixel_where_their_boxes_do(model_dir, expected, photo)
 def test_each_file_cuts_its_masks_where_the_model_does(exported, expected, photo, name):
     info = json.loads((exported / "export.json").read_text())
     assert (info["format_version"], info["detection"]["crop_at"]) == (2, "image")
+    assert info["keep_aspect"] is True
     assert info["parity"][name]["mask_iou"] >= 0.999
     found = official_yolact.load(exported / name)(photo, score_threshold=0.0)
     assert len(found) == len(expected)
@@ -112,6 +115,9 @@ def test_an_export_without_the_key_cuts_on_the_grid_and_is_read_by_older_program
     info = export_info.ModelInfo.parse(describe(), "export.json")
     assert (info.crop_cells, info.read_setting("crop_at")) == (None, "prototypes")
     assert info.as_dict()["format_version"] == 1
+    assert info.keep_aspect is False
+    wide = export_info.ModelInfo.parse({**describe(), "keep_aspect": True}, "export.json")
+    assert (wide.keep_aspect, wide.as_dict()["format_version"]) == (True, 2)
     cut = export_info.ModelInfo.parse(describe(crop_at="image", crop_padding=0.5), "export.json")
     assert cut.crop_cells == 0.5
     assert cut.as_dict()["format_version"] == 2

@@ -68,3 +68,49 @@ def test_a_box_is_widened_by_cells_of_the_grid_over_the_input_with_its_border():
     for module in (frames, runtime_frames):
         widened = module.widen_boxes(box, BORDERED, (20, 10), 1.5)
         np.testing.assert_allclose(widened, [[-2, -4.5, 13, 19.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("photo", "network", "canvas"),
+    [
+        ((480, 640), (550, 550), (-80, 0, 560, 640)),
+        ((640, 480), (550, 550), (0, -80, 640, 560)),
+        ((100, 100), (100, 300), (0, -100, 100, 200)),
+        ((10, 33), (64, 64), (-12, 0, 21, 33)),
+        ((352, 480), (352, 480), (0, 0, 352, 480)),
+        ((7, 5), (352, 480), (0, -3, 7, 7)),
+    ],
+    ids=str,
+)
+def test_a_photo_lies_in_the_middle_of_a_canvas_of_the_inputs_proportions(photo, network, canvas):
+    assert runtime_frames.find_canvas(photo, network) == canvas
+    np.testing.assert_array_equal(frames.find_canvas(photo, network), canvas)
+
+
+def test_a_canvas_holds_its_photo_and_has_the_proportions_of_the_input_to_a_pixel():
+    rng = np.random.default_rng(3)
+    for photo, network in zip(rng.integers(1, 9000, (300, 2)), rng.integers(32, 2000, (300, 2)), strict=True):
+        canvas = runtime_frames.find_canvas(tuple(photo.tolist()), tuple(network.tolist()))
+        np.testing.assert_array_equal(frames.find_canvas(photo, network.tolist()), canvas)
+        sides = np.array(canvas[2:]) - canvas[:2]
+        assert (np.array(canvas[:2]) <= 0).all()
+        assert (sides >= photo).all()
+        assert (sides == photo).any()
+        assert min(abs(sides * network[::-1] / network - sides[::-1])) <= 0.5 + 1e-9
+        borders = np.abs(np.array(canvas[2:]) - photo + canvas[:2])
+        assert borders.max() <= 1  # the photo is in the middle
+
+
+def test_both_frames_of_a_photo_that_keeps_its_proportions_are_the_same_and_bring_boxes_back():
+    rng = np.random.default_rng(4)
+    for height, width in rng.integers(1, 5000, (100, 2)).tolist():
+        info = runtime_frames.fit((height, width), (550, 400), keep_aspect=True)
+        np.testing.assert_array_equal(info, frames.fit((height, width), (550, 400), keep_aspect=True))
+        corners = rng.uniform(0, 1, (2, 9, 2)) * (height, width)
+        boxes = np.concatenate([corners.min(0), corners.max(0)], axis=1).astype(np.float32)
+        there = frames.boxes_to_input(boxes, info).numpy()
+        assert (there > -1e-5).all()
+        assert (there < 1 + 1e-5).all()
+        np.testing.assert_allclose(frames.boxes_to_photo(there, info), boxes, atol=2e-3)
+        in_pixels = there * np.tile([550, 400], 2).astype(np.float32)
+        np.testing.assert_allclose(runtime_frames.boxes_to_photo(in_pixels, info), boxes, atol=2e-3)

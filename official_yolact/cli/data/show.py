@@ -119,20 +119,21 @@ def _draw_batch(args: argparse.Namespace) -> list[Any]:
 
 def _say_sizes(task: Any, data: Any) -> None:
     """Say what the augmentation does to the objects of the first photos that are drawn."""
-    import numpy as np
-
     from official_yolact.dataloaders import input_reader
     from official_yolact.dataloaders import shown_sizes
+    from official_yolact.ops import frames
 
     plain = data.replace(parser=data.parser.replace(augment={"preset": "none"}))
     _, labels = next(iter(input_reader.build_dataset(plain, task.model, task.seed)))
     photos = []
     for row, count in enumerate(labels["num_instances"].numpy()):
-        height, width = labels["image_info"][row, 0].numpy().round().astype(int).tolist()
+        info = labels["image_info"][row]
+        height, width = frames.photo_size(info).numpy().round().astype(int).tolist()
         objects = ~labels["is_crowd"][row, :count].numpy()
         boxes = labels["boxes"][row, :count].numpy()[objects]
-        photos.append(((height, width), boxes * np.tile([height, width], 2)))
-    shown = shown_sizes.measure(photos, data.parser.augment, task.model.input_size, task.seed)
+        photos.append(((height, width), frames.boxes_to_photo(boxes, info).numpy()))
+    model = task.model
+    shown = shown_sizes.measure(photos, data.parser.augment, model.input_size, task.seed, model.keep_aspect)
     if shown:
         progress.say(str(shown))
 

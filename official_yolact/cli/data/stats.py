@@ -63,7 +63,7 @@ def _measure_augmentation(args: argparse.Namespace, source: Any) -> Any:
     task = base_models.load(args.config).task
     photos = statistics.list_boxes(source, statistics.read_image_sizes(source, args.images))
     augment = task.train_data.parser.augment
-    return shown_sizes.measure(photos, augment, task.model.input_size, task.seed)
+    return shown_sizes.measure(photos, augment, task.model.input_size, task.seed, task.model.keep_aspect)
 
 
 def _choose_anchors(args: argparse.Namespace) -> Any:

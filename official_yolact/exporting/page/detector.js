@@ -1,6 +1,6 @@
 /** The model in its worker, and what it finds in a photo. */
 
-import { boxToPhoto, widenBox } from "./frames.js";
+import { boxToPhoto, fit, widenBox } from "./frames.js";
 import { MaskMaker } from "./masks.js";
 
 /**
@@ -47,7 +47,7 @@ class Detector {
     this.#ready = this.#ask("load", {
       model: settings.model.file,
       size: settings.model.size,
-      input: settings.input_size,
+      input: { input_size: settings.input_size, keep_aspect: settings.keep_aspect },
     });
   }
 
@@ -97,6 +97,7 @@ class Detector {
 class Found {
   #settings;
   #arrays;
+  #frame;
   #masks;
   #instances = new Map();
 
@@ -105,7 +106,8 @@ class Found {
     this.timing = timing;
     this.#settings = settings;
     this.#arrays = arrays;
-    this.#masks = new MaskMaker(settings.grid, photo);
+    this.#frame = fit(photo, settings);
+    this.#masks = new MaskMaker(settings.grid, this.#frame);
   }
 
   /**
@@ -146,14 +148,14 @@ class Found {
 
   #placeBox(row) {
     const box = this.#arrays.detection_boxes.subarray(row * 4, row * 4 + 4);
-    return boxToPhoto(box, this.photo, this.#settings.input_size);
+    return boxToPhoto(box, this.#frame);
   }
 
   /** Find what cuts a mask at the size of the photo; null: it is cut inside the model, or not at all. */
   #findCrop(box) {
-    const { detection, grid, input_size } = this.#settings;
+    const { detection, grid } = this.#settings;
     const isCutHere = detection.crop_masks && detection.crop_at === "image";
-    return isCutHere ? widenBox(box, this.photo, input_size, grid, detection.crop_padding) : null;
+    return isCutHere ? widenBox(box, this.#frame, grid, detection.crop_padding) : null;
   }
 
   #softMask(row) {

@@ -13,12 +13,15 @@ const THRESHOLD = 0.5;
 export class MaskMaker {
   /**
    * @param {[number, number]} grid height and width of the soft masks.
-   * @param {[number, number]} photo height and width.
+   * @param {object} frame how the photo lies in the network's input, of `fit`.
    */
-  constructor(grid, photo) {
+  constructor(grid, { photo, first, extent }) {
     [this.height, this.width] = grid;
-    this.down = findTaps(grid[0], photo[0]);
-    this.across = findTaps(grid[1], photo[1]);
+    [this.down, this.across] = [0, 1].map((axis) => {
+      const taps = findTaps(grid[axis], extent[axis]);
+      const seen = [-first[axis], photo[axis] - first[axis]];
+      return Object.fromEntries(Object.entries(taps).map(([name, values]) => [name, values.subarray(...seen)]));
+    });
   }
 
   /**

@@ -4,6 +4,8 @@
  * A canvas would smooth what it shrinks, and each browser in a way of its own.
  */
 
+import { FILL_COLOR } from "./frames.js";
+
 /**
  * Find the two cells between which each pixel of one axis lies.
  *
@@ -29,16 +31,16 @@ export function findTaps(cells, pixels) {
 }
 
 /**
- * Squash a picture to the network's input; its aspect is not kept.
+ * Bring a picture, on the canvas that it lies on, to the network's input.
  *
  * @param {{width: number, height: number, data: Uint8ClampedArray}} picture RGBA, as ImageData has it.
- * @param {number} height of the input.
- * @param {number} width of the input.
- * @returns {Float32Array} RGB 0..255, [height, width, 3].
+ * @param {object} frame how it lies there, of `fit`.
+ * @returns {Float32Array} RGB 0..255, [height, width, 3] of the input.
  */
-export function resizePicture(picture, height, width) {
-  const down = findTaps(picture.height, height);
-  const across = findTaps(picture.width, width);
+export function resizePicture(picture, { first, extent, input }) {
+  const [height, width] = input;
+  const down = findTaps(extent[0], height);
+  const across = findTaps(extent[1], width);
   const result = new Float32Array(height * width * 3);
   let above = new Float32Array(width * 3);
   let below = new Float32Array(width * 3);
@@ -50,11 +52,11 @@ export function resizePicture(picture, height, width) {
     }
     if (down.lower[row] !== aboveRow) {
       aboveRow = down.lower[row];
-      resampleRow(picture, aboveRow, across, above);
+      resampleRow(picture, aboveRow, first, across, above);
     }
     if (down.upper[row] !== belowRow) {
       belowRow = down.upper[row];
-      resampleRow(picture, belowRow, across, below);
+      resampleRow(picture, belowRow, first, across, below);
     }
     const start = row * width * 3;
     const share = down.weight[row];
@@ -66,15 +68,20 @@ export function resizePicture(picture, height, width) {
   return result;
 }
 
-function resampleRow(picture, row, across, result) {
-  const start = row * picture.width * 4;
+/** Resample a row of the canvas that begins at `first`, a row and a column of the picture. */
+function resampleRow({ width, height, data }, row, first, across, result) {
+  const start = (row + first[0]) * width * 4;
+  const isEmpty = row + first[0] < 0 || row + first[0] >= height;
   const { lower, upper, weight } = across;
+  const fill = FILL_COLOR.map(Math.fround);
+  const read = (column, channel) =>
+    isEmpty || column < 0 || column >= width ? fill[channel] : data[start + column * 4 + channel];
   for (let column = 0, index = 0; column < weight.length; column++) {
-    const left = start + lower[column] * 4;
-    const right = start + upper[column] * 4;
+    const [left, right] = [lower[column] + first[1], upper[column] + first[1]];
     for (let channel = 0; channel < 3; channel++, index++) {
-      const value = picture.data[left + channel];
-      result[index] = value + Math.fround((picture.data[right + channel] - value) * weight[column]);
+      const value = read(left, channel);
+      const step = Math.fround(read(right, channel) - value);
+      result[index] = value + Math.fround(step * weight[column]);
     }
   }
 }

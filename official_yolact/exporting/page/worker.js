@@ -21,7 +21,7 @@ const OUTPUTS = [
 
 let litert;
 let model;
-let inputSize;
+let input;
 let lastLine = "";
 
 self.onmessage = async ({ data }) => {
@@ -34,7 +34,7 @@ self.onmessage = async ({ data }) => {
 };
 
 async function load(settings) {
-  inputSize = settings.input;
+  input = settings.input;
   litert = await import("./litert/index.js");
   const bytes = await fetchModel(settings.model, settings.size);
   // The library would hold a graphics device that nothing is computed on.
@@ -98,9 +98,10 @@ async function fetchModel(name, size) {
 
 async function detect({ key, picture }) {
   const { resizePicture } = await import("./resize.js");
+  const { fit } = await import("./frames.js");
   const started = performance.now();
-  const [height, width] = inputSize;
-  const images = new litert.Tensor(resizePicture(picture, height, width), [1, height, width, 3]);
+  const frame = fit([picture.height, picture.width], input);
+  const images = new litert.Tensor(resizePicture(picture, frame), [1, ...frame.input, 3]);
   const resized = performance.now();
   let results;
   try {
