@@ -127,7 +127,7 @@ function listAdvice({ report }) {
   if (half !== null) {
     advice.push(
       `${countOf(images, "image")} and ${countOf(objects, "object")} fix the ${report.main} AP to about ±${half.toFixed(1)} points. ` +
-        (half > 3 ? "A smaller difference between two models is noise: evaluate on more images before you choose." : "Differences below that are noise."),
+        (half > 3 || images < 50 ? "A smaller difference between two models is noise: evaluate on more images before you choose." : "Differences below that are noise."),
     );
   }
   const largest = findLargestError(report);
