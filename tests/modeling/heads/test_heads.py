@@ -12,16 +12,16 @@ from official_yolact.modeling.heads import semantic_head
 
 
 def test_anchors_run_over_level_row_column_and_cell():
-    head = prediction_head.PredictionHead(configs.Head(num_filters=1), 2, 3, 5)
+    head = prediction_head.PredictionHead(configs.Head(num_filters=1, predict_quality=True), 2, 3, 5)
     pyramid = {
         level: tf.constant(np.zeros((1, *size, 1)), tf.float32)
         for level, size in (("10", (1, 1)), ("4", (2, 3)), ("3", (3, 2)))
     }
     head(pyramid)
-    for conv in (head.conv, head.box_conv, head.class_conv, head.coefficient_conv):
+    for conv in (head.conv, head.box_conv, head.class_conv, head.coefficient_conv, head.quality_conv):
         conv.kernel.assign(tf.zeros_like(conv.kernel))
     head.conv.kernel[1, 1, 0, 0].assign(1.0)
-    for conv in (head.box_conv, head.class_conv):
+    for conv in (head.box_conv, head.class_conv, head.quality_conv):
         conv.kernel[1, 1, 0].assign(tf.ones(conv.filters))
         conv.bias.assign(tf.range(conv.filters, dtype=tf.float32) / 100)
     cells = iter(range(1, 14))
@@ -36,6 +36,15 @@ def test_anchors_run_over_level_row_column_and_cell():
     channels = np.arange(6).reshape(2, 3) / 100
     np.testing.assert_allclose(outputs["cls_outputs"][0], expected + np.tile(channels, (13, 1)), atol=1e-5)
     assert outputs["mask_coefficients"].shape == [1, 26, 5]
+    channels = np.tile([0, 0.01], 13)
+    np.testing.assert_allclose(outputs["quality_outputs"][0], expected[:, 0] + channels, atol=1e-5)
+
+
+def test_a_head_predicts_no_quality_unless_it_is_asked_to():
+    outputs = prediction_head.PredictionHead(configs.Head(num_filters=1), 1, 2, 3)(
+        {"3": tf.ones([1, 1, 1, 1])}
+    )
+    assert set(outputs) == {"box_outputs", "cls_outputs", "mask_coefficients"}
 
 
 def test_coefficients_go_through_tanh():
