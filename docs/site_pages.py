@@ -47,6 +47,9 @@ INTERFACE = {
 }
 """Pages made from docstrings: title, introduction, and what they describe."""
 
+_TITLES = {"to": "Guides"}
+"""Of sections, where the heading of the table says too little."""
+
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio)\b[^>]*?\bsrc=[\"']?(?:https?:)?//"
     r"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preload|preconnect|icon))[^>]*?\bhref=[\"']?(?:https?:)?//"
@@ -73,7 +76,7 @@ def list_navigation(index: str) -> list[Any]:
         heading = re.match(r"\| (.+) \| read \|", line)
         if heading:
             section = []
-            found.append({heading[1].capitalize(): section})
+            found.append({_TITLES.get(heading[1], heading[1]).capitalize(): section})
         elif line.startswith("| "):
             section += [_rename(path) for path in re.findall(r"\]\(([^)#]+)", line)]
         elif line.startswith("**New here?**"):

@@ -32,7 +32,7 @@ def test_every_page_is_once_in_the_navigation_under_the_heading_of_its_table(sit
     made = {*site_pages.OUTSIDE.values(), *site_pages.INTERFACE}
     assert sorted(listed) == sorted(pages | made)
     headings = [next(iter(entry)) for entry in navigation if isinstance(entry, dict)]
-    assert headings[:3] == ["Documentation", "To", "On larger machines"]
+    assert headings[:3] == ["Documentation", "Guides", "On larger machines"]
 
 
 def test_what_the_interface_describes_is_there(site_pages):
