@@ -33,11 +33,13 @@ class Grid:
       grid: (height, width) in cells.
       input_size: (height, width) of the network's input in pixels.
       target: how objects were drawn on it for the training, one of `TARGETS`; None: it is not known.
+      keep_aspect: whether the grid lies over the canvas of a photo, as `model.keep_aspect` has it.
     """
 
     grid: tuple[int, int]
     input_size: tuple[int, int]
     target: str | None = None
+    keep_aspect: bool = False
 
 
 def measure_ceiling(truth: groundtruth_lib.GroundTruth, grid: Grid, target: str) -> schema.Ceiling:
@@ -72,7 +74,10 @@ def measure_ceiling(truth: groundtruth_lib.GroundTruth, grid: Grid, target: str)
 def draw(rle: run_lengths.Rle, grid: Grid, target: str) -> run_lengths.Rle:
     """Draw a mask on the grid, and from there on its photo again."""
     mask, (height, width) = run_lengths.decode_mask(rle), rle["size"]
-    info = frames.fit((height, width), grid.input_size)
+    info = frames.fit((height, width), grid.input_size, grid.keep_aspect)
+    if grid.keep_aspect:
+        top, left, bottom, right = frames.find_canvas((height, width), grid.input_size)
+        mask = np.pad(mask, ((-top, bottom - height), (-left, right - width)))
     cells = _cover(mask, grid.grid) if target == COVERAGE else _sample_mask(mask, grid)
     return run_lengths.encode_windows(
         photo_masks.find_windows(cells[np.newaxis].astype(np.float32), info), height, width

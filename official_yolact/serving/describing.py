@@ -46,7 +46,12 @@ def find_grid(
         return None
     parser = (config or {}).get("task", {}).get("train_data", {}).get("parser", {})
     target = parser.get("mask_target", ceiling.BINARY) if parser else None
-    return ceiling.Grid(cells, predictor.runtime.input_size, target if target in ceiling.TARGETS else None)
+    return ceiling.Grid(
+        cells,
+        predictor.runtime.input_size,
+        target if target in ceiling.TARGETS else None,
+        bool(getattr(predictor.runtime, "keep_aspect", False)),
+    )
 
 
 def _read_config(predictor: predictor_lib.Predictor) -> dict[str, Any] | None:

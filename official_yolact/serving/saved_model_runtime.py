@@ -37,7 +37,7 @@ class SavedModelRuntime:
         """
         self.info = info
         self.num_classes = info.categories.num_classes
-        self.input_size = info.input_size
+        self.input_size, self.keep_aspect = info.input_size, info.keep_aspect
         self._model = model  # the signature does not keep it
         self._detect = model.signatures["serving_default"]
 

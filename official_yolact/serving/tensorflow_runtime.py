@@ -44,6 +44,7 @@ class TensorFlowRuntime:
         self.detector = detector
         self.description = f"TensorFlow, {precision}"
         self.num_classes = detector.config.num_classes
+        self.keep_aspect = bool(detector.config.keep_aspect)
         self.input_size = (height, width)
         self.batch_size = batch_size
         self._preprocess = tf.function(

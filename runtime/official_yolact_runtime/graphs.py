@@ -55,7 +55,7 @@ class GraphRuntime:
         """
         self.name, self.info = name, info
         self.num_classes = info.categories.num_classes
-        self.input_size = info.input_size
+        self.input_size, self.keep_aspect = info.input_size, info.keep_aspect
         self._compute = compute
 
     @staticmethod
