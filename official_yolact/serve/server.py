@@ -142,6 +142,13 @@ def _make_protocol(seconds: float) -> Any:
             super().data_received(data)
             if self.cycle is not None and not self.cycle.response_complete:
                 self._wait_for_head(None)
+            elif (
+                self.cycle is not None
+                and self.conn.their_state is h11.IDLE
+                and not self.conn.trailing_data[0]
+            ):
+                # The rest of a refused body has come: the connection may be used again.
+                self._wait_for_head(_KEEP_ALIVE_SECONDS)
             elif self._waiting is None:
                 self._wait_for_head(seconds)
 

@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from official_yolact.serve import middleware
+from official_yolact.serve import server
+
 
 @contextlib.contextmanager
 def _connect(running, **options):
@@ -100,6 +103,23 @@ def test_who_sends_first_and_reads_then_gets_the_reason(served, path):
             for _ in range(size // 10_000):
                 stubborn.sendall(bytes(10_000))
             assert stubborn.recv(12) in (b"HTTP/1.1 413", b"HTTP/1.1 404")
+
+
+def test_a_connection_is_used_again_once_the_rest_of_a_refused_body_has_come(start, monkeypatch, picture):
+    monkeypatch.setattr(server, "_LINGER_SECONDS", 0.5)
+    monkeypatch.setattr(middleware, "_DISCARD_SECONDS", 0.05)
+    running, data = start(max_bytes=10_000), picture()
+    with _connect(running) as patient:
+        patient.sendall(_head(20_000))
+        assert patient.recv(12) == b"HTTP/1.1 413"
+        patient.sendall(bytes(20_000))
+        time.sleep(0.8)
+        patient.sendall(_head(len(data)) + data)
+        found = b""
+        while b"HTTP/1.1 200" not in found:
+            block = patient.recv(65536)
+            assert block
+            found += block
 
 
 def test_too_large_a_body_is_refused_before_it_is_sent(served):
