@@ -9,7 +9,7 @@ MODEL is an export. Starts `yolact serve` as a process of its own and prints one
   before and after.
 - `reload`: requests that failed while SIGHUP had the model loaded again (must be 0).
 - `throughput`: photos in a second by the clients, beside one after another in a Predictor of this process, in
-  turns.
+  turns; and milliseconds of processor time of a photo, in which other work on the machine does not count.
 - `end`: requests that were answered before a server had ended by SIGTERM, those that it had answered by its
   log and no client got (must be 0), and the exit code.
 
@@ -106,6 +106,12 @@ class Server:
             resident = int(file.read().split()[1])
         counts = [len(os.listdir(f"{root}/{name}")) for name in ("task", "fd")]
         return {"memory_mb": resident * _PAGE / 1e6, "threads": counts[0], "descriptors": counts[1]}
+
+    def read_seconds(self) -> float:
+        """Read the seconds of processor time of the process."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> int:
         """Send SIGTERM; gives the exit code."""
@@ -262,19 +268,22 @@ def run_reload(server: Server, clients: list[Client], requests: int) -> dict[str
 
 
 def run_throughput(
-    clients: list[Client], model: Any, photo: int, requests: int, rounds: int
+    server: Server, clients: list[Client], model: Any, photo: int, requests: int, rounds: int
 ) -> dict[str, Any]:
     """Time the server and the Predictor in turns, on one photo."""
-    served, bare = [], []
+    served, bare, of_server, of_bare = [], [], [], []
     data = clients[0].photos[photo]
     for _ in range(rounds):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         for _ in range(requests):
             model(data).to_json()
         bare.append(requests / (time.perf_counter() - start))
+        of_bare.append((time.process_time() - busy) / requests)
+        busy = server.read_seconds()
         share = requests // len(clients) + 1
         seconds = run_clients(clients, lambda one, share=share: [one.send_good(photo) for _ in range(share)])
         served.append(share * len(clients) / seconds)
+        of_server.append((server.read_seconds() - busy) / (share * len(clients)))
     ratios = [a / b for a, b in zip(served, bare, strict=True)]
     return {
         "photo": list(SIZES[photo]),
@@ -282,6 +291,10 @@ def run_throughput(
         "bare": round(statistics.median(bare), 1),
         "ratio": round(statistics.median(ratios), 3),
         "ratios": [round(one, 3) for one in ratios],
+        "processor_ms": {
+            "server": round(1000 * statistics.median(of_server), 1),
+            "bare": round(1000 * statistics.median(of_bare), 1),
+        },
     }
 
 
@@ -322,7 +335,7 @@ def measure(model: str, clients: int, requests: int, workers: int, rounds: int) 
         made = make_clients(server.port)
         mixed = run_mixed(server, made, requests)
         reload = run_reload(server, made, max(5, requests // 10))
-        throughput = run_throughput(made, bare, 0, max(clients, requests // 5), rounds)
+        throughput = run_throughput(server, made, bare, 0, max(clients, requests // 5), rounds)
     end = run_end(model, make_clients, workers)
     return {"mixed": mixed, "reload": reload, "throughput": throughput, "end": end}
 
