@@ -43,13 +43,14 @@ class Model:
     def describe(self) -> dict[str, Any]:
         """Describe it for people and pages."""
         runtime: Any = self.predictor.runtime
-        weights = self.predictor.weights
+        weights = self.predictor.weights.as_dict() if self.predictor.weights else None
         return {
             "name": self.name,
             "categories": self.predictor.categories.to_coco(),
             "input_size": list(runtime.input_size),
             "runtime": str(getattr(runtime, "description", "") or getattr(runtime, "name", "")),
-            "weights": None if weights is None else str(weights),
+            # Where the checkpoint lies on the server is nobody's business.
+            "weights": weights and {key: value for key, value in weights.items() if key != "checkpoint"},
         }
 
 

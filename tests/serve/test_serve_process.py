@@ -93,11 +93,13 @@ def test_a_server_says_what_it_serves_logs_each_request_and_needs_no_tensorflow(
         answer = client.post("/v1/predict?threshold=0.2", content=data)
         assert answer.text == official_yolact_runtime.load(model)(data, 0.2).to_json()
         assert client.post("/v1/predict", content=b"secret picture").status_code == 415
+        (described,) = client.get("/v1/models").json()
+        assert described["weights"] == {"step": 7, "kind": "training", "is_averaged": None}
         assert httpx.get(f"{server.url}/v1/models").status_code == 401
     code, log, heavy = server.end()
     assert (code, heavy) == (0, [])
     assert [(one["path"], one["status"]) for one in log] == [
-        ("/v1/predict", 200), ("/v1/predict", 415), ("/v1/models", 401),
+        ("/v1/predict", 200), ("/v1/predict", 415), ("/v1/models", 200), ("/v1/models", 401),
     ]  # fmt: skip
     assert (log[0]["model"], log[0]["received"], log[0]["detections"]) == ("tiny", len(data), 2)
     assert log[0]["request"] == answer.headers["X-Request-Id"]
