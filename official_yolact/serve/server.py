@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import warnings
@@ -218,4 +219,6 @@ def run(service: service_lib.Service, listener: socket.socket, on_start: Callabl
     """
     # Large pictures are refused by their header; Pillow would write a line about each.
     warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+    # So would this about each malformed form.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     Server(service, on_start).run([listener])
