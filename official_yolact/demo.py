@@ -16,7 +16,7 @@ from official_yolact.serving import loading as serving
 from official_yolact.training import run as training
 from official_yolact_runtime.files import outputs
 
-CONFIG = "yolact_tiny_shapes_cpu.yaml"
+CONFIG = "yolact_next_shapes_cpu.yaml"
 METRICS = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
 _SHEET = "all.png"
 

@@ -36,6 +36,7 @@ _DIGIT = 1e-6  # results.csv has seven digits
 _LOW_PRECISION = {"mask_iou_loss": 0.05}
 EXPERIMENTS = {
     "yolact_tiny_shapes_cpu": "yolact_tiny_shapes",
+    "yolact_next_shapes_cpu": "yolact_next_shapes",
     "yolact_resnet50_coco_1gpu": "yolact_resnet50_coco",
     "yolact_resnet50_coco_8gpu": "yolact_resnet50_coco",
     "yolact_resnet50_coco_tpu": "yolact_resnet50_coco",

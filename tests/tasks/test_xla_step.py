@@ -63,7 +63,7 @@ RECIPES = sorted(os.path.basename(path) for path in glob.glob(os.path.join(loadi
 # One of each architecture in the precision of TPUs; the others have more blocks, other sizes or classes.
 USUAL = (
     "yolact_tiny_shapes", "yolact_resnet50_coco", "yolact_darknet53_coco", "yolact_plus_resnet50_coco",
-    "yolact_mobilenetv2_coco", "yolact_resnet50_coco_tpu.yaml",
+    "yolact_mobilenetv2_coco", "yolact_next_shapes", "yolact_resnet50_coco_tpu.yaml",
 )  # fmt: skip
 
 
