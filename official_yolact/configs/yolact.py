@@ -319,6 +319,18 @@ class Augment(hyperparams.Config):
     min_box_side: Optional[float] = setting(
         None, "boxes narrower or lower than so many input pixels are dropped", optional(NOT_NEGATIVE)
     )
+    copy_paste: Optional[float] = setting(
+        None,
+        "probability of pasting about half of the objects of the next photo (arXiv 2012.07177). The original "
+        "has no such step",
+        optional(FRACTION),
+    )
+    mosaic: Optional[float] = setting(
+        None,
+        "probability of showing parts of four photos in one, into which nothing is pasted. The original has "
+        "no such step",
+        optional(FRACTION),
+    )
 
 
 @dataclasses.dataclass

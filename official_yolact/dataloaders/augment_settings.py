@@ -26,6 +26,8 @@ class AugmentSettings:
       flip: probability of an upside-down flip.
       transpose: probability that rows and columns change places.
       min_box_side: boxes not wider or not higher than so many input pixels are dropped.
+      copy_paste: probability that objects of another photo are pasted.
+      mosaic: probability that four photos are shown in one, which gets no pasted objects.
       keep_aspect: widen each window to the proportions of the input.
     """
 
@@ -42,7 +44,14 @@ class AugmentSettings:
     flip: float
     transpose: float
     min_box_side: float
+    copy_paste: float
+    mosaic: float
     keep_aspect: bool = False
+
+    @property
+    def mixes(self) -> bool:
+        """Whether photos are made of several records."""
+        return self.copy_paste > 0 or self.mosaic > 0
 
     @property
     def scales(self) -> bool:
@@ -64,6 +73,8 @@ _DEFAULT = AugmentSettings(
     flip=0.0,
     transpose=0.0,
     min_box_side=4.0,
+    copy_paste=0.0,
+    mosaic=0.0,
 )
 
 PRESETS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import tensorflow as tf
 
@@ -22,6 +22,8 @@ class Record(TypedDict):
     is_crowd: Tensor  # bool [M]
     masks: Tensor  # string [M] PNG files of the image's size, 0 where the instance is not
     planes: Tensor  # string [] PNG file of the masks' planes; empty where the record has none
+    pixels: NotRequired[Tensor]  # uint8 [height, width, 3], in place of the image file unless it is empty
+    bits: NotRequired[Tensor]  # uint8 [P, height, width], likewise of the planes
 
 
 def _several(dtype: Tensor) -> Tensor:
@@ -94,6 +96,78 @@ def _check_lengths(lists: dict[str, Tensor], classes: Tensor) -> Tensor:
     lengths = tf.stack([tf.size(values) for values in lists.values()])
     equal = tf.reduce_all(tf.equal(lengths, tf.size(classes)))
     return preprocess.check(equal, f"not one for each instance: one of {', '.join(lists)}", lengths)
+
+
+def decode_part(record: Record, first: Tensor, last: Tensor) -> Tensor:
+    """Decode some rows and columns of the image, as `preprocess.decode_part` does, or cut a mixed one."""
+
+    def decode() -> Tensor:
+        return preprocess.decode_part(record["encoded"], record["size"], first, last)
+
+    if "pixels" not in record:
+        return decode()
+    pixels = record["pixels"]
+    part = tf.cond(tf.size(pixels) > 0, lambda: pixels[first[0] : last[0], first[1] : last[1]], decode)
+    return tf.ensure_shape(part, [None, None, 3])
+
+
+def has_planes(record: Record) -> Tensor:
+    """Tell whether a record with instances has planes of their masks: a bool scalar."""
+    found = tf.strings.length(record["planes"]) > 0
+    if "bits" in record:
+        found |= tf.size(record["bits"]) > 0
+    return found & (tf.size(record["classes"]) > 0)
+
+
+def read_planes(record: Record) -> Tensor:
+    """Decode the planes of a record that has them, or of a mixed one: uint8 [P, height, width]."""
+
+    def decode() -> Tensor:
+        return decode_planes(record["planes"], tf.size(record["classes"]), record["size"])
+
+    if "bits" not in record:
+        return decode()
+    bits = record["bits"]
+    return tf.cond(tf.size(bits) > 0, lambda: bits, decode)
+
+
+def decode_all_masks(record: Record) -> Tensor:
+    """Decode the masks of a record as planes, however they are stored.
+
+    Args:
+      record: of M instances.
+
+    Returns:
+      uint8 [P, height, width], P the least number with 8 P >= M.
+
+    Raises:
+      tf.errors.InvalidArgumentError: a mask or the planes are no PNG, or of another size.
+    """
+    size, count = record["size"], tf.size(record["classes"])
+
+    def stack_files() -> Tensor:
+        missing = -count % mask_planes.MASKS
+        groups = tf.reshape(tf.pad(record["masks"], [[0, missing]]), [-1, mask_planes.MASKS])
+
+        def add(plane_and_bit: tuple[Tensor, Tensor], file: Tensor) -> tuple[Tensor, Tensor]:
+            plane, bit = plane_and_bit
+            # Behind the last mask the names of the files are empty.
+            mask = tf.cond(
+                tf.strings.length(file) > 0, lambda: decode_mask(file, size), lambda: tf.zeros(size, tf.uint8)
+            )
+            return plane | tf.where(mask > 0, bit, tf.constant(0, tf.uint8)), bit * 2
+
+        def stack(files: Tensor) -> Tensor:
+            return tf.foldl(add, files, (tf.zeros(size, tf.uint8), tf.constant(1, tf.uint8)))[0]
+
+        return tf.map_fn(stack, groups, fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
+
+    # Without instances there are no groups, and of none the size is not known.
+    def stack_some() -> Tensor:
+        return tf.cond(count > 0, stack_files, lambda: tf.zeros([0, size[0], size[1]], tf.uint8))
+
+    planes = tf.cond(has_planes(record), lambda: read_planes(record), stack_some)
+    return tf.ensure_shape(planes, [None, None, None])
 
 
 def decode_planes(encoded: Tensor, count: Tensor, size: Tensor) -> Tensor:

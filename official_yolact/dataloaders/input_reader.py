@@ -61,8 +61,12 @@ def _parse_all(
         with tf.control_dependencies([number]):
             return parser.blank(tf.identity(position))
 
-    def parse_one(position: Any, number: Any, serialized: Any) -> Any:
-        one = tf.data.Dataset.from_tensors((serialized, position))
+    def parse_one(position: Any, number: Any, serialized: Any, *partners: Any) -> Any:
+        one = tf.data.Dataset.from_tensors((serialized, position, *partners))
+        if partners:
+            # A partner that cannot be used must not cost the record its example.
+            alone = (serialized, position, *[tf.constant(b"")] * len(partners))
+            one = one.concatenate(tf.data.Dataset.from_tensors(alone))
         spare = tf.data.Dataset.from_tensors((position, number))
         spare = spare.map(tf.autograph.experimental.do_not_convert(report))
         return one.map(parse).ignore_errors(log_warning=True).concatenate(spare).take(1)
@@ -121,6 +125,8 @@ def build_dataset(
     is_training, is_service = bool(data_config.is_training), bool(data_config.enable_tf_data_service)
     parser = yolact_input.Parser(data_config.parser, model_config, is_training, seed)
     records = _read(data_config, shards, seed, start_position, repeats)
+    if parser.num_partners:
+        records = reader.add_partners(records, parser.num_partners)
     if pipelines > 1 and not is_service:
         records = records.filter(lambda position, *_: position % pipelines == pipeline)
     deterministic = data_config.deterministic is not False

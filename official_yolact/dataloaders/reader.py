@@ -172,6 +172,27 @@ def read_shuffled(
     return records.skip(rest).map(_make_mender(shards))
 
 
+def add_partners(records: Any, count: int) -> Any:
+    """Add to each record those that come after it.
+
+    Args:
+      records: dataset of (position, number, record), as `read_shuffled` gives it.
+      count: of them.
+
+    Returns:
+      A dataset of (position, number, record, partner, ...): what comes with a position depends on it alone.
+    """
+    nothing = tf.constant(0, tf.int64), tf.constant(0, tf.int64), tf.constant(b"")
+
+    def shift(waiting: Any, read: Any) -> Any:
+        # Each tensor stays as it is: a concatenation would copy the bytes.
+        first, others = waiting[0], (*waiting[1:], read)
+        return others, (*first, *(other[2] for other in others))
+
+    shifted = records.scan((nothing,) * count, tf.autograph.experimental.do_not_convert(shift))
+    return shifted.skip(count)
+
+
 def _count_copies(repeats: repeat_factors.Repeats, seed: int, epoch: Any) -> Any:
     """Count the copies of each record in an epoch, int64 [R]: at least one, and the same sum in all epochs.
 

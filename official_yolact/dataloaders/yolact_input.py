@@ -9,6 +9,7 @@ from official_yolact.configs import yolact as configs
 from official_yolact.dataloaders import augment_settings
 from official_yolact.dataloaders import decoder
 from official_yolact.dataloaders import drawn_windows
+from official_yolact.dataloaders import mixed_records
 from official_yolact.ops import augment
 from official_yolact.ops import colors
 from official_yolact.ops import frames
@@ -73,13 +74,22 @@ class Parser:
             self._num_classes - 1,
         )
         self._seed = seed
+        self._mixer = mixed_records.Mixer(
+            self._settings, self._input_size, self._num_classes, self._num_instances
+        )
 
-    def parse(self, serialized: Tensor, position: Tensor) -> Example:
+    @property
+    def num_partners(self) -> int:
+        """Number of other records that `parse` wants, those of the next positions."""
+        return mixed_records.PARTNERS if self._settings.mixes else 0
+
+    def parse(self, serialized: Tensor, position: Tensor, *partners: Tensor) -> Example:
         """Make the example of a record.
 
         Args:
           serialized: string scalar, a record in Model Garden's schema.
           position: int64 scalar, the record's place in the order of training.
+          partners: string scalar each, records that it may be mixed with; empty ones mix nothing.
 
         Returns:
           image, float32 [height, width, 3] normalised, and its labels without the batch dimension.
@@ -90,6 +100,8 @@ class Parser:
         """
         record = decoder.decode_record(serialized, self._num_classes)
         seed = self._example_seed(position)
+        if partners:
+            record = self._mixer.mix(record, [serialized, *partners], seed)
         part_seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4), num=4)
         transpose = augment.draw_transpose(seed, self._settings.transpose)
         size, boxes = self._transpose_geometry(record, transpose)
@@ -177,7 +189,7 @@ class Parser:
         size = tf.where(transpose, stored_size[::-1], stored_size)
         first, last = windows.visible_bounds(size, window)
         stored_first, stored_last = (tf.where(transpose, end[::-1], end) for end in (first, last))
-        part = preprocess.decode_part(record["encoded"], stored_size, stored_first, stored_last)
+        part = decoder.decode_part(record, stored_first, stored_last)
         part = tf.ensure_shape(self._exchange_axes(part, transpose), [None, None, 3])
         return windows.copy_borders(part, first, window)
 
@@ -224,7 +236,7 @@ class Parser:
         classes, is_crowd = tf.gather(record["classes"], rows), tf.gather(record["is_crowd"], rows)
 
         def show_planes() -> tuple[Tensor, Tensor]:
-            planes = decoder.decode_planes(record["planes"], tf.size(record["classes"]), record["size"])
+            planes = decoder.read_planes(record)
             planes = self._exchange_axes(planes, transpose, axis=1)
             channels = tf.where(is_crowd, -1, classes - 1)
             masks, united = mask_planes.show_planes(planes, rows, channels, window, turned, self._layout)
@@ -237,8 +249,7 @@ class Parser:
             united = self._unite_masks(wide, classes, is_crowd)
             return self._turn(masks, turned, axis=1), self._turn(united, turned)
 
-        has_planes = (tf.strings.length(record["planes"]) > 0) & (tf.size(record["classes"]) > 0)
-        shown: tuple[Tensor, Tensor] = tf.cond(has_planes, show_planes, show_files)
+        shown: tuple[Tensor, Tensor] = tf.cond(decoder.has_planes(record), show_planes, show_files)
         return shown
 
     def _show_mask_files(

@@ -26,6 +26,7 @@ def test_shapes_then_convert_then_show_gives_pictures(
     assert manifest["num_records"] == 12
     assert len(manifest["shards"]) == 2
     show = ["data", "show", "yolact_tiny_shapes", f"task.train_data.input_path={records}/train-*.tfrecord"]
+    show.append("task.train_data.parser.augment.copy_paste=0.5,task.train_data.parser.augment.mosaic=0.5")
     assert main.main([*show, "--output", pictures, "--count", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [cv2.imread(path).shape[2] for path in [*printed["pictures"], printed["sheet"]]] == [3] * 4

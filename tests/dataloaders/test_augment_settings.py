@@ -27,6 +27,8 @@ def test_the_paper_preset_has_the_original_s_numbers() -> None:
         "flip": 0.0,
         "transpose": 0.0,
         "min_box_side": pytest.approx(0.00727, abs=1e-5),
+        "copy_paste": 0.0,
+        "mosaic": 0.0,
         "keep_aspect": False,
     }
 

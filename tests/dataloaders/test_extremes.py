@@ -68,7 +68,7 @@ def _check_labels(image: np.ndarray, labels: Any, classes: set[int]) -> None:
 _AUGMENTS = [
     {"preset": "paper", "flip": 0.5},
     {"preset": "default", "transpose": 0.5},
-    {"preset": "default", "min_scale": 0.3, "max_scale": 2.5, "transpose": 0.5, "flip": 0.5},
+    {"preset": "default", "min_scale": 0.1, "max_scale": 2.5, "transpose": 0.5, "flip": 0.5},
 ]
 
 
