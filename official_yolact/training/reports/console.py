@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-_TERMS = ("class", "box", "mask", "semantic", "mask_iou")
+_TERMS = ("class", "box", "mask", "semantic", "mask_iou", "quality")
 _ROW_COLUMNS = ("total_loss", "class_loss", "box_loss", "mask_loss", "semantic_loss", "images_per_second")
 _ROW_WIDTHS = (7, 7, 7, 7, 9, 10)
 _SECONDS_OF_DAY = 86400
