@@ -111,7 +111,7 @@ def format_card(facts: Facts) -> str:
         _format_head(facts),
         f"# {_escape(facts.title)}\n",
         f"Finds {len(facts.categories.names)} classes of objects in photos, each with its box and its mask: a"
-        " YOLACT model of [official_yolact](https://pypi.org/project/official-yolact/).\n",
+        " YOLACT model of official_yolact.\n",
         "## Use\n\n```sh\npip install official-yolact\nyolact predict MODEL photo.jpg --output out\n```\n\n"
         '```python\nimport official_yolact\n\ndetections = official_yolact.load("MODEL")("photo.jpg")\n'
         "detections.names, detections.scores, detections.boxes, detections.masks\n```\n\n"
