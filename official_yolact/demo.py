@@ -12,6 +12,8 @@ from official_yolact.data.conversion import convert
 from official_yolact.data.sets import shapes
 from official_yolact.drawing import sheets
 from official_yolact.evaluation import table
+from official_yolact.reporting import contestants
+from official_yolact.reporting import html_page
 from official_yolact.serving import loading as serving
 from official_yolact.training import run as training
 from official_yolact_runtime.files import outputs
@@ -64,6 +66,7 @@ def run_demo(
     terms = [
         f"task.train_data.input_path={records}/train-*.tfrecord",
         f"task.validation_data.input_path={records}/val-*.tfrecord",
+        "task.report=true",
     ]
     params = loading.load_config(CONFIG, [*terms, *overrides])
     logs = training.run(params, "train_and_post_eval", model_dir)
@@ -72,7 +75,8 @@ def run_demo(
     draw_predictions(model_dir, os.path.join(data, "val"), pictures, num_pictures, force)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     outputs.write_json(numbers, metrics, indent=1, force=force)
-    say(f"pictures: {pictures}; numbers: {numbers} ({metrics['seconds']:.0f} s in all)")
+    report = os.path.join(model_dir, contestants.REPORT_FOLDER, html_page.FILE_NAME)
+    say(f"pictures: {pictures}; numbers: {numbers}; report: {report} ({metrics['seconds']:.0f} s in all)")
     return metrics
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import Any, NamedTuple
@@ -198,10 +199,12 @@ def _measure_model(args: argparse.Namespace) -> _Measured:
     measured = _Measured(evaluation, evaluator.box_results, evaluator.mask_results, skipped, weights)
     if not args.report:
         return measured
-    return measured._replace(source=_describe_source(args, predictor, evaluator, measured))
+    return measured._replace(source=_describe_source(args, predictor, evaluator, measured, listed))
 
 
-def _describe_source(args: argparse.Namespace, predictor: Any, evaluator: Any, measured: _Measured) -> Any:
+def _describe_source(
+    args: argparse.Namespace, predictor: Any, evaluator: Any, measured: _Measured, listed: list[Any]
+) -> Any:
     """Say what a report is on."""
     from official_yolact.reporting import report
     from official_yolact.serving import describing
@@ -220,7 +223,19 @@ def _describe_source(args: argparse.Namespace, predictor: Any, evaluator: Any, m
         skipped=report.describe_skipped("picture", why, measured.skipped or []),
         notes=evaluator.groundtruth.describe(),
         grid=describing.find_grid(predictor, evaluator.grid, model["config"]),
+        speed=_measure_speed(args, predictor, listed),
     )
+
+
+def _measure_speed(args: argparse.Namespace, predictor: Any, listed: list[Any]) -> Any:
+    """Time the first picture that can be read; None: there is none."""
+    from official_yolact.serving import speed
+
+    _say("timing the model")
+    for one in listed:
+        with contextlib.suppress(OSError, ValueError):
+            return speed.measure_speed(predictor, one.path, args.precision)
+    return None
 
 
 def _say(line: str) -> None:

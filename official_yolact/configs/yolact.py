@@ -488,6 +488,11 @@ class YolactTask(cfg.TaskConfig):
         "COCO instances of the validation images; empty: `instances-NAME.json`, which the converter wrote "
         "beside the validation shards",
     )
+    report: bool = setting(
+        False,
+        "write the report of the last evaluation to `report/` of the run, as `yolact eval --report` does, "
+        "and the score thresholds with the best F1, of each class too, to `results.csv` and TensorBoard",
+    )
     seed: int = setting(0, "initial weights, order of examples and augmentation are functions of it", SEED)
 
 

@@ -26,6 +26,9 @@ class WorkerEvaluator:
     Attributes:
       report: of the progress of measuring.
       class_metrics: of the last evaluation, see `measurement.Evaluation`; empty but on the chief.
+      keeps_evaluation: whether `evaluation` is kept, which needs memory.
+      evaluation: the last one; None but on the chief.
+      collected: the evaluator with the detections that it measured.
     """
 
     def __init__(self, evaluator: coco_evaluator.CocoEvaluator) -> None:
@@ -34,14 +37,16 @@ class WorkerEvaluator:
         Args:
           evaluator: with the ground truth; afterwards the chief's holds the detections of all workers.
         """
-        self._evaluator = evaluator
+        self.collected = evaluator
+        self.keeps_evaluation = False
+        self.evaluation: measurement.Evaluation | None = None
         self.report: metrics.Report = metrics.report_nothing
         self.class_metrics: dict[str, measurement.ClassMetrics] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget all detections."""
-        self._evaluator.reset()
+        self.collected.reset()
         self._positions: list[NDArray[np.integer[Any]]] = []
         self._image_ids: list[NDArray[np.integer[Any]]] = []
 
@@ -68,7 +73,7 @@ class WorkerEvaluator:
         """
         self._positions.append(positions)
         self._image_ids.append(image_ids)
-        self._evaluator.update(image_ids, image_info, weights, detections)
+        self.collected.update(image_ids, image_info, weights, detections)
 
     def evaluate(self, num_records: int) -> dict[str, float]:
         """Compute AP and AR over the images of all workers; each of them must call this.
@@ -98,8 +103,9 @@ class WorkerEvaluator:
         return scores
 
     def _evaluate(self) -> dict[str, float]:
-        evaluation = self._evaluator.evaluate(self.report)
+        evaluation = self.collected.evaluate(self.report)
         self.class_metrics = evaluation.class_metrics()
+        self.evaluation = evaluation if self.keeps_evaluation else None
         return evaluation.metrics()
 
     def _collect(self, num_records: int) -> worker_part.WorkerPart:
@@ -111,9 +117,9 @@ class WorkerEvaluator:
             len(positions),
             positions[is_record].tolist(),
             image_ids[is_record].tolist(),
-            self._evaluator.num_unlisted,
-            self._evaluator.box_results,
-            self._evaluator.mask_results,
+            self.collected.num_unlisted,
+            self.collected.box_results,
+            self.collected.mask_results,
         )
 
     def _measure(self, received: Sequence[bytes]) -> dict[str, Any]:
@@ -122,7 +128,7 @@ class WorkerEvaluator:
             parts = [worker_part.WorkerPart.from_bytes(content) for content in received]
             worker_part.check_parts(parts)
             owners = worker_part.find_owners(parts)
-            self._evaluator.replace(
+            self.collected.replace(
                 owners.keys(),
                 worker_part.select_results([part.boxes for part in parts], owners),
                 worker_part.select_results([part.masks for part in parts], owners),

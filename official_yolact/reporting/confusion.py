@@ -12,19 +12,19 @@ from official_yolact.reporting import study as study_lib
 def confuse(study: study_lib.Study, threshold: float) -> schema.Confusion:
     """Count as what objects were found, by detections from a threshold on."""
     shown = study.counts & (study.matches.scores >= threshold)
-    finder = study.matches.detections[0]  # [G]
-    is_found = (finder >= 0) & shown[finder]
+    is_found = study.find_objects(shown)  # [G]
     # Of other classes; the background is the class behind the last.
     confused = _assign(study, shown & ~study.hits, ~is_found & study.matches.object_counts)  # [D]
     background = len(study.category_ids)
     rows = np.flatnonzero(shown)
     objects = np.where(study.hits, study.matches.objects[0], confused)[rows]
-    truth = np.where(objects >= 0, study.object_classes[objects], background)
+    truth = np.full(len(rows), background)
+    truth[objects >= 0] = study.object_classes[objects[objects >= 0]]
     is_missed = study.matches.object_counts & ~is_found
     is_missed[confused[confused >= 0]] = False
     cells = np.zeros((background + 1, background + 1), np.int64)
     np.add.at(cells, (truth, study.classes[rows]), 1)
-    np.add.at(cells, (study.object_classes[is_missed], background), 1)
+    cells[:, background] += np.bincount(study.object_classes[is_missed], minlength=background + 1)
     return {"iou": study_lib.IOU, "threshold": threshold, "cells": _list(cells, study.category_ids.tolist())}
 
 

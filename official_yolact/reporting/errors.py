@@ -88,8 +88,7 @@ def describe_errors(study: study_lib.Study, errors: Sorted, threshold: float) ->
     """
     ap = _Ap50(study)
     value, shown = ap.measure(), study.matches.scores >= threshold
-    finder = study.matches.detections[0]
-    missed_at = study.matches.object_counts & ~((finder >= 0) & shown[finder])
+    missed_at = study.matches.object_counts & ~study.find_objects(shown)
     missed_at[errors.objects[shown & np.isin(errors.kinds, (_CLASS, _LOCALISATION))]] = False
     rows = [
         schema.ErrorRow(
@@ -120,7 +119,8 @@ def _mend(ap: _Ap50, errors: Sorted, kind: int) -> float | None:
     wrong = errors.kinds == kind
     if kind not in (_CLASS, _LOCALISATION):
         return ap.measure(gone=wrong)
-    rows = np.flatnonzero(wrong & errors.unfound[errors.objects])
+    rows = np.flatnonzero(wrong)
+    rows = rows[errors.unfound[errors.objects[rows]]]
     rows = rows[np.lexsort((-ap.study.matches.scores[rows], errors.objects[rows]))]
     is_best = np.diff(errors.objects[rows], prepend=-1) != 0
     wrong[rows[is_best]] = False

@@ -112,7 +112,8 @@ def _measure(study: study_lib.Study, mended: NDArray[np.bool_], errors: errors_l
     hits = (matches.objects >= 0) & matches.counts  # [T, D]
     taken = np.zeros(len(study.annotations), np.bool_)
     taken[errors.objects[mended]] = True
-    hits &= ~(taken[matches.objects] & hits)
+    threshold, at = np.nonzero(hits)
+    hits[threshold, at] = ~taken[matches.objects[threshold, at]]
     hits[:, mended] = True
     needed = matches.object_counts
     found = ap_table.Found(

@@ -49,8 +49,7 @@ class Shown:
         self.threshold = SHOWN_SCORE if recommended is None else min(SHOWN_SCORE, recommended)
         self._confident = CONFIDENT_SCORE if recommended is None else max(CONFIDENT_SCORE, recommended)
         self._shown = study.matches.scores >= self.threshold  # [D]
-        finder = study.matches.detections[0]
-        self._found = (finder >= 0) & self._shown[finder]  # [G]
+        self._found = study.find_objects(self._shown)  # [G]
         self._false = self._shown & study.counts & ~study.hits
         count = len(study.image_ids)
         missed = study.matches.object_counts & ~self._found

@@ -90,6 +90,12 @@ class Study:
         counts: NDArray[np.bool_] = self.matches.counts[0]
         return counts
 
+    def find_objects(self, detections: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Find which objects some detections, bool [D], have found at `IOU`: bool [G]."""
+        found = np.zeros(len(self.annotations), np.bool_)
+        found[self.matches.objects[0][self.hits & detections]] = True
+        return found
+
     @functools.cached_property
     def objects_of_classes(self) -> NDArray[np.int64]:
         """How many objects each class has, without crowds: int64 [K]."""

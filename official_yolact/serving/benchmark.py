@@ -22,6 +22,7 @@ import numpy as np
 
 import official_yolact_runtime
 from official_yolact.serving import choosing
+from official_yolact_runtime import detections as detections_lib
 from official_yolact_runtime import export_info
 from official_yolact_runtime import predictor as predictor_lib
 from official_yolact_runtime.files import inputs
@@ -142,7 +143,7 @@ def run(
             worker.send(None)
         ended = [_receive(worker, target) for worker, target in zip(workers, targets, strict=True)]
     rows = [
-        {**facts, "batch": batch, "milliseconds": _summarize(found[batch], batch), **end}
+        {**facts, "batch": batch, "milliseconds": summarize(found[batch], batch), **end}
         for batch in settings.batches
         for facts, found, end in zip(loaded, times, ended, strict=True)
     ]
@@ -204,7 +205,7 @@ def _answer(pipe: connection.Connection, target: Target, settings: Settings) -> 
     }
     pipe.send(facts)
     while (batch := pipe.recv()) is not None:
-        pipe.send(_time_parts(model, settings.photo, batch))
+        pipe.send(time_parts(model, settings.photo, batch))
     precision = _measure_precision(model, settings) if settings.annotations else {}
     pipe.send({"memory_mb": round(_read_peak_mb(), 1), **precision})
 
@@ -223,8 +224,23 @@ def _load(target: Target, settings: Settings) -> predictor_lib.Predictor:
     return loaded
 
 
-def _time_parts(model: predictor_lib.Predictor, photo: str | bytes, batch: int) -> dict[str, float]:
-    """Predict so many pictures once: seconds by part."""
+def time_parts(
+    model: predictor_lib.Predictor,
+    photo: str | bytes,
+    batch: int,
+    last: tuple[str, Callable[[detections_lib.Detections], Any]] = ("draw", detections_lib.Detections.draw),
+) -> dict[str, float]:
+    """Predict so many pictures once.
+
+    Args:
+      model: what predicts.
+      photo: a picture's path, or the bytes of its file.
+      batch: so many times at once.
+      last: name of the last part, and what it does with the detections of a picture.
+
+    Returns:
+      Seconds by part.
+    """
     seconds: dict[str, float] = {}
 
     @contextlib.contextmanager
@@ -252,13 +268,13 @@ def _time_parts(model: predictor_lib.Predictor, photo: str | bytes, batch: int) 
                 model.finish(image, {name: value[index] for name, value in arrays.items()}, 0.0, 100)
                 for index, image in enumerate(some)
             ]
-        with timed("draw"):
+        with timed(last[0]):
             for one in found:
-                one.draw()
+                last[1](one)
     return seconds
 
 
-def _summarize(rounds: Sequence[dict[str, float]], batch: int) -> dict[str, dict[str, float]]:
+def summarize(rounds: Sequence[dict[str, float]], batch: int) -> dict[str, dict[str, float]]:
     """Give median and 95th percentile of the milliseconds of a picture, by part and in all."""
     columns = {part: [1e3 * spent[part] / batch for spent in rounds] for part in rounds[0]}
     columns[TOTAL] = [sum(values) for values in zip(*columns.values(), strict=True)]

@@ -28,6 +28,7 @@ from official_yolact.modeling import detector
 from official_yolact.modeling import factory
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import annotation_file
+from official_yolact.tasks import thresholds
 from official_yolact.tasks import train_step
 from official_yolact.weights import imported
 from official_yolact.weights import named_weights
@@ -193,7 +194,16 @@ class YolactTask(base_task.Task):
     def reduce_aggregated_logs(self, aggregated_logs: Any, global_step: Any = None) -> dict[str, float]:
         """Compute box and mask AP over all images of the annotation file, from all workers' detections."""
         del global_step
-        return dict(aggregated_logs.evaluate(self.unusable[False].num_records))
+        logs = dict(aggregated_logs.evaluate(self.unusable[False].num_records))
+        if self.evaluated is not None:
+            logs |= thresholds.recommend(*self.evaluated, aggregated_logs.class_metrics)
+        return logs
+
+    @property
+    def evaluated(self) -> tuple[coco_evaluator.CocoEvaluator, measurement.Evaluation] | None:
+        """The last evaluation and its detections; None before it, but on the chief, and without `report`."""
+        found = self._evaluator.evaluation if self._evaluator else None
+        return None if self._evaluator is None or found is None else (self._evaluator.collected, found)
 
     @property
     def class_metrics(self) -> dict[str, measurement.ClassMetrics]:
@@ -210,6 +220,7 @@ class YolactTask(base_task.Task):
             with storage.fetch(annotation_file.find(self.task_config)) as annotations:
                 evaluator = coco_evaluator.CocoEvaluator(annotations, self._load_categories())
             self._evaluator = worker_evaluator.WorkerEvaluator(evaluator)
+            self._evaluator.keeps_evaluation = self.task_config.report
         return self._evaluator
 
     def _load_categories(self) -> categories.Categories:

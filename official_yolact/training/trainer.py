@@ -290,7 +290,7 @@ class YolactTrainer(base_trainer.Trainer):
         return super().eval_end(aggregated_outputs)
 
     def class_scalars(self) -> dict[str, float]:
-        """List AP and AP50 of masks for each class, by a name that groups them in TensorBoard.
+        """List AP and AP50 of masks, and with `task.report` the threshold, for each class, grouped by name.
 
         Returns:
           `mask_AP_by_class/NAME` and so on, without classes that have no object; on the chief alone.
@@ -298,7 +298,7 @@ class YolactTrainer(base_trainer.Trainer):
         return {
             f"{metric}_by_class/{name}": numbers[metric]
             for name, numbers in results_table.select_classes(self.task.class_metrics).items()
-            for metric in ("mask_AP", "mask_AP50")
+            for metric in ("mask_AP", "mask_AP50", "mask_threshold")
             if numbers.get(metric, -1.0) >= 0
         }
 

@@ -80,6 +80,26 @@ def test_a_model_is_measured_and_its_results_measure_the_same(
         assert measured == {name: value for name, value in found.items() if name.startswith(kind)}
 
 
+def test_the_report_of_a_model_says_which_it_is_how_fast_and_how_fine_its_masks_can_be(
+    tiny_model_dir, photos, annotations, tmp_path, capsys
+):
+    words = ["eval", tiny_model_dir, "--images", photos, "--annotations", annotations]
+    assert main.main([*map(str, words), "--report", str(tmp_path / "report"), "--json"]) == 0
+    assert last_line(capsys.readouterr().out)["report"] == str(tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    model = report["evaluated"]["model"]
+    assert (model["path"], model["step"], model["precision"]) == (str(tiny_model_dir), 0, "float32")
+    assert model["config"]["task"]["model"]["num_classes"] == 3
+    assert [(each["grid"], each["trained"]) for each in report["ceiling"]] == [
+        ([16, 16], True),
+        ([16, 16], False),
+    ]
+    assert [row["batch"] for row in report["speed"]["rows"]] == [1, 8]
+    for row in report["speed"]["rows"]:
+        assert list(row["parts"]) == ["decode", "network", "suppression", "masks", "encode", "total"]
+        assert all(0 < part["median"] <= part["p95"] for part in row["parts"].values())
+
+
 def test_without_annotations_results_alone_are_written(tiny_model_dir, photos, tmp_path, capsys):
     output = tmp_path / "out"
     assert (

@@ -43,6 +43,9 @@ def test_the_demo_leaves_data_model_pictures_and_metrics(demo):
     assert pictures == [*(f"{i:06d}.png" for i in range(1, 10)), "all.png"]
     for name in ("params.yaml", "categories.json", "best_ckpt/checkpoint"):
         assert os.path.isfile(os.path.join(demo, "model", name)), name
+    report = json.loads(pathlib.Path(demo, "model", "report", "report.json").read_text())
+    assert report["measurements"]["mask"]["numbers"]["AP"]["value"] == metrics["mask_AP"]
+    assert pathlib.Path(demo, "model", "report", "report.html").is_file()
 
 
 def test_eval_of_the_trained_directory_gives_the_metrics_of_the_training(demo, capsys):

@@ -132,6 +132,45 @@ def test_what_the_report_needs_and_refuses_is_one_line(tmp_path, capsys):
     assert "--report says what is wrong against --annotations" in capsys.readouterr().err
 
 
+def drop(entries, name):
+    return [{key: value for key, value in each.items() if key != name} for each in entries]
+
+
+CHANGES = {
+    "no detections": lambda a, f: (a, []),
+    "no annotations": lambda a, f: ({**a, "annotations": []}, f),
+    "neither": lambda a, f: ({**a, "annotations": []}, []),
+    "boxes alone": lambda a, f: (
+        {**a, "annotations": drop(a["annotations"], "segmentation"), "images": drop(a["images"], "height")},
+        drop(f, "segmentation"),
+    ),
+    "masks alone": lambda a, f: (a, drop(f, "bbox")),
+    "crowds alone": lambda a, f: (
+        {**a, "annotations": [{**each, "iscrowd": 1} for each in a["annotations"]]},
+        f,
+    ),
+    "scores beyond 1": lambda a, f: (a, [{**each, "score": 20 * each["score"] - 10} for each in f]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_report_is_written_of_whatever_can_be_measured(change, tmp_path):
+    paths = tmp_path / "annotations.json", tmp_path / "results.json"
+    plan = [["right", "class"], ["missed"], ["background"]]
+    for path, content in zip(paths, change(*known_mistakes.make_set(plan)), strict=True):
+        path.write_text(json.dumps(content))
+    words = ["eval", "--detections", paths[1], "--annotations", paths[0], "--report", tmp_path / "out"]
+    assert main.main(list(map(str, words))) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    for part in report["measurements"].values():
+        value = part["errors"]["value"]
+        assert value == pytest.approx(part["numbers"]["AP50"]["value"])
+        assert all(
+            row["points"] is None if value is None else row["points"] > -1e-9
+            for row in part["errors"]["rows"]
+        )
+
+
 def load(folder, names, kind):
     truth = groundtruth.load_groundtruth(str(folder / names[0]))
     found = results.load_results(str(folder / names[1]), truth)

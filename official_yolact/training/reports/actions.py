@@ -10,6 +10,7 @@ from absl import logging
 from official_yolact.configs import experiments
 from official_yolact.files import storage
 from official_yolact.training.reports import curves
+from official_yolact.training.reports import evaluation_report
 from official_yolact.training.reports import mirror
 from official_yolact.training.reports import pictures
 from official_yolact.training.reports import results_table
@@ -26,7 +27,8 @@ def build_actions(
     Args:
       params: the experiment.
       trainer: its `YolactTrainer`, to whose steps observers are added, for progress and pictures.
-      model_dir: of the run, for `results.csv`, `metrics.json`, `results.png` and the folder `pictures`.
+      model_dir: of the run, for `results.csv`, `metrics.json`, `results.png`, and the folders `pictures`
+        and `report`.
 
     Returns:
       Actions to call with the logs of each training loop, to which they add memory, and with those
@@ -53,6 +55,9 @@ def build_actions(
         _Guarded("line of an evaluation", report.say_evaluation),
         _Guarded(figure, report.draw),
     ]
+    if params.task.report:
+        written = evaluation_report.EvaluationReport(params, trainer, model_dir)
+        eval_actions.append(_Guarded("report of the evaluation", written.write))
     if params.trainer.num_pictures > 0:
         drawing = pictures.Pictures(params, trainer, model_dir)
         trainer.eval_observers.append(_Guarded("detections to draw", drawing.observe))

@@ -50,6 +50,8 @@ COLUMNS = (
         for kind in ("box", "mask")
         for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
     ),
+    "box_threshold",
+    "mask_threshold",
     "class",
     "objects",
 )
