@@ -69,10 +69,11 @@ class Observer:
                 headers = datastructures.MutableHeaders(scope=message)
                 headers["X-Request-Id"] = number
                 headers["X-Content-Type-Options"] = "nosniff"
+                # A client that is too slow, or waits to be asked for the body, is not waited for.
+                if "Connection" not in headers and "Expect" not in datastructures.Headers(scope=scope):
+                    await body.discard(self._most_discarded)
                 if self._is_ending():
                     headers["Connection"] = "close"
-                if "Expect" not in datastructures.Headers(scope=scope):
-                    await body.discard(self._most_discarded)
             else:
                 sent += len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
