@@ -19,10 +19,11 @@ from official_yolact.ops import mask_planes
 from official_yolact.ops import preprocess
 from official_yolact.ops import windows
 from official_yolact.schema import Tensor
+from official_yolact_runtime import resizing
 
 Example = tuple[Tensor, schema.Labels]
 
-FILL_COLOR = frames.FILL_COLOR
+FILL_COLOR = resizing.FILL_COLOR
 
 _EMPTY_IMAGES = ("ignore", "train")
 
@@ -269,7 +270,8 @@ class Parser:
             if not self._covers:
                 return windows.sample_masks(content, corner, plans[0])[0], wide
             moved = window - tf.tile(corner, [2])
-            return mask_coverage.cover_planes(content, [0], moved, [False, False], self._mask_size)[0], wide
+            only, unturned = tf.constant([0]), tf.constant([False, False])
+            return mask_coverage.cover_planes(content, only, moved, unturned, self._mask_size)[0], wide
 
         signature = (tf.TensorSpec(self._grids[0], self._mask_dtype), tf.TensorSpec(self._grids[1], tf.bool))
         masks = tf.gather(record["masks"], rows)  # [M]

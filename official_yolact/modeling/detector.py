@@ -13,6 +13,7 @@ from official_yolact.ops import frames
 from official_yolact.ops import preprocess
 from official_yolact.schema import Detections
 from official_yolact.schema import Tensor
+from official_yolact_runtime import resizing
 
 NETWORK_SCOPE = "network"
 DECODE_SCOPE = "decode"
@@ -136,7 +137,7 @@ class Detector:
         if not self.config.keep_aspect:
             return preprocess.resize_image(images, size)
         canvas = self.find_canvas(tf.shape(images)[-3:-1])
-        return preprocess.resize_canvas(images, canvas, size, frames.FILL_COLOR)
+        return preprocess.resize_canvas(images, canvas, size, resizing.FILL_COLOR)
 
     def find_canvas(self, size: Tensor) -> Tensor:
         """Find the window of a photo of int [2] (height, width) that the network's input shows: int32 [4]."""

@@ -14,9 +14,6 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_yolact.schema import Tensor
-from official_yolact_runtime import frames as runtime_frames
-
-FILL_COLOR = runtime_frames.FILL_COLOR
 
 
 def fit(photo_size: Tensor, input_size: Sequence[int], keep_aspect: bool = False) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from official_yolact.files import storage
 from official_yolact.weights import cache
+from official_yolact_runtime.files import outputs
 
 SCHEME = "hf://"
 
@@ -223,7 +224,7 @@ def _download(
             shutil.rmtree(unfinished)
             raise
     shutil.rmtree(os.path.join(unfinished, ".cache"), ignore_errors=True)
-    os.rename(unfinished, done)
+    outputs.rename(unfinished, done)
 
 
 def _check(text: str, file: _Remote, path: str) -> None:

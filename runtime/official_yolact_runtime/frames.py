@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FILL_COLOR = (123.68, 116.78, 103.94)
-"""RGB where the input shows no photo: ImageNet's mean, also for DarkNet, which subtracts none."""
-
 
 def find_canvas(photo_size: tuple[int, int], input_size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Find the smallest canvas of the input's proportions that has a photo in its middle.

@@ -89,7 +89,7 @@ class GraphRuntime:
             return resizing.resize(image, self.input_size)
         height, width = image.shape[:2]
         canvas = frames.find_canvas((height, width), self.input_size)
-        return resizing.resize_canvas(image, canvas, self.input_size, frames.FILL_COLOR)
+        return resizing.resize_canvas(image, canvas, self.input_size, resizing.FILL_COLOR)
 
 
 def is_installed(name: str) -> bool:

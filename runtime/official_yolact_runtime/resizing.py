@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+FILL_COLOR = (123.68, 116.78, 103.94)
+"""RGB where the input shows no photo: ImageNet's mean, also for DarkNet, which subtracts none."""
+
 
 class Taps(NamedTuple):
     """The two cells between which each pixel of one axis lies; all three are [pixels] and ascend.

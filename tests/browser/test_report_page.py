@@ -224,7 +224,7 @@ def test_a_card_is_enlarged_and_closed_by_the_keyboard(address, visit):
     assert page.locator("dialog svg").count() == 2
     assert page.locator("dialog svg").first.bounding_box()["width"] > 500
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.locator("dialog").wait_for(state="detached")
     assert opened.complaints == []
 
 

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from official_yolact.ops import preprocess
-from official_yolact_runtime import frames
 from official_yolact_runtime import resizing
 
 
@@ -45,14 +44,14 @@ def test_a_resized_picture_is_that_of_tensorflow(shape, size, dtype):
 def test_a_canvas_is_resized_as_a_picture_painted_on_it_in_both_programs(shape, canvas, size, dtype):
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype(dtype)
     top, left, bottom, right = canvas
-    painted = np.tile(np.float32(frames.FILL_COLOR), (bottom - top, right - left, 1))
+    painted = np.tile(np.float32(resizing.FILL_COLOR), (bottom - top, right - left, 1))
     for y in range(max(0, top), min(shape[0], bottom)):
         for x in range(max(0, left), min(shape[1], right)):
             painted[y - top, x - left] = image[y, x]
     expected = tf.image.resize(painted, size, method="bilinear", antialias=False).numpy()
-    found = resizing.resize_canvas(image, canvas, size, frames.FILL_COLOR)
+    found = resizing.resize_canvas(image, canvas, size, resizing.FILL_COLOR)
     np.testing.assert_array_equal(found, expected)
-    twice = preprocess.resize_canvas(np.stack([image, image]), np.int32(canvas), size, frames.FILL_COLOR)
+    twice = preprocess.resize_canvas(np.stack([image, image]), np.int32(canvas), size, resizing.FILL_COLOR)
     np.testing.assert_array_equal(twice, [expected, expected])
 
 
