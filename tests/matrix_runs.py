@@ -305,7 +305,9 @@ def _compare(bench: Bench, row: matrix_plan.Row, reference: dict[str, float]) ->
         found = losses[0][name]
         unit = _DIGIT * 10 ** math.floor(math.log10(expected)) if expected > 0 else 0.0
         if row["precision"] != "float32":
-            tolerance = _LOW_PRECISION.get(name, 0.02)
+            # Batch statistics of few pixels, one after the other, enlarge what bfloat16 rounds.
+            few_bits = row["precision"] == "bfloat16" and row["batch_norm"] != "frozen"
+            tolerance = _LOW_PRECISION.get(name, 0.05 if few_bits else 0.02)
         assert abs(found - expected) <= tolerance * abs(expected) + unit, f"{name}: {found}, alone {expected}"
 
 
