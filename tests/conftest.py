@@ -8,6 +8,7 @@ import pathlib
 import re
 import sys
 import types
+import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")
@@ -64,7 +65,14 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def _seed_random_numbers(item: pytest.Item) -> None:
+    """Draw the same numbers in every run of a test, in whatever order the tests go."""
+    if "tf_keras" in sys.modules:
+        sys.modules["tf_keras"].utils.set_random_seed(zlib.crc32(f"{item.path.name}::{item.name}".encode()))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _seed_random_numbers(item)
     marked = item.get_closest_marker("shared") is not None
     if "shared" in getattr(item, "fixturenames", ()) and not marked:
         pytest.fail("uses the fixture `shared` without the marker `shared`", pytrace=False)

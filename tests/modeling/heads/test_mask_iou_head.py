@@ -82,5 +82,6 @@ def test_new_weights_are_glorot_uniform_and_biases_0():
     for conv in [*head.convs, head.project]:
         fans = [np.prod(conv.kernel.shape[:2]) * conv.kernel.shape[axis] for axis in (2, 3)]
         limit = np.sqrt(6 / sum(fans))
-        assert 0.8 * limit < np.abs(conv.kernel).max() <= limit
+        # The limit itself, rounded to float32, may be drawn.
+        assert 0.8 * limit < np.abs(conv.kernel).max() <= limit * (1 + 1e-6)
         assert not np.any(conv.bias)
