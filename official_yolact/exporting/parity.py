@@ -82,8 +82,8 @@ class Comparison:
         """
         pairs = _match(model, export)
         pairs, tied = self._leave_out_ties(model, export, pairs, candidates)
-        missing = self._count_unmatched(model, export, {i for i, _ in pairs} | tied[0])
-        extra = self._count_unmatched(export, model, {j for _, j in pairs} | tied[1])
+        missing, at_end = self._count_unmatched(model, export, {i for i, _ in pairs} | tied[0])
+        extra, _ = self._count_unmatched(export, model, {j for _, j in pairs} | tied[1])
         shown = [(i, j) for i, j in pairs if self._is_shown(model, i) or self._is_shown(export, j)]
         self._measure(model, export, shown)
         self._counts["pictures"] += 1
@@ -91,7 +91,7 @@ class Comparison:
         self._counts["detections"] += sum(self._is_shown(model, i) for i in range(_count(model)))
         self._counts["missing"] += missing
         self._counts["extra"] += extra
-        self._counts["tied"] += max(map(len, tied))
+        self._counts["tied"] += sum(self._is_shown(model, i) for i in tied[0]) + at_end
 
     def summary(self) -> dict[str, Any]:
         """Give all numbers, as JSON has them."""
@@ -125,15 +125,16 @@ class Comparison:
     def _is_shown(self, row: Row, index: int) -> bool:
         return bool(row["detection_scores"][index] >= self._limits.min_score)
 
-    def _count_unmatched(self, row: Row, other: Row, known: set[int]) -> int:
-        """Count what has no partner in the other list, and is better than the last of it where it is full."""
+    def _count_unmatched(self, row: Row, other: Row, known: set[int]) -> tuple[int, int]:
+        """Count what has no partner in the other list, though there is room for it, and what has no room.
+
+        The other list has no room where it is full and its last score is higher or equal.
+        """
         is_full = _count(other) == len(other["detection_scores"])
         last = other["detection_scores"][-1] + _TIE if is_full else -1.0
-        return sum(
-            self._is_shown(row, index) and bool(row["detection_scores"][index] > last)
-            for index in range(_count(row))
-            if index not in known
-        )
+        alone = [i for i in range(_count(row)) if i not in known and self._is_shown(row, i)]
+        unmatched = sum(bool(row["detection_scores"][index] > last) for index in alone)
+        return unmatched, len(alone) - unmatched
 
     def _leave_out_ties(
         self, model: Row, export: Row, pairs: list[tuple[int, int]], candidates: Candidates

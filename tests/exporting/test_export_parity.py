@@ -89,6 +89,26 @@ def test_the_last_of_a_full_list_may_be_another_of_equal_score():
     assert compare(make_row(A, B, room=2), make_row(A, clearly, room=2)).find_faults() != []
 
 
+@pytest.mark.parametrize("room", [2, 3, 8])
+def test_every_detection_of_the_model_is_matched_missing_or_tied(room):
+    rng = np.random.default_rng(room)
+    for _ in range(50):
+        # In one column, so that boxes overlap by chance; of few different scores, so that some are equal.
+        model, export = (
+            [
+                ((top, 10, top + 20, 40), 1, score)
+                for top, score in zip(
+                    rng.choice(70, rng.integers(room + 1), replace=False),
+                    sorted(rng.choice([0.5, 0.6, 0.7], room))[::-1],
+                    strict=False,
+                )
+            ]
+            for _ in range(2)
+        )
+        found = compare(make_row(*model, room=room), make_row(*export, room=room)).summary()
+        assert found["matched"] + found["missing"] + found["tied"] == found["detections"] == len(model)
+
+
 def test_another_anchor_of_equal_score_is_a_tie_and_any_other_box_is_not():
     near = ((50, 50, 81.3, 90), 2, 0.7)
     boxes = np.array([A[0], B[0], near[0]], np.float32)
