@@ -67,10 +67,10 @@ class Parser:
         self._mask_size = grids.prototype_size(self._input_size, model.min_level)
         self._semantic_size = grids.level_size(self._input_size, model.min_level)
         self._grids = (self._mask_size, self._semantic_size)
-        # Where coverage is wanted, only the classes' masks are interpolated: the other grid has one cell.
+        # Where coverage is wanted, only the classes' masks are interpolated.
         self._layout = mask_planes.Layout(
             self._input_size,
-            (1, 1) if self._covers else self._mask_size,
+            None if self._covers else self._mask_size,
             self._semantic_size,
             self._num_classes - 1,
         )
@@ -241,7 +241,7 @@ class Parser:
             planes = self._exchange_axes(planes, transpose, axis=1)
             channels = tf.where(is_crowd, -1, classes - 1)
             masks, united = mask_planes.show_planes(planes, rows, channels, window, turned, self._layout)
-            if self._covers:
+            if masks is None:
                 masks = mask_coverage.cover_planes(planes, rows, window, turned, self._mask_size)
             return masks, united
 

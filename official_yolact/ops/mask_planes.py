@@ -28,24 +28,29 @@ class Layout(NamedTuple):
 
     Attributes:
       input_size: (height, width) of the network input in pixels.
-      mask_grid: (height, width) of the instances' masks in cells.
+      mask_grid: (height, width) of the instances' masks in cells; None: they are not shown.
       class_grid: likewise of the classes' masks.
       num_channels: of the classes' masks.
     """
 
     input_size: tuple[int, int]
-    mask_grid: tuple[int, int]
+    mask_grid: tuple[int, int] | None
     class_grid: tuple[int, int]
     num_channels: int
 
     @property
+    def grids(self) -> list[tuple[int, int]]:
+        """(height, width) of each grid; the classes' is the last one."""
+        return [grid for grid in (self.mask_grid, self.class_grid) if grid is not None]
+
+    @property
     def axes(self) -> list[tuple[int, int]]:
-        """(0 for rows or 1 for columns, cells) of each axis of both grids."""
-        return [(axis, grid[axis]) for grid in (self.mask_grid, self.class_grid) for axis in (0, 1)]
+        """(0 for rows or 1 for columns, cells) of each axis of all grids."""
+        return [(axis, grid[axis]) for grid in self.grids for axis in (0, 1)]
 
 
 class _Plan(NamedTuple):
-    """The pixels that the cells of both grids are interpolated from.
+    """The pixels that the cells of all grids are interpolated from.
 
     A cell lies between two pixels of the network input, low and high. Each of these lies between two
     pixels of the image, lower and upper. L counts the network input's pixels: the rows and columns of the
@@ -64,7 +69,7 @@ class _Plan(NamedTuple):
 
 def show_planes(
     planes: Tensor, rows: Tensor, channels: Tensor, window: Tensor, turned: Tensor, layout: Layout
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor]:
     """Show a window of masks on two grids, by way of the network input.
 
     Args:
@@ -76,8 +81,8 @@ def show_planes(
       layout: sizes.
 
     Returns:
-      bool [M, h, w], the masks on the first grid; and bool [h2, w2, num_channels], on the second grid the
-      union of each channel's masks.
+      bool [M, h, w], the masks on the first grid, or None without one; and bool [h2, w2, num_channels], on
+      the second grid the union of each channel's masks.
 
     Source: as `windows.sample_masks`.
     """
@@ -88,24 +93,24 @@ def show_planes(
     # [P, channels]: in each plane, the bits of a channel's masks.
     members = tf.cast(tf.math.unsorted_segment_sum(members, rows // MASKS, count), tf.uint8)
 
-    def show(one: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def show(one: tuple[Tensor, Tensor]) -> list[Tensor]:
         return _show_plane(*one, plan, turned, layout)
 
-    def show_only() -> tuple[Tensor, Tensor]:
-        cells, classes = show((planes[0], members[0]))
-        return cells[tf.newaxis], classes
+    def show_only() -> list[Tensor]:
+        *cells, classes = show((planes[0], members[0]))
+        return [*(each[tf.newaxis] for each in cells), classes]
 
-    def show_each() -> tuple[Tensor, Tensor]:
-        shapes = (layout.mask_grid, (*layout.class_grid, layout.num_channels))
-        signature = tuple(
-            tf.TensorSpec(shape, dtype) for shape, dtype in zip(shapes, (tf.uint8, tf.bool), strict=True)
-        )
-        cells, classes = tf.map_fn(show, (planes, members), fn_output_signature=signature)
-        return cells, tf.reduce_any(classes, axis=0)
+    def show_each() -> list[Tensor]:
+        signature = [tf.TensorSpec(grid, tf.uint8) for grid in layout.grids[:-1]]
+        signature.append(tf.TensorSpec((*layout.class_grid, layout.num_channels), tf.bool))
+        *cells, classes = tf.map_fn(show, (planes, members), fn_output_signature=signature)
+        return [*cells, tf.reduce_any(classes, axis=0)]
 
-    cells, classes = tf.cond(tf.equal(count, 1), show_only, show_each)  # [P, h, w], [h2, w2, channels]
-    bits = tf.gather(cells, rows // MASKS) & tf.cast(bit, tf.uint8)[:, tf.newaxis, tf.newaxis]  # [M, h, w]
-    return tf.cast(bits, tf.bool), classes
+    *cells, classes = tf.cond(tf.equal(count, 1), show_only, show_each)  # [P, h, w], [h2, w2, channels]
+    if not cells:
+        return None, classes
+    bits = tf.gather(cells[0], rows // MASKS) & tf.cast(bit, tf.uint8)[:, tf.newaxis, tf.newaxis]
+    return tf.cast(bits, tf.bool), classes  # [M, h, w]
 
 
 def _interpolate(pixels: int, cells: int) -> tuple[npt.NDArray[np.float32], ...]:
@@ -151,11 +156,9 @@ def _make_plan(window: Tensor, size: Tensor, turned: Tensor, layout: Layout) -> 
     return _Plan(tf.cast(taps, tf.int32), tf.equal(taps, neighbours), source - floor)
 
 
-def _show_plane(
-    plane: Tensor, members: Tensor, plan: _Plan, turned: Tensor, layout: Layout
-) -> tuple[Tensor, Tensor]:
+def _show_plane(plane: Tensor, members: Tensor, plan: _Plan, turned: Tensor, layout: Layout) -> list[Tensor]:
     looked, at = [], 0
-    for height, width in (layout.mask_grid, layout.class_grid):
+    for height, width in layout.grids:
         middle, end = at + 2 * height, at + 2 * (height + width)
         columns, rows = (tf.reshape(plan.taps[:, a:b], [-1]) for a, b in ((middle, end), (at, middle)))
         # Columns are gathered as rows of the transpose: whole rows are copied, single bytes are slow.
@@ -165,7 +168,7 @@ def _show_plane(
     show = _compile(layout) if compilers.has_xla() else functools.partial(_show, layout)
     # A zero of which the compiler does not know that it is one, see `_threshold`.
     nil = tf.cast(members[0], tf.float32) * 0.0
-    shown: tuple[Tensor, Tensor] = show(looked, members, plan.inside, plan.weights, turned, nil)
+    shown: list[Tensor] = show(looked, members, plan.inside, plan.weights, turned, nil)
     return shown
 
 
@@ -182,10 +185,10 @@ def _show(
     weights: Tensor,
     turned: Tensor,
     nil: Tensor,
-) -> tuple[Tensor, Tensor]:
+) -> list[Tensor]:
     """Interpolate a plane from its gathered pixels. Every shape is static; columns come before rows."""
     shown, at = [], 0
-    for grid, found in zip((layout.mask_grid, layout.class_grid), looked, strict=True):
+    for grid, found in zip(layout.grids, looked, strict=True):
         height, width = grid
         middle, end = at + 2 * height, at + 2 * (height + width)
         seen = inside[:, middle:end, tf.newaxis, tf.newaxis] & inside[:, at:middle]  # as `corners`
@@ -200,8 +203,8 @@ def _show(
         )
         shown.append(_blend(tf.reshape(pixels, [2, width, 2, height]), down, right, True, nil))
         at = end
-    cells, wide = (tf.transpose(each) for each in shown)  # uint8 [h, w], [h2, w2]
-    return cells, tf.not_equal(wide[..., tf.newaxis] & members, 0)  # [h2, w2, channels]
+    *cells, wide = (tf.transpose(each) for each in shown)  # uint8 [h, w], [h2, w2]
+    return [*cells, tf.not_equal(wide[..., tf.newaxis] & members, 0)]  # [h2, w2, channels]
 
 
 def _blend(corners: Tensor, down: Tensor, right: Tensor, strict: bool, nil: Tensor) -> Tensor:
