@@ -41,7 +41,7 @@ USED_MOST = (
         zip(
             FACTORS,
             (
-                "yolact_tiny_shapes_cpu",
+                "yolact_next_shapes_cpu",
                 "experiment",
                 "mirrored-2",
                 "bfloat16",
