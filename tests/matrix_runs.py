@@ -16,7 +16,6 @@ import math
 import pathlib
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 import forks
+import free_ports
 import matrix_plan
 import on_cpus
 import yaml
@@ -147,7 +147,7 @@ class Processes:
         workers = 2 if _strategy(row) == "multi_worker_mirrored" and mode != "continuous_eval" else 1
         if workers == 1 and _strategy(row) == "multi_worker_mirrored":
             config["runtime"]["distribution_strategy"] = "one_device"
-        hosts = [f"localhost:{port}" for port in find_ports(workers)]
+        hosts = [f"localhost:{port}" for port in free_ports.find_ports(workers)]
         self._processes = []
         for index in range(workers):
             if workers > 1:
@@ -203,16 +203,6 @@ class Processes:
 
     def _read_log(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
-
-
-def find_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def run_row(bench: Bench, row: matrix_plan.Row, is_killed: bool = True) -> dict[str, Any]:

@@ -5,11 +5,11 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 
+import free_ports
 import numpy as np
 import pytest
 import small_network
@@ -35,16 +35,6 @@ def configure(records, steps, *more):
     ]
 
 
-def find_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def start(environment, jobs, out, **more):
     arguments = json.dumps({"jobs": jobs, "out": str(out), **more})
     return subprocess.Popen(
@@ -63,7 +53,7 @@ def finish(process, out, timeout=900):
 
 
 def start_workers(environment, folder, overrides, mode, model_dirs, die_at_step=None):
-    hosts = [f"localhost:{port}" for port in find_ports(2)]
+    hosts = [f"localhost:{port}" for port in free_ports.find_ports(2)]
     started = []
     for index, model_dir in enumerate(model_dirs):
         out = folder / f"worker{index}.json"

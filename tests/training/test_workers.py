@@ -2,29 +2,19 @@
 
 import json
 import pathlib
-import socket
 import subprocess
 import sys
 
+import free_ports
 import pytest
 
 PROGRAM = pathlib.Path(__file__).with_name("worker_talk.py")
 
 
-def find_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def talk(tiny_records, helper_environment, tmp_path_factory):
     folder = tmp_path_factory.mktemp("talk")
-    hosts = ",".join(f"localhost:{port}" for port in find_ports(2))
+    hosts = ",".join(f"localhost:{port}" for port in free_ports.find_ports(2))
     started = []
     for index in range(2):
         runtime = (
