@@ -1,6 +1,7 @@
 """Search montages of many small pictures in tiles, and count what is found, missed and found too much.
 
 python benchmarks/tiling.py MODEL --images DIR --annotations JSON [--montages 3] [--side 6] [--tile 128]
+        [--score-threshold 0.3]
 
 Prints one JSON object. A montage has SIDE x SIDE pictures of one size, such as those of `yolact demo`, whose
 model was trained on single ones. A detection is right when its class is that of an object and its mask covers
@@ -94,7 +95,7 @@ def count(montage: Montage, found: Any) -> dict[str, int]:
     return {"objects": int((~crowds).sum()), "found": int((taken & ~crowds).sum()), "extra": extra}
 
 
-def one_by_one(model: Any, montage: Montage, side: int) -> Any:
+def one_by_one(model: Any, montage: Montage, side: int, score: float) -> Any:
     """Detect in the pictures of a montage themselves."""
     height, width = (length // side for length in montage.image.shape[:2])
     corners = [(row * height, column * width) for row in range(side) for column in range(side)]
@@ -103,12 +104,12 @@ def one_by_one(model: Any, montage: Montage, side: int) -> Any:
     ]
     parts = [
         found.shift(top, left, montage.image)
-        for found, (top, left) in zip(model(pictures), corners, strict=True)
+        for found, (top, left) in zip(model(pictures, score), corners, strict=True)
     ]
     return official_yolact.Detections.concatenate(parts)
 
 
-def plain_tiles(model: Any, image: Any, tile: int, overlap: float) -> Any:
+def plain_tiles(model: Any, image: Any, tile: int, overlap: float, score: float) -> Any:
     """Detect in tiles, and suppress in each class by the overlap of masks alone."""
     height, width = model.runtime.input_size
     sides = [round(tile * side / max(height, width)) for side in (height, width)]
@@ -116,7 +117,7 @@ def plain_tiles(model: Any, image: Any, tile: int, overlap: float) -> Any:
     pictures = [np.ascontiguousarray(image[box[0] : box[2], box[1] : box[3]]) for box in boxes]
     parts = [
         found.shift(int(box[0]), int(box[1]), image)
-        for found, box in zip(model(pictures), boxes, strict=True)
+        for found, box in zip(model(pictures, score), boxes, strict=True)
     ]
     found = official_yolact.Detections.concatenate(parts)
     rles = encode(found)
@@ -138,19 +139,20 @@ def main() -> None:
     parser.add_argument("--montages", type=int, default=3)
     parser.add_argument("--side", type=int, default=6)
     parser.add_argument("--tile", type=int, default=128)
+    parser.add_argument("--score-threshold", type=float, default=0.3)
     options = parser.parse_args()
     model = official_yolact.load(options.model, batch_size=8)
-    coco = coco_lib.COCO(options.annotations)
+    coco, score = coco_lib.COCO(options.annotations), options.score_threshold
     forms: dict[str, Callable[[Montage], Any]] = {
-        "one by one": lambda montage: one_by_one(model, montage, options.side),
-        "squashed": lambda montage: model(montage.image),
+        "one by one": lambda montage: one_by_one(model, montage, options.side, score),
+        "squashed": lambda montage: model(montage.image, score),
     }
     for overlap in OVERLAPS:
         forms[f"plain tiles, overlap {overlap}"] = lambda montage, overlap=overlap: plain_tiles(
-            model, montage.image, options.tile, overlap
+            model, montage.image, options.tile, overlap, score
         )
         forms[f"tiles, overlap {overlap}"] = lambda montage, overlap=overlap: tiling.predict_tiled(
-            model, montage.image, options.tile, overlap
+            model, montage.image, options.tile, overlap, score
         )
     results: dict[str, Any] = {}
     montages = list(make_montages(coco, options.images, options.side, options.montages))
