@@ -3,8 +3,9 @@
 python .ci/release_check.py [--tag vX.Y.Z] [--no-install]
 
 Builds the sdist and the wheel of both distributions into dist/, each wheel from its sdist; checks versions,
-changelog, metadata and contents; installs both wheels into an environment of their own, from the index
-that pip is configured with, at the versions of constraints.txt; and runs `yolact demo` there, in small.
+changelog, metadata and contents; installs the runtime's wheel alone and both wheels, each time into an
+environment of their own, from the index that pip is configured with, at the versions of constraints.txt; and
+runs `yolact demo` there, in small.
 """
 
 from __future__ import annotations
@@ -105,17 +106,26 @@ def build(dist: pathlib.Path) -> None:
 
 
 def install_and_run(dist: pathlib.Path, folder: pathlib.Path) -> None:
-    """Install the wheels into an environment of their own, and run the demo outside the checkout."""
-    venv.create(folder / "env", with_pip=True)
-    python = str(folder / "env" / "bin" / "python")
-    wheels = map(str, sorted(dist.glob("*.whl")))
-    run(python, "-m", "pip", "install", "--quiet", "--constraint", str(CHECKOUT / "constraints.txt"), *wheels)
-    run(python, "-m", "pip", "check", at=folder)
-    yolact = str(folder / "env" / "bin" / "yolact")
+    """Install the runtime alone, then both, each time in a new environment; run them outside the checkout."""
+    programs = install(folder / "runtime", [*dist.glob("official_yolact_runtime-*.whl")])
+    run(str(programs / "yolact-runtime"), "--help", at=folder)
+    programs = install(folder / "both", sorted(dist.glob("*.whl")))
+    yolact = str(programs / "yolact")
     run(yolact, "--version", at=folder)
     run(yolact, "demo", "--output", "demo", *DEMO, at=folder)
     run(yolact, "card", "demo/model", "--license", "apache-2.0", at=folder)
-    run(str(folder / "env" / "bin" / "yolact-runtime"), "--help", at=folder)
+    run(str(programs / "yolact-runtime"), "--help", at=folder)
+
+
+def install(environment: pathlib.Path, wheels: list[pathlib.Path]) -> pathlib.Path:
+    """Make an environment of these wheels and what they require; its folder of programs."""
+    venv.create(environment, with_pip=True)
+    programs = environment / "bin"
+    pip = str(programs / "python"), "-m", "pip"
+    constraints = str(CHECKOUT / "constraints.txt")
+    run(*pip, "install", "--quiet", "--constraint", constraints, *map(str, wheels), at=environment)
+    run(*pip, "check", at=environment)
+    return programs
 
 
 def run(*words: str, at: pathlib.Path = CHECKOUT) -> None:
