@@ -93,16 +93,16 @@ def read(path: str) -> CocoJson:
 
 def _read(path: str) -> CocoJson:
     content, sha256 = _load(path)
-    listed = _list_of(path, content, "categories")
+    listed = check_list(path, content, "categories")
     categories = parse_categories(path, listed)
-    images = [parse_image(path, at, entry) for at, entry in enumerate(_list_of(path, content, "images"))]
+    images = [parse_image(path, at, entry) for at, entry in enumerate(check_list(path, content, "images"))]
     refuse_twice(path, "images", [image.id for image in images])
     if not images:
         raise ValueError(f"{path}: images is empty: there is nothing to convert")
     known = set(categories.ids)
     annotations = [
         parse_annotation(path, at, entry, known)
-        for at, entry in enumerate(_list_of(path, content, "annotations"))
+        for at, entry in enumerate(check_list(path, content, "annotations"))
     ]
     refuse_twice(path, "annotations", [annotation.id for annotation in annotations])
     by_image: dict[int, list[Annotation]] = {image.id: [] for image in images}
@@ -124,15 +124,36 @@ def _load(path: str) -> tuple[Mapping[str, Any], str]:
     with inputs.open_input(path) as file:
         data = file.read()
     content = json_text.parse(data, path, finite=False)
+    return check_object(path, content), hashlib.sha256(data).hexdigest()
+
+
+def check_object(path: str, content: Any) -> dict[str, Any]:
+    """Return what a COCO file holds.
+
+    Raises:
+      ValueError: it is no object; names the file.
+    """
     if not isinstance(content, dict):
         raise ValueError(
             f"{path}: a {type(content).__name__}, not an object with images, annotations, categories"
         )
-    return content, hashlib.sha256(data).hexdigest()
+    return content
 
 
-def _list_of(path: str, content: Mapping[str, Any], key: str) -> list[Any]:
-    value = content.get(key)
+def check_list(path: str, content: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list of a COCO file: its images, annotations or categories.
+
+    Args:
+      path: of the file.
+      content: its values by key.
+      key: of the list.
+
+    Raises:
+      ValueError: there is no such key, or something else; names file, key and value.
+    """
+    if key not in content:
+        raise ValueError(f"{path}: has no {key}: a COCO instances file has a list there")
+    value = content[key]
     if not isinstance(value, list):
         raise ValueError(f"{path}: {key} is {values.shorten(value)}: a COCO instances file has a list there")
     return value

@@ -96,8 +96,7 @@ def _read_index(path: str, skip_bad: bool) -> CocoIndex:
                 _index_annotation(path, entry, (start, size, at), fields, bad if skip_bad else None)
     for key in _KEYS:
         if key not in reader.lengths:
-            value = values.shorten(reader.others.get(key))
-            raise ValueError(f"{path}: {key} is {value}: a COCO instances file has a list there")
+            coco_annotations.check_list(path, reader.others, key)
     return _assemble(
         path,
         reader,

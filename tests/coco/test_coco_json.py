@@ -79,7 +79,7 @@ def change(section: str, **fields: Any) -> dict[str, Any]:
         ("<html>", "not JSON"),
         ("", "not JSON"),
         ("[]", "a list, not an object"),
-        ({}, "categories is None"),
+        ({}, "has no categories"),
         (GOOD | {"images": {}}, "images is {}"),
         (GOOD | {"images": []}, "images is empty"),
         (GOOD | {"annotations": []}, "no annotation belongs"),

@@ -262,9 +262,9 @@ def test_each_case_is_found_with_file_id_and_field(row: Row, coco_case: Case, co
         ("[" * 200_000, "not JSON"),
         ("[1, 2]", "a list, not an object"),
         ("null", "a NoneType, not an object"),
-        ("{}", "images is a NoneType"),
-        ('{"images": [], "annotations": {}}', "annotations is a dict"),
-        ('{"images": [], "annotations": []}', "categories is a NoneType"),
+        ("{}", "has no images"),
+        ('{"images": [], "annotations": {}}', "annotations is {}"),
+        ('{"images": [], "annotations": []}', "has no categories"),
         ('{"images": ' + "9" * 5000 + "}", "not JSON"),
     ],
 )

@@ -251,16 +251,9 @@ def _load(path: str) -> tuple[dict[str, Any], str]:
     finally:
         if collecting:
             gc.enable()
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: a {type(content).__name__}, not an object with images, annotations, categories"
-        )
+    content = coco_annotations.check_object(path, content)
     for section in SECTIONS:
-        if not isinstance(content.get(section), list):
-            raise ValueError(
-                f"{path}: {section} is a {type(content.get(section)).__name__}: a COCO instances file has a"
-                " list there; is this another kind of file?"
-            )
+        coco_annotations.check_list(path, content, section)
     for at, entry in enumerate(content["categories"]):
         if isinstance(entry, dict):
             categories_lib.refuse_control(entry, f"{path}: categories[{at}]")
