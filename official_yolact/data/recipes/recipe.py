@@ -20,7 +20,6 @@ from official_yolact.data.recipes import grid_fit
 from official_yolact.data.recipes import schedule_plan
 from official_yolact.data.recipes import step_cost
 from official_yolact.environment import speed as speed_lib
-from official_yolact.records import repeat_factors
 from official_yolact.weights import named_weights
 from official_yolact_runtime import categories as categories_lib
 from official_yolact_runtime import values
@@ -136,9 +135,6 @@ class Recipe(grid_fit.Fit):
       scales: smallest and largest size at which objects are shown; None: as the experiment shows them.
       own: the model that it goes on from.
       from_above: whether the photos have no upright.
-      repeat_threshold: of photos with rare classes; 0: no class asks for it.
-      class_factors: how often photos of each class come with it in an epoch, at least.
-      epoch_length: examples of an epoch: the photos, with their repeats.
     """
 
     experiment: str
@@ -166,14 +162,11 @@ class Recipe(grid_fit.Fit):
     scales: tuple[float, float] | None
     own: OwnModel | None
     from_above: bool
-    repeat_threshold: float
-    class_factors: NDArray[np.float64]
-    epoch_length: int
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that show each training photo, with its repeats."""
-        return max(1, math.ceil(self.epoch_length / self.batch))
+        """Batches that show each training photo once."""
+        return max(1, math.ceil(self.images / self.batch))
 
     @property
     def is_fresh(self) -> bool:
@@ -283,8 +276,6 @@ def decide(
     name = experiment or (own.experiment if own else choose_experiment(images, gpus))
     modules = "all" if own or _is_model(init_checkpoint) else "backbone"
     objects, shapes = _measure(train, train_images)
-    threshold = repeat_factors.propose_threshold(statistics.list_frequencies(train))
-    repeats = _find_repeats(train, threshold)
     statistics.read_image_sizes(val, val_images)
     adam = few or name in ADAM_MODELS
     batch = batch or min(images, 8 * gpus if gpus else 4)
@@ -300,7 +291,7 @@ def decide(
         costs = step_cost.Costs(network, train.categories.num_classes, batch, len(val.images), photos, speed)
     budget = _Budget(
         costs,
-        steps=math.ceil(repeats.epoch_length * (epochs or _choose_epochs(images, adam)) / batch),
+        steps=math.ceil(images * (epochs or _choose_epochs(images, adam)) / batch),
         seconds=None if epochs else 60 * (minutes or DEFAULT_MINUTES),
     )
     fit = _fit_grid(
@@ -322,7 +313,7 @@ def decide(
         padding=statistics.propose_padding(np.array(counts)),
         limits=_choose_limits(train, val),
         batch=batch,
-        epochs=epochs or max(1, round(steps * batch / repeats.epoch_length)),
+        epochs=epochs or max(1, round(steps * batch / images)),
         steps=steps,
         wanted_steps=budget.steps,
         learning_rate=choose_learning_rate(batch, adam, network == FRESH_NETWORK and not init_checkpoint),
@@ -335,24 +326,6 @@ def decide(
         scales=_choose_scales(objects.boxes, fit.grid) if few or not gpus or from_above else None,
         own=own,
         from_above=from_above,
-        repeat_threshold=threshold,
-        class_factors=repeats.class_factors,
-        epoch_length=repeats.epoch_length,
-    )
-
-
-def _find_repeats(source: coco_annotations.CocoJson, threshold: float) -> repeat_factors.Repeats:
-    """Find how often an epoch shows each photo, as the training does."""
-    class_of = source.categories.class_of()
-    pairs = [
-        (number, class_of[annotation.category_id])
-        for number, image in enumerate(source.images)
-        for annotation in source.annotations[image.id]
-        if not annotation.is_crowd
-    ]
-    photos, classes = np.array(pairs, np.int64).reshape(-1, 2).T
-    return repeat_factors.Repeats.of(
-        len(source.images), photos, classes, len(source.categories.ids), threshold
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_yolact.data.recipes import recipe as recipe_lib
-from official_yolact.records import repeat_factors
 
 _WIDTH = 106
 _RUN = "runs/mine"
@@ -323,8 +322,7 @@ def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
         "  train_data:",
         f"    input_path: {_quote(f'{recipe.records}/train-*.tfrecord')}",
         f"    global_batch_size: {recipe.batch}",
-        f"    shuffle_buffer_size: {min(recipe.epoch_length, 4000)}",
-        *_format_repeats(recipe),
+        f"    shuffle_buffer_size: {min(recipe.images, 4000)}",
         "    parser:",
         f"      # Rows of the labels: {cut}.",
         f"      max_num_instances: {recipe.padding.max_num_instances}",
@@ -355,27 +353,12 @@ def _format_data(recipe: recipe_lib.Recipe) -> list[str]:
     ]
 
 
-def _format_repeats(recipe: recipe_lib.Recipe) -> list[str]:
-    if not recipe.repeat_threshold:
-        return []
-    often = repeat_factors.describe_factors(recipe.categories.names, recipe.class_factors)
-    return [
-        *_comment(
-            f"Photos of rare classes come several times in an epoch, {_printable(often)}: a class in less"
-            f" than {100 * recipe.repeat_threshold:g} % of the photos, the share of the class in the middle."
-            " 0: each comes once.",
-            4,
-        ),
-        f"    repeat_threshold: {recipe.repeat_threshold}",
-    ]
-
-
 def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
     loop, validation, checkpoint = _choose_intervals(recipe)
     first_rate = "0.0" if recipe.adam else f"{recipe.learning_rate / 10:.1e}"
     return [
         "trainer:",
-        f"  # {recipe.epochs} epochs of {_format_epoch(recipe)} in batches of {recipe.batch}.",
+        f"  # {recipe.epochs} epochs of {recipe.images} photos in batches of {recipe.batch}.",
         f"  train_steps: {recipe.steps}",
         f"  steps_per_loop: {loop}",
         f"  summary_interval: {loop}",
@@ -389,12 +372,6 @@ def _format_trainer(recipe: recipe_lib.Recipe) -> list[str]:
         f"        warmup_steps: {min(max(recipe.steps // 20, 1), 500)}",
         f"        warmup_learning_rate: {first_rate}",
     ]
-
-
-def _format_epoch(recipe: recipe_lib.Recipe) -> str:
-    if recipe.epoch_length == recipe.images:
-        return f"{recipe.images} photos"
-    return f"{recipe.epoch_length} examples of {recipe.images} photos"
 
 
 def _choose_intervals(recipe: recipe_lib.Recipe) -> tuple[int, int, int]:
