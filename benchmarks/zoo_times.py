@@ -3,8 +3,8 @@
 python benchmarks/zoo_times.py [--output FILE: zoo-times.json beside the page] [--rounds N] [NAME ...]
 
 Weights are generated: the network's arithmetic is that of the published ones. Each model is written once, as
-the import of published weights leaves it, and timed in turns with the first one. A quarter of an hour on two
-cores, which should have nothing else to do.
+the import of published weights leaves it, and timed in turns with the first one. Six minutes on two cores,
+which should have nothing else to do.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ def _format_times() -> str:
     found: dict[str, Any] = json.loads(TIMES.read_text(encoding="utf-8"))
     page = (
         f"\n## Milliseconds\n\nMeasured by `yolact benchmark` on {found['machine']}, a photo of 480 × 640,"
-        " batch 1, medians; weights are generated, which does not change the time. Only the ratios"
-        " hold on another machine.\n\n"
+        " batch 1, medians. Weights are generated: the network needs the same time with published ones,"
+        " the total depends on how much is found. Only the ratios hold on another machine.\n\n"
         "| name | runtime | network | total | over the first |\n|---|---|---|---|---|\n"
     )
     for name, rows in found["models"].items():

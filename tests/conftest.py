@@ -66,7 +66,10 @@ def _has_gpu() -> bool:
 
 
 def _seed_random_numbers(item: pytest.Item) -> None:
-    """Draw the same numbers in every run of a test, in whatever order the tests go."""
+    """Begin each test with numbers of its own, the same in every run.
+
+    What a fixture of several tests draws depends on which of them comes first.
+    """
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].utils.set_random_seed(zlib.crc32(f"{item.path.name}::{item.name}".encode()))
 
