@@ -88,6 +88,25 @@ def test_images_have_the_size_that_is_asked_for(tmp_path: pathlib.Path) -> None:
     assert json.loads((tmp_path / "instances_val.json").read_text())["images"][0]["height"] == 64
 
 
+def test_a_large_photo_has_as_many_small_shapes_as_its_cells(tmp_path: pathlib.Path) -> None:
+    shapes.write_shapes(str(tmp_path), 3, 1, size=480, cell=80)
+    truth = coco.COCO(str(tmp_path / "instances_train.json"))
+    assert all((image["height"], image["width"]) == (480, 480) for image in truth.dataset["images"])
+    for image_id in truth.imgs:
+        masks = [truth.annToMask(annotation) for annotation in truth.imgToAnns[image_id]]
+        assert sum(masks, np.zeros((480, 480), np.int64)).max() <= 1
+        assert 36 <= len(masks) <= 36 * 6  # one to five in most cells, and a bar over some
+    objects = [annotation for annotation in truth.anns.values() if not annotation["iscrowd"]]
+    sides = np.array([max(annotation["bbox"][2:]) for annotation in objects])
+    # Radii of 0.12 to 0.28 of a cell's side, and bars of twice 0.4; shapes are cut by others and by the edge.
+    assert sides.max() <= 2 * 0.4 * 80 + 2
+    assert 15 < np.median(sides) < 45
+    # They lie everywhere: each quarter of the photos has its share.
+    middles = np.array([np.array(a["bbox"][:2]) + np.array(a["bbox"][2:]) / 2 for a in objects])
+    quarters = np.bincount((middles >= 240) @ np.array([1, 2]), minlength=4) / len(middles)
+    assert quarters.min() > 0.15
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_traced_polygons_rasterize_to_the_very_mask(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -109,6 +128,8 @@ def test_traced_polygons_rasterize_to_the_very_mask(seed: int) -> None:
         ({"num_val": -1}, "val is -1"),
         ({"size": 8}, "size is 8"),
         ({"seed": -1}, "seed"),
+        ({"cell": 20}, "cell is 20"),
+        ({"cell": 129}, "cell is 129: at least 48, at most 128"),
     ],
 )
 def test_options_out_of_range_are_refused(

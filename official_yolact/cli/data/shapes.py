@@ -22,6 +22,13 @@ def add_parser(commands: Any) -> None:
     options.add_count(parser, "--train", 2000, "training images")
     options.add_count(parser, "--val", 250, "validation images")
     options.add_count(parser, "--size", 128, "side of the images", "PX")
+    parser.add_argument(
+        "--cell",
+        type=int,
+        metavar="PX",
+        help="shapes as large as in images of this side, and as many for each square of it: large photos of"
+        " many small objects (the size)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="(%(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
     options.set_run(parser, run)
@@ -38,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         args.val,
         args.size,
         args.seed,
+        cell=args.cell,
         workers=args.workers,
         force=args.force,
         progress=progress.Progress("images"),

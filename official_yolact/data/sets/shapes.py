@@ -53,6 +53,41 @@ class _Shape:
     visible: Bools
 
 
+@dataclasses.dataclass
+class _Canvas:
+    """A picture that is being drawn.
+
+    Attributes:
+      image: float32 [S, S, 3] BGR; of a picture of many cells with half a cell more on each side.
+      cell: side in pixels of the square for which one to five shapes are drawn.
+      rng: decides.
+      shapes: what was laid down, the lowest first.
+    """
+
+    image: raster.Floats
+    cell: int
+    rng: raster.Rng
+    shapes: list[_Shape] = dataclasses.field(default_factory=list)
+
+    @property
+    def side(self) -> int:
+        """Of the image in pixels."""
+        return int(self.image.shape[0])
+
+    @property
+    def margin(self) -> int:
+        """Pixels on each side that are cut off in the end."""
+        return 0 if self.side == self.cell else self.cell // 2
+
+    def find_window(
+        self, point: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], tuple[slice, slice]]:
+        """Find the cell-sized window around a point (x, y): its corner (x, y), and its rows and columns."""
+        first = np.clip(np.floor(point).astype(np.int64) - self.cell // 2, 0, self.side - self.cell)
+        x, y = first.tolist()
+        return first, (slice(y, y + self.cell), slice(x, x + self.cell))
+
+
 def write_shapes(
     output_dir: str,
     num_train: int = 2000,
@@ -60,6 +95,7 @@ def write_shapes(
     size: int = 128,
     seed: int = 0,
     *,
+    cell: int | None = None,
     workers: int | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -72,6 +108,8 @@ def write_shapes(
       num_val: validation images.
       size: side of the images in pixels.
       seed: equal arguments result in equal bytes.
+      cell: shapes are as large as in a picture of this side, and as many for each square of it: a smaller
+        one than `size` draws photos of many small objects. None: `size`.
       workers: processes; None: one for each core. Does not change the result.
       force: replace files that this program did not write.
       progress: is called with the images done and their total.
@@ -84,6 +122,7 @@ def write_shapes(
         ("train", num_train, 1, MAX_IMAGES),
         ("val", num_val, 1, MAX_IMAGES),
         ("size", size, MIN_SIZE, MAX_SIZE),
+        ("cell", size if cell is None else cell, MIN_SIZE, size),
     )
     for name, value, least, most in limits:
         if not least <= value <= most:
@@ -97,7 +136,7 @@ def write_shapes(
     paths = {split: os.path.join(output_dir, f"instances_{split}.json") for split in _SPLITS}
     for path in (*paths.values(), *(_image_path(output_dir, *job) for job in jobs)):
         outputs.check(path, force=force, root=output_dir)
-    draw = functools.partial(_write_image, output_dir, size, seed, force)
+    draw = functools.partial(_write_image, output_dir, (size, cell or size), seed, force)
     listed: dict[str, list[list[dict[str, Any]]]] = {split: [] for split in _SPLITS}
     for done, ((split, _), entries) in enumerate(zip(jobs, _map(draw, jobs, workers), strict=True), 1):
         listed[split].append(entries)
@@ -107,19 +146,35 @@ def write_shapes(
     parts_lib.write_json(contents, output_dir, force=force)
 
 
-def _draw_image(size: int, rng: raster.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
+def _draw_image(size: int, cell: int, rng: raster.Rng) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
     """Draw one picture, uint8 [size, size, 3] BGR; and make its annotations, without ids."""
-    image = raster.draw_background(size, rng)
-    shapes: list[_Shape] = []
-    if rng.random() >= _EMPTY_SHARE:
-        if rng.random() < _CROWD_SHARE:
-            image = _add_crowd(image, shapes, rng)
-        for _ in range(int(rng.integers(1, _MAX_OBJECTS + 1))):
-            image = _add_shape(image, shapes, rng)
-        if rng.random() < _BAR_SHARE:
-            image = _add_bar(image, shapes, rng)
-    picture = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return picture, [_annotate(shape) for shape in shapes]
+    canvas = _Canvas(raster.draw_background(size, rng), cell, rng)
+    if cell < size:
+        margins = [(cell // 2, cell // 2)] * 2 + [(0, 0)]
+        canvas.image = np.pad(canvas.image, margins, mode="edge")
+    filled = [_begin_cell(canvas) for _ in range(round((size / cell) ** 2))]
+    for _ in range(sum(filled)):
+        _fill_cell(canvas)
+    inner = (slice(canvas.margin, canvas.margin + size),) * 2
+    picture = np.clip(np.rint(canvas.image[inner]), 0, 255).astype(np.uint8)
+    shown = [dataclasses.replace(shape, visible=shape.visible[inner]) for shape in canvas.shapes]
+    return picture, [_annotate(shape) for shape in shown if shape.visible.any()]
+
+
+def _begin_cell(canvas: _Canvas) -> bool:
+    """Decide whether a cell has shapes, and lay down its crowd, which lies below all shapes."""
+    is_filled = canvas.rng.random() >= _EMPTY_SHARE
+    if is_filled and canvas.rng.random() < _CROWD_SHARE:
+        _add_crowd(canvas)
+    return is_filled
+
+
+def _fill_cell(canvas: _Canvas) -> None:
+    """Lay down the shapes of one cell, anywhere on the canvas."""
+    for _ in range(int(canvas.rng.integers(1, _MAX_OBJECTS + 1))):
+        _add_shape(canvas)
+    if canvas.rng.random() < _BAR_SHARE:
+        _add_bar(canvas)
 
 
 def trace_polygons(mask: Bools) -> list[list[int]] | None:
@@ -161,10 +216,10 @@ def _map(
 
 
 def _write_image(
-    output_dir: str, size: int, seed: int, force: bool, job: tuple[str, int]
+    output_dir: str, sides: tuple[int, int], seed: int, force: bool, job: tuple[str, int]
 ) -> list[dict[str, Any]]:
     split, index = job
-    picture, annotations = _draw_image(size, np.random.default_rng([seed, _SPLITS.index(split), index]))
+    picture, annotations = _draw_image(*sides, np.random.default_rng([seed, _SPLITS.index(split), index]))
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     outputs.write(_image_path(output_dir, split, index), jpeg.tobytes(), force=force, root=output_dir)
     return annotations
@@ -202,63 +257,68 @@ def _annotate(shape: _Shape) -> dict[str, Any]:
     return {"category_id": category_id, **fields, "iscrowd": int(shape.is_crowd)}
 
 
-def _add_shape(image: raster.Floats, shapes: list[_Shape], rng: raster.Rng) -> raster.Floats:
-    size = image.shape[0]
+def _add_shape(canvas: _Canvas) -> None:
+    rng, cell = canvas.rng, canvas.cell
     kind = raster.NAMES[int(rng.integers(len(raster.NAMES)))]
-    radius = size * rng.uniform(*_RADII)
-    centre = rng.uniform(0.5 * radius, size - 0.5 * radius, 2)
+    radius = cell * rng.uniform(*_RADII)
+    least = canvas.margin + 0.5 * radius
+    centre = rng.uniform(least, canvas.side - least, 2)
     loops = [raster.outline(kind, rng)]
     if kind == "ring" or (kind in raster.HOLED and rng.random() < _HOLE_SHARE):
         loops.append(loops[0] * rng.uniform(*raster.HOLED[kind]))
-    coverage = raster.cover(size, [loop * radius + centre for loop in loops])
-    return _lay(image, shapes, _Shape(kind, False, 0, coverage > 0.5), coverage, rng)
+    first, window = canvas.find_window(centre)
+    coverage = raster.cover(cell, [loop * radius + (centre - first) for loop in loops])
+    _lay(canvas, kind, window, coverage)
 
 
-def _add_bar(image: raster.Floats, shapes: list[_Shape], rng: raster.Rng) -> raster.Floats:
+def _add_bar(canvas: _Canvas) -> None:
     """Lay a narrow ellipse over the last shape, which often splits it."""
-    if not shapes:
-        return image
-    size = image.shape[0]
-    rows, columns = np.nonzero(shapes[-1].visible)
-    points = size * raster.ellipse(rng.uniform(0.25, 0.4), rng.uniform(0.05, 0.07), rng.uniform(0, np.pi))
-    coverage = raster.cover(size, [points + np.array([columns.mean(), rows.mean()])])
-    return _lay(image, shapes, _Shape("ellipse", False, 0, coverage > 0.5), coverage, rng)
+    if not canvas.shapes:
+        return
+    rng, cell = canvas.rng, canvas.cell
+    rows, columns = np.nonzero(canvas.shapes[-1].visible)
+    points = cell * raster.ellipse(rng.uniform(0.25, 0.4), rng.uniform(0.05, 0.07), rng.uniform(0, np.pi))
+    centre = np.array([columns.mean(), rows.mean()])
+    first, window = canvas.find_window(centre)
+    _lay(canvas, "ellipse", window, raster.cover(cell, [points + (centre - first)]))
 
 
-def _add_crowd(image: raster.Floats, shapes: list[_Shape], rng: raster.Rng) -> raster.Floats:
+def _add_crowd(canvas: _Canvas) -> None:
     """Lay down a heap of shapes of one kind that are too small to annotate singly."""
-    size = image.shape[0]
+    rng, cell = canvas.rng, canvas.cell
     kind = raster.NAMES[int(rng.integers(len(raster.NAMES)))]
-    middle = rng.uniform(0.25 * size, 0.75 * size, 2)
-    coverage = np.zeros((size, size), np.float32)
+    least = canvas.margin + 0.25 * cell
+    middle = rng.uniform(least, canvas.side - least, 2)
+    first, window = canvas.find_window(middle)
+    image, middle = canvas.image[window], middle - first
+    coverage = np.zeros((cell, cell), np.float32)
     for _ in range(int(rng.integers(10, 22))):
-        radius = size * rng.uniform(0.025, 0.045)
-        centre = middle + rng.normal(0, 0.09 * size, 2)
-        piece = raster.cover(size, [raster.outline(kind, rng) * radius + centre])
+        radius = cell * rng.uniform(0.025, 0.045)
+        centre = middle + rng.normal(0, 0.09 * cell, 2)
+        piece = raster.cover(cell, [raster.outline(kind, rng) * radius + centre])
         colour = raster.pick_colour(image.mean(axis=(0, 1)), rng)
         image = raster.paint(image, piece, np.broadcast_to(colour, image.shape).astype(np.float32))
         coverage = np.maximum(coverage, piece)
-    visible = coverage > 0.5
-    shapes.append(_Shape(kind, True, int(visible.sum()), visible))
-    return image
+    canvas.image[window] = image
+    visible = np.zeros((canvas.side, canvas.side), np.bool_)
+    visible[window] = coverage > 0.5
+    canvas.shapes.append(_Shape(kind, True, int(visible.sum()), visible))
 
 
-def _lay(
-    image: raster.Floats,
-    shapes: list[_Shape],
-    shape: _Shape,
-    coverage: raster.Floats,
-    rng: raster.Rng,
-) -> raster.Floats:
+def _lay(canvas: _Canvas, kind: str, window: tuple[slice, slice], coverage: raster.Floats) -> None:
     """Paint a shape over the others, unless too little of it or of them would be seen."""
-    shape.full_area = int(np.ceil(coverage.sum()))
-    covered = shape.visible
-    for other in [*shapes, shape]:
-        seen = other.visible & ~covered if other is not shape else covered
-        if seen.sum() < max(_MIN_VISIBLE_OF_IMAGE * covered.size, _MIN_VISIBLE_OF_SHAPE * other.full_area):
-            return image
-    for other in shapes:
-        other.visible = other.visible & ~covered
-    shapes.append(shape)
-    colour = raster.pick_colour(image[covered].mean(axis=0), rng)
-    return raster.paint(image, coverage, raster.draw_fill(image.shape[0], colour, rng))
+    covered = coverage > 0.5
+    visible = np.zeros((canvas.side, canvas.side), np.bool_)
+    visible[window] = covered
+    shape = _Shape(kind, False, int(np.ceil(coverage.sum())), visible)
+    for other in [*canvas.shapes, shape]:
+        hidden = 0 if other is shape else int((other.visible[window] & covered).sum())
+        least = max(_MIN_VISIBLE_OF_IMAGE * covered.size, _MIN_VISIBLE_OF_SHAPE * other.full_area)
+        if (hidden or other is shape) and int(other.visible.sum()) - hidden < least:
+            return
+    for other in canvas.shapes:
+        other.visible[window] &= ~covered
+    canvas.shapes.append(shape)
+    image = canvas.image[window]
+    colour = raster.pick_colour(image[covered].mean(axis=0), canvas.rng)
+    canvas.image[window] = raster.paint(image, coverage, raster.draw_fill(canvas.cell, colour, canvas.rng))
