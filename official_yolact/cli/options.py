@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from official_yolact_runtime.files import json_text
@@ -76,6 +76,18 @@ def add_count(
 ) -> None:
     """Add an option that is a whole number with a default, which the help shows."""
     parser.add_argument(name, type=int, default=default, metavar=metavar, help=f"{help_text} (%(default)s)")
+
+
+def parse_size(name: str, words: Sequence[str]) -> tuple[int, int]:
+    """Read `H W` or `HxW`, the values of the option `--NAME`.
+
+    Raises:
+      ValueError: they are not two whole numbers; names the option.
+    """
+    sides = words[0].lower().split("x") if len(words) == 1 else words
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise ValueError(f"{name} is {' '.join(words)!r}: give height and width, such as 320 480 or 320x480")
+    return int(sides[0]), int(sides[1])
 
 
 def add_bit_depth(parser: argparse._ActionsContainer) -> None:

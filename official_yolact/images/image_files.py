@@ -196,11 +196,16 @@ def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
     return is_usual and not deep_pixels.is_deep(picture, data)
 
 
-def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:
-    picture = reading.to_8_bits(picture)
+def encode(picture: PIL.Image.Image, name: str) -> bytes:
+    """Encode a picture of 8 bits as `jpeg`, of high quality and with all of its colours, or as `png`."""
     buffer = io.BytesIO()
     if name == "jpeg":
         picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4")
     else:
         picture.save(buffer, "PNG")
-    return EncodedImage(buffer.getvalue(), name, picture.height, picture.width, changes)
+    return buffer.getvalue()
+
+
+def _encode(picture: PIL.Image.Image, name: str, changes: tuple[str, ...]) -> EncodedImage:
+    picture = reading.to_8_bits(picture)
+    return EncodedImage(encode(picture, name), name, picture.height, picture.width, changes)

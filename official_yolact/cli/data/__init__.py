@@ -19,6 +19,7 @@ COMMANDS = (
     "stats",
     "split",
     "merge",
+    "tile",
     "init",
     "show",
 )

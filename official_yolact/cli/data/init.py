@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from official_yolact.data.recipes import recipe_text
 
     _check_paths(args)
-    input_size = _parse_size(args.input_size)
+    input_size = None if args.input_size is None else options.parse_size("input-size", args.input_size)
     val_images = args.val_images or args.images
     (train, train_notes), (val, val_notes) = (
         notes.read(path, images) for path, images in ((args.train, args.images), (args.val, val_images))
@@ -164,18 +164,6 @@ def _summarise(output: str, commands: list[str], recipe: Any) -> dict[str, Any]:
         "evaluations": plan and plan.evaluations,
         "seconds": plan and round(plan.seconds, 1),
     }
-
-
-def _parse_size(words: list[str] | None) -> tuple[int, int] | None:
-    """Read `H W` or `HxW`."""
-    if words is None:
-        return None
-    sides = words[0].lower().split("x") if len(words) == 1 else words
-    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
-        raise ValueError(
-            f"input-size is {' '.join(words)!r}: give height and width, such as 320 480 or 320x480"
-        )
-    return int(sides[0]), int(sides[1])
 
 
 def _find_start(args: argparse.Namespace, images: int, gpus: int) -> dict[str, Any]:

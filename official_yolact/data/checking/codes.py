@@ -49,7 +49,7 @@ _ROWS = (
     ("D08", WARNING, "the same object listed twice", "it counts double in training, and perfect detections score AP 50", "--fix removes those of the same class and the same mask to the pixel, and keeps the first; the others " + _HAND),
     ("D09", WARNING, "the same object listed under two classes", "training learns both from one mask: neither gets a high score", "remove one of them " + _HAND),
     ("D10", WARNING, "images with more objects than the padding", "the smallest of them are cut off", "raise task.train_data.parser.max_num_instances"),
-    ("D11", INFO, "objects too small at the input size", "the augmentation drops boxes of at most 4 input pixels", "a larger input size, or tiles"),
+    ("D11", INFO, "objects too small at the input size", "the augmentation drops boxes of at most 4 input pixels", "a larger input size, or yolact data tile"),
     ("D12", ERROR, "the same photo in both splits", "scores measure memory", "split again by group, see yolact data split"),
     ("D13", WARNING, "almost the same photo in both splits (dHash)", "scores are too good", "split again by group, see yolact data split"),
     ("D14", WARNING, "one photo under several names (sha256)", "it counts several times, perhaps with other objects each time", "keep one of them"),
