@@ -161,12 +161,16 @@ def _agree(one: Piece, other: Piece, tiles: Sequence[Tile]) -> bool:
 
 
 def _is_again(piece: Piece, better: Piece) -> bool:
-    """Decide whether a piece shows what a better one of another tile shows."""
-    if piece.tiles <= better.tiles or better.tiles <= piece.tiles:
-        return False
+    """Decide whether a piece shows what a better one shows.
+
+    Suppression has compared the boxes of one tile. What it left of one class there is one object where the
+    masks agree, and else two.
+    """
     common = mask_windows.count_common(piece.window, better.window)
     area, other = (int(np.count_nonzero(one.window.mask)) for one in (piece, better))
+    is_same = piece.number == better.number and common >= _SAME * (area + other - common)
+    if piece.tiles <= better.tiles or better.tiles <= piece.tiles:
+        return is_same
     if piece.is_cut:  # cut objects are often taken for another class
         return common >= _WITHIN * area
-    is_same = common >= _SAME * (area + other - common) or common >= _WITHIN * min(area, other)
-    return piece.number == better.number and is_same
+    return is_same or (piece.number == better.number and common >= _WITHIN * min(area, other))

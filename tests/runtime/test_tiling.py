@@ -106,6 +106,37 @@ def test_a_photo_that_fits_into_a_tile_is_searched_as_it_is():
     assert list_all(found) == list_all(detector.find(image))
 
 
+def test_what_one_tile_shows_twice_is_one_object_where_the_masks_agree():
+    class Stuttering(PerfectDetector):
+        """Finds each object a second time, less surely, as the mask moved down by some rows."""
+
+        def __init__(self, moved):
+            super().__init__()
+            self.moved = moved
+
+        def find(self, image):
+            found = super().find(image)
+            masks = (
+                np.roll(found.masks, self.moved, axis=1)
+                & ~(np.arange(found.masks.shape[1]) < self.moved)[:, None]
+            )
+            again = dataclasses.replace(
+                found, masks=masks, scores=found.scores - 0.2, mask_scores=found.mask_scores - 0.2
+            )
+            again = again.select(masks.any(axis=(1, 2)))
+            again = dataclasses.replace(
+                again, boxes=np.array([find_box(mask) for mask in again.masks], np.float32).reshape(-1, 4)
+            )
+            return detections.Detections.concatenate([found, again])
+
+    image = np.zeros((150, 150, 3), np.uint8)
+    image[70:90, 70:84], image[20:32, 100:112] = (1, 1, 1), (2, 2, 2)
+    once = list_all(PerfectDetector().find(image))
+    # Of 20 and 12 rows, moved by 3: the masks' IoU is 0.74 and 0.6; by 11: 0.29 and 0.04.
+    assert list_all(tiling.predict_tiled(Stuttering(3), image, 80)) == once
+    assert list_all(tiling.predict_tiled(Stuttering(11), image, 80)) == list_all(Stuttering(11).find(image))
+
+
 def test_the_whole_photo_is_searched_for_what_is_larger_than_the_overlap():
     class Farsighted(PerfectDetector):
         """Finds nothing that an edge of its picture cuts."""
