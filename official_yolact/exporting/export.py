@@ -210,7 +210,8 @@ def _compare(
     model = _Run(predictor, photos.annotations)
     opened = _open(targets, folder)
     runs = {name: _Run(loaded, photos.annotations) for name, (loaded, _) in opened.items()}
-    comparisons = {name: parity.Comparison(limits) for name, (_, limits) in opened.items()}
+    nms_iou = detector.config.detection_generator.nms_iou_threshold
+    comparisons = {name: parity.Comparison(limits, nms_iou) for name, (_, limits) in opened.items()}
     for done, (image_id, image) in enumerate(photos.read(predictor), start=1):
         row = model.detect(image_id, image)
         for name, run in runs.items():

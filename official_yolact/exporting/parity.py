@@ -66,9 +66,14 @@ Candidates = Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]]
 class Comparison:
     """Collects the differences of pictures."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Begin without pictures."""
-        self._limits = limits
+    def __init__(self, limits: Limits, nms_iou: float = _SAME_OBJECT) -> None:
+        """Begin without pictures.
+
+        Args:
+          limits: what the export may lose.
+          nms_iou: beyond which suppression leaves out one of two boxes.
+        """
+        self._limits, self._nms_iou = limits, nms_iou
         self._counts = dict.fromkeys(("pictures", "detections", "matched", "missing", "extra", "tied"), 0)
         self._box_px, self._score, self._mask_iou = [0.0], [0.0], [1.0]
 
@@ -82,6 +87,8 @@ class Comparison:
         """
         pairs = _match(model, export)
         pairs, tied = self._leave_out_ties(model, export, pairs, candidates)
+        tied[0].update(self._find_doubtful(model, {i for i, _ in pairs} | tied[0], candidates))
+        tied[1].update(self._find_doubtful(export, {j for _, j in pairs} | tied[1], candidates))
         missing, at_end = self._count_unmatched(model, export, {i for i, _ in pairs} | tied[0])
         extra, _ = self._count_unmatched(export, model, {j for _, j in pairs} | tied[1])
         shown = [(i, j) for i, j in pairs if self._is_shown(model, i) or self._is_shown(export, j)]
@@ -157,6 +164,31 @@ class Comparison:
                 tied.append((i, j))
         kept = [pair for pair in pairs if pair not in tied]
         return kept, ({i for i, _ in tied}, {j for _, j in tied})
+
+    def _find_doubtful(self, row: Row, known: set[int], candidates: Candidates) -> list[int]:
+        """Find detections without a partner of which rounding decides whether suppression leaves them out.
+
+        That is so where an anchor of equal score overlaps the detection's by more than suppression allows,
+        for the first of the two suppresses the other, be it suppressed itself or not; and where the overlap
+        with a better one is as large as suppression just allows.
+        """
+        alone = [index for index in range(_count(row)) if index not in known and self._is_shown(row, index)]
+        if not alone:
+            return []
+        boxes, scores = candidates()
+        doubtful = []
+        for index in alone:
+            of_class = scores[:, int(row["detection_classes"][index]) - 1]
+            gap = of_class - row["detection_scores"][index]  # [A]
+            own = (np.abs(boxes - row["detection_boxes"][index]).max(axis=1) <= _SLACK_PX) & (
+                np.abs(gap) <= _TIE
+            )
+            overlaps = _iou(row["detection_boxes"][[index]], boxes)[0]  # [A]
+            is_equal = (np.abs(gap) <= _TIE) & (overlaps > self._nms_iou - _TIE)
+            is_just_allowed = (gap > _TIE) & (np.abs(overlaps - self._nms_iou) <= _TIE)
+            if own.any() and ((is_equal | is_just_allowed) & ~own).any():
+                doubtful.append(index)
+        return doubtful
 
     def _measure(self, model: Row, export: Row, pairs: list[tuple[int, int]]) -> None:
         far = [_distance(model["detection_boxes"][i], export["detection_boxes"][j]) for i, j in pairs]

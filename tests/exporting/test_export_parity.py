@@ -122,6 +122,62 @@ def test_another_anchor_of_equal_score_is_a_tie_and_any_other_box_is_not():
     assert "box_px differs by 1.3" in comparison.find_faults()[0]
 
 
+def suppress_fast(boxes, scores, order, allowed):
+    """Keep what no earlier box overlaps by more than is allowed, be the earlier one kept or not."""
+    kept = []
+    for at, one in enumerate(order):
+        for other in order[:at]:
+            top, left = max(boxes[one][0], boxes[other][0]), max(boxes[one][1], boxes[other][1])
+            bottom, right = min(boxes[one][2], boxes[other][2]), min(boxes[one][3], boxes[other][3])
+            shared = max(0.0, bottom - top) * max(0.0, right - left)
+            sizes = [(b[2] - b[0]) * (b[3] - b[1]) for b in (boxes[one], boxes[other])]
+            if shared / (sum(sizes) - shared) > allowed:
+                break
+        else:
+            kept.append((tuple(boxes[one].tolist()), 1, float(scores[one])))
+    return kept
+
+
+@pytest.mark.parametrize("allowed", [0.3, 0.5, 0.65])
+def test_the_order_of_equal_scores_decides_in_suppression_and_is_no_fault(allowed):
+    rng = np.random.default_rng(0)
+    differing = 0
+    for _ in range(100):
+        corners = rng.uniform([0, 0], [60, 60], [12, 2])
+        boxes = np.concatenate([corners, corners + rng.uniform(18, 30, [12, 2])], axis=1).astype(np.float32)
+        boxes[6:] = boxes[:6] + rng.uniform(-6, 6, [6, 4]).astype(np.float32)
+        scores = rng.choice([0.5, 0.6, 0.7], 12).astype(np.float32)
+        found = [
+            suppress_fast(boxes, scores, sorted(shuffled, key=lambda at: -scores[at]), allowed)
+            for shuffled in (rng.permutation(12).tolist(), rng.permutation(12).tolist())
+        ]
+        differing += set(found[0]) != set(found[1])
+        candidates = (boxes, scores[:, np.newaxis])
+        comparison = parity.Comparison(parity.LIMITS["float32"], allowed)
+        comparison.add(*(make_row(*each, room=13) for each in found), lambda both=candidates: both)
+        summary = comparison.summary()
+        assert (summary["missing"], summary["extra"]) == (0, 0)
+        assert summary["matched"] + summary["tied"] == summary["detections"]
+    assert differing > 5
+
+
+def test_a_detection_with_an_anchor_of_equal_score_elsewhere_is_missed():
+    boxes = np.array([A[0], B[0]], np.float32)
+    scores = np.full((2, 2), 0.7, np.float32)
+    comparison = compare(make_row((*A[:2], 0.7), B), make_row(B), candidates=lambda: (boxes, scores))
+    assert comparison.summary()["missing"] == 1
+
+
+def test_an_overlap_that_suppression_just_allows_is_a_tie():
+    better, other = ((10, 10, 40, 40), 1, 0.9), ((10, 20, 40, 50), 1, 0.6)  # IoU 600 / 1200
+    boxes = np.array([better[0], other[0]], np.float32)
+    scores = np.array([[0.9], [0.6]], np.float32)
+    for allowed, expected in ((0.5, 0), (0.5003, 1), (0.4997, 1)):
+        comparison = parity.Comparison(parity.LIMITS["float32"], allowed)
+        comparison.add(make_row(better, other), make_row(better), lambda: (boxes, scores))
+        assert comparison.summary()["missing"] == expected
+
+
 def test_a_picture_without_detections_compares():
     assert compare(make_row(), make_row()).find_faults() == []
     assert "extra" in compare(make_row(), make_row(A)).find_faults()[0]
