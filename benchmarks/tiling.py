@@ -1,13 +1,15 @@
-"""Search montages of many small pictures in tiles, and count what is found, missed and found too much.
+"""Search large photos in tiles, and count what is found, missed and found too much.
 
 python benchmarks/tiling.py MODEL --images DIR --annotations JSON [--montages 3] [--side 6] [--tile 128]
         [--score-threshold 0.3]
 
-Prints one JSON object. A montage has SIDE x SIDE pictures of one size, such as those of `yolact demo`, whose
-model was trained on single ones. A detection is right when its class is that of an object and its mask covers
-the object's with an intersection over union of at least 0.5; each object counts once, the best score first.
-What lies on a crowd is not counted. `one by one` is what the model finds in the pictures themselves,
-`squashed` in the montage as a whole, and `plain tiles` in tiles with suppression within classes alone.
+Prints one JSON object. With `--side 1` the photos are those of the annotation file, such as
+`yolact data shapes --size 768 --cell 128` draws. Else they are montages of SIDE x SIDE pictures of one size,
+such as those of `yolact demo`, whose model was trained on single ones. A detection is right when its class is
+that of an object and its mask covers the object's with an intersection over union of at least 0.5; each
+object counts once, the best score first. What lies on a crowd is not counted. `one by one` is what the model
+finds in the pictures of a montage themselves, `squashed` in the photo as a whole, and `plain tiles` in tiles
+with suppression within classes alone.
 """
 
 from __future__ import annotations
@@ -144,9 +146,10 @@ def main() -> None:
     model = official_yolact.load(options.model, batch_size=8)
     coco, score = coco_lib.COCO(options.annotations), options.score_threshold
     forms: dict[str, Callable[[Montage], Any]] = {
-        "one by one": lambda montage: one_by_one(model, montage, options.side, score),
         "squashed": lambda montage: model(montage.image, score),
     }
+    if options.side > 1:
+        forms["one by one"] = lambda montage: one_by_one(model, montage, options.side, score)
     for overlap in OVERLAPS:
         forms[f"plain tiles, overlap {overlap}"] = lambda montage, overlap=overlap: plain_tiles(
             model, montage.image, options.tile, overlap, score
