@@ -53,6 +53,7 @@ class Piece:
       window: its mask.
       tiles: where it was found.
       is_cut: it goes on beyond the tile.
+      is_better_beside: the next tile shows more of it.
     """
 
     row: int
@@ -62,17 +63,17 @@ class Piece:
     window: mask_windows.Window
     tiles: frozenset[int]
     is_cut: bool = False
+    is_better_beside: bool = False
 
 
-def judge(piece: Piece, tile: Tile) -> Piece | None:
-    """Find out whether an edge cuts what a tile shows: None where the neighbour there shows more of it."""
+def judge(piece: Piece, tile: Tile) -> Piece:
+    """Find out whether an edge cuts what a tile shows, and whether the neighbour there shows more of it."""
     ends, edges = piece.box * _OUTWARD, tile.box * _OUTWARD  # [4], growing outward
     cut = tile.inner & (ends >= edges - tile.margin)
     # The other end, seen from each edge, and where the neighbour beyond that edge begins.
     starts, begins = piece.box[_OPPOSITE] * _OUTWARD, tile.neighbors * _OUTWARD
-    if (cut & (starts > begins + tile.margin)).any():  # there it is not cut on this side
-        return None
-    return dataclasses.replace(piece, is_cut=bool(cut.any()))
+    better = cut & (starts > begins + tile.margin)  # there it is not cut on this side
+    return dataclasses.replace(piece, is_cut=bool(cut.any()), is_better_beside=bool(better.any()))
 
 
 def merge(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
@@ -87,7 +88,7 @@ def merge(pieces: Sequence[Piece], tiles: Sequence[Tile]) -> list[Piece]:
     """
     whole = [piece for piece in pieces if not piece.is_cut]
     # Where several were found, a cut one cannot win against a whole one.
-    joined = _join([piece for piece in pieces if piece.is_cut], tiles)
+    joined = _join([piece for piece in pieces if piece.is_cut and not piece.is_better_beside], tiles)
     joined = [piece for piece in joined if not piece.is_cut or _is_seen_beside(piece, pieces)]
     ranked = sorted([*whole, *joined], key=lambda piece: (piece.is_cut, -piece.score, piece.row))
     boxes, kept = _stack_boxes(ranked), np.zeros(len(ranked), np.bool_)

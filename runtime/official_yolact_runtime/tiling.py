@@ -157,7 +157,7 @@ def _take_whole(size: Sequence[int]) -> pieces_lib.Tile:
 def _cut_pieces(
     found: Detections, tile: pieces_lib.Tile, index: int, first_row: int, least_side: float
 ) -> list[pieces_lib.Piece]:
-    """Move what a tile shows into the photo; without what has no pixel, and what other tiles show better.
+    """Move what a tile shows into the photo, without what has no pixel.
 
     Args:
       found: detections of the tile.
@@ -179,8 +179,7 @@ def _cut_pieces(
             window=window._replace(top=window.top + top, left=window.left + left, mask=window.mask.copy()),
             tiles=frozenset([index]),
         )
-        judged = pieces_lib.judge(piece, tile)
-        pieces += [judged] if judged else []
+        pieces.append(pieces_lib.judge(piece, tile))
     return pieces
 
 

@@ -137,6 +137,37 @@ def test_what_one_tile_shows_twice_is_one_object_where_the_masks_agree():
     assert list_all(tiling.predict_tiled(Stuttering(11), image, 80)) == list_all(Stuttering(11).find(image))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_object_is_lost_where_boxes_are_not_exact(seed):
+    rng = np.random.default_rng(seed)
+
+    class Unsteady(PerfectDetector):
+        """Finds boxes whose sides are up to 1.5 pixels off, otherwise in each tile."""
+
+        def find(self, image):
+            found = super().find(image)
+            moved = found.boxes + rng.uniform(-1.5, 1.5, found.boxes.shape)
+            sides = [*image.shape[:2], *image.shape[:2]]
+            return dataclasses.replace(found, boxes=np.clip(moved, 0, sides).astype(np.float32))
+
+    for _ in range(6):
+        image = np.zeros((160, 160, 3), np.uint8)
+        # About as large as the 40 pixels that tiles share: an edge may touch them without cutting them.
+        for number, (top, left) in enumerate(((5, 8), (60, 12), (10, 90), (80, 75))):
+            first = np.array([top, left]) + rng.integers(0, 20, 2)
+            last = first + rng.integers(34, 46, 2)
+            image[first[0] : last[0], first[1] : last[1]] = (1 + number % 2, number + 1, 7)
+        found = tiling.predict_tiled(Unsteady((80, 80)), image, 80, 0.5)
+        for color in np.unique(image.reshape(-1, 3), axis=0)[1:]:
+            mask = (image == color).all(axis=2)
+            overlaps = [
+                (mask & other).sum() / (mask | other).sum()
+                for other, number in zip(found.masks, found.classes, strict=True)
+                if number == color[0]
+            ]
+            assert max(overlaps, default=0.0) > 0.9
+
+
 def test_the_whole_photo_is_searched_for_what_is_larger_than_the_overlap():
     class Farsighted(PerfectDetector):
         """Finds nothing that an edge of its picture cuts."""
