@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from official_yolact_runtime import pieces
 from official_yolact_runtime import tiling
 from official_yolact_runtime.files import json_text
 from official_yolact_runtime.files import outputs
+from official_yolact_runtime.images import reading
 
 FILE_NAME = "instances.json"
 IMAGES = "images"
@@ -47,6 +47,8 @@ class Summary:
       empty: tiles without an object that were left out.
       left_out: file names of images that could not be read.
       orphans: annotations of images that are not listed; they are left out.
+      changed: photos whose pixels are not those of the file, by what was done.
+      notes: what a person should know of it.
     """
 
     path: str
@@ -59,6 +61,8 @@ class Summary:
     empty: int
     left_out: list[str]
     orphans: int
+    changed: dict[str, int]
+    notes: list[str]
 
 
 def tile_coco(
@@ -71,6 +75,7 @@ def tile_coco(
     least_visible: float = LEAST_VISIBLE,
     drop_empty: bool = False,
     bad_images: str = "error",
+    bit_depth: int = 16,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
@@ -90,6 +95,7 @@ def tile_coco(
       least_visible: part of an object's pixels, 0 to 1.
       drop_empty: leave out tiles that show nothing of an object.
       bad_images: `error`, or `skip`: leave out images that are missing or cannot be read.
+      bit_depth: of a photo of 16 bits a channel, so many are used, of which the upper 8 are kept.
       force: replace files that this program did not write.
       progress: is called with the photos done and their total.
 
@@ -108,7 +114,7 @@ def tile_coco(
     read: list[str | outputs.Folder] = [annotations, outputs.Folder(images_dir)]
     outputs.check(path, inputs=read, force=force, root=output_dir)
     source = coco_annotations.read(annotations)
-    cutter = _Cutter(source, images_dir, least_visible, drop_empty)
+    cutter = _Cutter(source, images_dir, least_visible, drop_empty, bit_depth)
     skipped = (image_files.BadImageError,) if bad_images == "skip" else ()
     stems, left_out = _choose_stems(source, images_dir, skipped), []
     for done, image in enumerate(source.images, 1):
@@ -140,6 +146,8 @@ def tile_coco(
         empty=counts["empty"],
         left_out=left_out,
         orphans=source.orphans,
+        changed=dict(cutter.changed),
+        notes=image_files.describe_depth(cutter.changed, bit_depth, "cut"),
     )
 
 
@@ -188,6 +196,7 @@ class _Cutter:
       annotations: entries.
       rest: what else the file has.
       counts: `cut`, `regions` and `empty` of a `Summary`.
+      changed: of a `Summary`.
     """
 
     def __init__(
@@ -196,7 +205,9 @@ class _Cutter:
         images_dir: str,
         least_visible: float,
         drop_empty: bool,
+        bit_depth: int,
     ) -> None:
+        self._bit_depth = bit_depth
         self._source, self._images_dir = source, images_dir
         self._least_visible, self._drop_empty = least_visible, drop_empty
         content = json_text.load(source.path, finite=False)
@@ -205,6 +216,7 @@ class _Cutter:
         self.images: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
         self.counts: collections.Counter[str] = collections.Counter()
+        self.changed: collections.Counter[str] = collections.Counter()
 
     def open(self, image: coco_annotations.Image) -> _Photo:
         """Read a photo and draw its masks.
@@ -215,7 +227,8 @@ class _Cutter:
         """
         where = f"{self._source.path}: image {image.id}"
         path = image_files.locate(image, self._images_dir, where)
-        encoded = image_files.read(path, image.height, image.width, where)
+        encoded = image_files.read(path, image.height, image.width, where, bit_depth=self._bit_depth)
+        self.changed.update(encoded.changes)
         objects = []
         for annotation in self._source.annotations[image.id]:
             name = f"{self._source.path}: annotation {annotation.id}"
@@ -225,7 +238,7 @@ class _Cutter:
             rows, columns = photo_masks.find_extent(mask)
             window = mask_windows.Window(rows.start, columns.start, mask[rows, columns].astype(np.bool_))
             objects.append((annotation, window, int(np.count_nonzero(window.mask))))
-        return _Photo(Image.open(io.BytesIO(encoded.data)), encoded.format, objects)
+        return _Photo(reading.decode(encoded.data), encoded.format, objects)
 
     def cut(
         self,

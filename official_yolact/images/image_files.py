@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+from collections.abc import Mapping
 
 import PIL.Image
 import PIL.ImageOps
@@ -194,6 +195,29 @@ def is_kept(picture: PIL.Image.Image, data: bytes) -> bool:
     """Check whether a record can hold the bytes of an upright picture as they are."""
     is_usual = picture.format in _KEPT_FORMATS and picture.mode in _KEPT_MODES
     return is_usual and not deep_pixels.is_deep(picture, data)
+
+
+def describe_depth(changed: Mapping[str, int], bit_depth: int, doing: str) -> list[str]:
+    """Say with which bit depth images of 16 bits are stored, or with which they would not be dark.
+
+    Args:
+      changed: number of images by the `changes` of `EncodedImage`.
+      bit_depth: with which they were read.
+      doing: what the command does with the images, such as `convert`.
+    """
+    if scaled := changed.get("images_scaled_to_the_bit_depth"):
+        return [
+            f"{scaled} images of 16 bits a channel are stored with --bit-depth {bit_depth}: predict and"
+            " evaluate with it too"
+        ]
+    counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in formats.DEPTHS}
+    most = max((bits for bits, count in counts.items() if count), default=0)
+    if not most:
+        return []
+    return [
+        f"{sum(counts.values())} images of 16 bits a channel fill at most {most} of them and are stored as"
+        f" dark as that: {doing} with --bit-depth {most}, and predict and evaluate with it too"
+    ]
 
 
 def encode(picture: PIL.Image.Image, name: str) -> bytes:

@@ -139,6 +139,23 @@ def test_photos_are_upright_and_stay_jpeg(tmp_path: pathlib.Path) -> None:
         assert np.abs(found - expected).max() <= 12
 
 
+def test_photos_of_16_bits_are_scaled_or_said_to_be_dark(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_photos(tmp_path, ["a.png"])
+    deep = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH), np.uint16)
+    PIL.Image.fromarray(deep).save(tmp_path / "photos/a.png")
+    words = ["data", "tile", path, "--images", str(tmp_path / "photos"), "--tile", "64"]
+    for more, shift in (([], 8), (["--bit-depth", "12"], 4)):
+        output = tmp_path / f"shift {shift}"
+        assert main.main([*words, "--output", str(output), *more]) == 0
+        said = capsys.readouterr().err
+        assert ("dark" in said) == (shift == 8)
+        assert "--bit-depth 12" in said
+        tile = read(output / "images/a_tile_0_0.png").astype(int)
+        np.testing.assert_allclose(tile[..., 0], deep[:64, :64] >> shift, atol=1)
+
+
 def test_names_that_differ_in_the_ending_alone_stay_apart(tmp_path: pathlib.Path) -> None:
     path = write_photos(tmp_path, ["a.png", "a.bmp", "b.tif"])
     summary = tiles.tile_coco(path, str(tmp_path / "tiles"), str(tmp_path / "photos"), (100, 100))

@@ -51,6 +51,7 @@ def add_parser(commands: Any) -> None:
         default="error",
         help="skip: leave out images that are missing or cannot be read (%(default)s)",
     )
+    options.add_bit_depth(parser)
     options.set_run(parser, run)
 
 
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         least_visible=args.least_visible,
         drop_empty=args.drop_empty,
         bad_images=args.bad_images,
+        bit_depth=args.bit_depth,
         force=args.force,
         progress=progress.Progress("photos"),
     )
@@ -88,6 +90,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if summary.orphans:
         progress.say(f"  left out: {summary.orphans} annotations of images that are not listed")
+    for reason, count in summary.changed.items():
+        progress.say(f"  changed: {count} {reason.replace('_', ' ')}")
+    for note in summary.notes:
+        progress.say(f"  {note}")
     options.print_json(args, dataclasses.asdict(summary))
     return 0
 

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from official_yolact.coco import index as coco_index
@@ -31,7 +31,6 @@ from official_yolact.records import manifest as manifest_lib
 from official_yolact_runtime import categories as categories_lib
 from official_yolact_runtime.files import inputs
 from official_yolact_runtime.files import outputs
-from official_yolact_runtime.images import formats
 
 IMAGES_PER_SHARD = 500
 """Shards of COCO then have about 80 MB."""
@@ -254,27 +253,10 @@ class _Conversion:
                 *inspection.describe(
                     tally.seen, self._categories, index.roots, self._files, _BOXES[self._options.boxes]
                 ),
-                *_describe_depth(noted["changed"], self._options.bit_depth),
+                *image_files.describe_depth(noted["changed"], self._options.bit_depth, "convert"),
                 *filter(None, [image_folders.describe_unread(self._images_dir, named=self._files)]),
             ],
         )
-
-
-def _describe_depth(changed: Mapping[str, int], bit_depth: int) -> list[str]:
-    """Say with which bit depth images of 16 bits are stored, or with which they would not be dark."""
-    if scaled := changed.get("images_scaled_to_the_bit_depth"):
-        return [
-            f"{scaled} images of 16 bits a channel are stored with --bit-depth {bit_depth}: predict and"
-            " evaluate with it too"
-        ]
-    counts = {bits: changed.get(f"images_of_{bits}_bits_in_16", 0) for bits in formats.DEPTHS}
-    most = max((bits for bits, count in counts.items() if count), default=0)
-    if not most:
-        return []
-    return [
-        f"{sum(counts.values())} images of 16 bits a channel fill at most {most} of them and are stored as"
-        f" dark as that: convert with --bit-depth {most}, and predict and evaluate with it too"
-    ]
 
 
 def _count_shards(images: int) -> int:
