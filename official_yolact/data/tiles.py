@@ -6,7 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,12 +114,16 @@ def tile_coco(
     read: list[str | outputs.Folder] = [annotations, outputs.Folder(images_dir)]
     outputs.check(path, inputs=read, force=force, root=output_dir)
     source = coco_annotations.read(annotations)
-    cutter = _Cutter(source, images_dir, least_visible, drop_empty, bit_depth)
+    cutter = _Cutter(source, least_visible, drop_empty, bit_depth)
     skipped = (image_files.BadImageError,) if bad_images == "skip" else ()
-    stems, left_out = _choose_stems(source, images_dir, skipped), []
+    paths = _locate(source, images_dir, skipped)
+    stems = _choose_stems(paths)
+    left_out = [image.file_name for image in source.images if image.id not in paths]
     for done, image in enumerate(source.images, 1):
+        if image.id not in paths:
+            continue
         try:
-            photo = cutter.open(image)
+            photo = cutter.open(image, os.path.join(images_dir, paths[image.id]))
         except skipped:
             left_out.append(image.file_name)
             continue
@@ -151,13 +155,16 @@ def tile_coco(
     )
 
 
-def _choose_stems(
+def _locate(
     source: coco_annotations.CocoJson, images_dir: str, skipped: tuple[type[Exception], ...]
 ) -> dict[int, str]:
-    """Choose how the names of the tiles of each image begin: by its id. No two are the same, in any case.
+    """Find the file of each image: its path below the folder, by the image's id.
 
-    That is the name of its file below the folder without the ending; with it where two differ in the ending
-    alone. Images whose file is not found are left out where `skipped` has that error.
+    Images whose file is not found are left out where `skipped` has that error.
+
+    Raises:
+      BadImageError: a file is not found.
+      ValueError: two images have one file.
     """
     paths: dict[int, str] = {}
     for image in source.images:
@@ -168,6 +175,14 @@ def _choose_stems(
     if twice:
         listed = [number for number, path in paths.items() if path == twice[0]]
         raise ValueError(f"{source.path}: images {listed} have one file, {twice[0]!r}: list a photo once")
+    return paths
+
+
+def _choose_stems(paths: Mapping[int, str]) -> dict[int, str]:
+    """Choose how the names of the tiles of each image begin: by its id. No two are the same, in any case.
+
+    That is the path without its ending; with it where two differ in the ending alone.
+    """
     stems = {number: os.path.splitext(path)[0] for number, path in paths.items()}
     often = collections.Counter(stem.casefold() for stem in stems.values())
     return {number: stem if often[stem.casefold()] == 1 else paths[number] for number, stem in stems.items()}
@@ -202,13 +217,12 @@ class _Cutter:
     def __init__(
         self,
         source: coco_annotations.CocoJson,
-        images_dir: str,
         least_visible: float,
         drop_empty: bool,
         bit_depth: int,
     ) -> None:
         self._bit_depth = bit_depth
-        self._source, self._images_dir = source, images_dir
+        self._source = source
         self._least_visible, self._drop_empty = least_visible, drop_empty
         content = json_text.load(source.path, finite=False)
         self.rest = {"licenses": content["licenses"]} if "licenses" in content else {}
@@ -218,15 +232,14 @@ class _Cutter:
         self.counts: collections.Counter[str] = collections.Counter()
         self.changed: collections.Counter[str] = collections.Counter()
 
-    def open(self, image: coco_annotations.Image) -> _Photo:
+    def open(self, image: coco_annotations.Image, path: str) -> _Photo:
         """Read a photo and draw its masks.
 
         Raises:
-          BadImageError: it is missing, or no readable image.
+          BadImageError: it is no readable image.
           ValueError: an annotation has no mask, or one that cannot be drawn.
         """
         where = f"{self._source.path}: image {image.id}"
-        path = image_files.locate(image, self._images_dir, where)
         encoded = image_files.read(path, image.height, image.width, where, bit_depth=self._bit_depth)
         self.changed.update(encoded.changes)
         objects = []
@@ -234,9 +247,7 @@ class _Cutter:
             name = f"{self._source.path}: annotation {annotation.id}"
             size = encoded.height, encoded.width
             clean, _ = segmentations.clean_segmentation(annotation.segmentation, *size, name)
-            mask = segmentations.rasterize(clean, *size)
-            rows, columns = photo_masks.find_extent(mask)
-            window = mask_windows.Window(rows.start, columns.start, mask[rows, columns].astype(np.bool_))
+            window = photo_masks.cut_window(segmentations.rasterize(clean, *size))
             objects.append((annotation, window, int(np.count_nonzero(window.mask))))
         return _Photo(reading.decode(encoded.data), encoded.format, objects)
 
@@ -276,9 +287,9 @@ class _Cutter:
             is_region = shown < self._least_visible * pixels and not annotation.is_crowd
             self.counts["regions"] += is_region
             self.counts["cut"] += shown < pixels and not is_region and not annotation.is_crowd
-            mask = np.zeros(tile.box[2:] - tile.box[:2], np.bool_)
-            down, across = part.top - tile.box[0], part.left - tile.box[1]
-            mask[down : down + part.mask.shape[0], across : across + part.mask.shape[1]] = part.mask
+            top, left = tile.box[:2].tolist()
+            inside = part._replace(top=part.top - top, left=part.left - left)
+            (mask,) = photo_masks.draw_windows([inside], *(tile.box[2:] - tile.box[:2]).tolist())
             yield {
                 "category_id": annotation.category_id,
                 "iscrowd": int(is_region or annotation.is_crowd),
