@@ -6,6 +6,7 @@ TEST_VENV := .venv-test
 BIN := $(VENV)/bin
 JOBS ?= 2
 PYTEST_ARGS ?=
+MEASURE :=
 UPGRADE ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -72,13 +73,11 @@ testruns:  ## Run the tests of training steps and whole trainings on the install
 all test testruns: $(TEST_VENV)
 	@outside=$$(mktemp -d) && cd "$$outside" && unset PYTHONPATH && status=0 && \
 	export OFFICIAL_YOLACT_WHEELS="$(CURDIR)/dist" COVERAGE_FILE="$(CURDIR)/.coverage" && \
-	$(if $(filter all test,$@),rm -f "$$COVERAGE_FILE" &&) \
 	for part in $(PARTS); do \
 	  "$(CURDIR)/$(TEST_VENV)/bin/python" -m pytest $$(printf ' $(CURDIR)/%s' $$part) \
 	    --config-file="$(CURDIR)/pyproject.toml" --rootdir="$(CURDIR)" --import-mode=importlib \
-	    -p no:cacheprovider --numprocesses=$(JOBS) --dist=worksteal --durations=15 --cov --cov-append \
-	    --cov-config="$(CURDIR)/pyproject.toml" --cov-report= --cov-fail-under=0 \
-	    $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
+	    -p no:cacheprovider --numprocesses=$(JOBS) --dist=worksteal --durations=15 \
+	    $(MEASURE) $(PYTEST_ARGS) $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ] )|| status=1; \
 	done; \
 	rm -rf "$$outside"; exit $$status
 
@@ -101,7 +100,10 @@ matrix: $(VENV)/.installed  ## Train in a cover of all pairs of what can be comb
 	OFFICIAL_YOLACT_MATRIX=pairs $(BIN)/python -m pytest tests/training/test_matrix.py -p no:cacheprovider \
 	  --numprocesses=$(JOBS) $(PYTEST_ARGS)
 
-coverage:  ## Report what `make test`, and `make testruns` after it, have covered, against the floor
+# Measuring makes tests that trace networks a third slower, so the other targets leave it out.
+coverage:  ## Do what `make all` does, and report which branches no test has run, against the floor
+	rm -f .coverage
+	$(MAKE) all MEASURE="--cov --cov-append --cov-config='$(CURDIR)/pyproject.toml' --cov-report= --cov-fail-under=0"
 	$(TEST_VENV)/bin/python -m coverage report --rcfile=pyproject.toml
 
 bench: $(VENV)/.installed  ## Run every benchmark; each prints JSON

@@ -20,6 +20,8 @@ RECIPES = (
     "yolact_resnet50_pascal_1gpu",
     "yolact_mobilenetv2_finetune",
     "yolact_next_shapes_cpu",
+    "yolact_next_resnet50_coco_1gpu",
+    "yolact_next_mobilenetv2_finetune",
 )
 
 FACTORS: dict[str, tuple[str, ...]] = {
@@ -60,6 +62,7 @@ USED_MOST = (
 Row = dict[str, str]
 
 
+_DEEP = ("yolact_mobilenetv2_finetune", "yolact_next_mobilenetv2_finetune")
 _SMALL = ("yolact_tiny_shapes_cpu", "yolact_next_shapes_cpu")
 KILLED = 5
 """So many of the first rows of `cover_values` hold every value of every factor but the recipe."""
@@ -94,7 +97,7 @@ def _cost(rows: list[Row]) -> float:
     """Estimate what rows take, as a multiple of a plain process: what is traced, and how often."""
     total = 0.0
     for at, row in enumerate(rows):
-        model = {"yolact_mobilenetv2_finetune": 4.0, **dict.fromkeys(_SMALL, 1.0)}.get(row["recipe"], 1.5)
+        model = {**dict.fromkeys(_DEEP, 4.0), **dict.fromkeys(_SMALL, 1.0)}.get(row["recipe"], 1.5)
         model *= 2.0 if "plus" in row["recipe"] else 1.0
         model *= 2.0 if row["strategy"].endswith("-2") else 1.0
         if row["strategy"].endswith("-2") and row["parts"] == "2" and row["batch_norm"] == "synchronised":

@@ -49,6 +49,8 @@ EXPERIMENTS = {
     "yolact_plus_resnet101_coco_1gpu": "yolact_plus_resnet101_coco",
     "yolact_resnet50_pascal_1gpu": "yolact_resnet50_pascal",
     "yolact_mobilenetv2_finetune": "yolact_mobilenetv2_coco",
+    "yolact_next_resnet50_coco_1gpu": "yolact_next_resnet50_coco",
+    "yolact_next_mobilenetv2_finetune": "yolact_next_mobilenetv2_coco",
 }
 # Whole numbers throughout. The rates are reached through a warm-up that begins at 0.
 _RATES: dict[str, dict[str, Any]] = {

@@ -174,6 +174,16 @@ def yolact_next_shapes() -> YolactExperiment:
     return params
 
 
+def yolact_next_resnet50_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with ResNet-50 and finer masks than the paper's, on the paper's schedule."""
+    return _refine("yolact_next_resnet50_coco", yolact_resnet50_coco())
+
+
+def yolact_next_mobilenetv2_coco() -> YolactExperiment:
+    """Configure YOLACT-550 with MobileNetV2 and finer masks than the paper's."""
+    return _refine("yolact_next_mobilenetv2_coco", yolact_mobilenetv2_coco())
+
+
 EXPERIMENTS: dict[str, Callable[[], YolactExperiment]] = {
     factory.__name__: factory
     for factory in (
@@ -188,6 +198,8 @@ EXPERIMENTS: dict[str, Callable[[], YolactExperiment]] = {
         yolact_mobilenetv2_coco,
         yolact_tiny_shapes,
         yolact_next_shapes,
+        yolact_next_resnet50_coco,
+        yolact_next_mobilenetv2_coco,
     )
 }
 

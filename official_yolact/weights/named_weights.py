@@ -20,7 +20,12 @@ _KERAS_LICENCE = "Apache-2.0 (Keras Applications); trained on ImageNet"
 _TORCHVISION_LICENCE = "BSD-3-Clause (torchvision); trained on ImageNet"
 _DARKNET_LICENCE = "public domain (Darknet), converted by the authors of YOLACT; trained on ImageNet"
 _AUTHOR_LICENCE = "MIT (dbolya/yolact); trained on COCO"
-_RESNET50 = ("yolact_resnet50_coco", "yolact_plus_resnet50_coco", "yolact_resnet50_pascal")
+_RESNET50 = (
+    "yolact_resnet50_coco",
+    "yolact_plus_resnet50_coco",
+    "yolact_resnet50_pascal",
+    "yolact_next_resnet50_coco",
+)
 _RESNET101 = (
     "yolact_resnet101_coco",
     "yolact_im700_coco",
@@ -85,7 +90,7 @@ def _mobilenet(width: float, size: int, sha256: str = "", is_size_exact: bool = 
         sha256=sha256,
         licence=_KERAS_LICENCE,
         modules="backbone",
-        experiments=("yolact_mobilenetv2_coco",),
+        experiments=("yolact_mobilenetv2_coco", "yolact_next_mobilenetv2_coco"),
         backbone="mobilenet",
         settings={"model_id": "MobileNetV2", "filter_size_scale": width},
         mean=(127.5, 127.5, 127.5),

@@ -17,6 +17,9 @@ _SAME, _WITHIN, _AGREEING = 0.5, 0.7, 0.5
 """Of two masks: the intersection over the union of one object's, and over the smaller of an object's and its
 piece's; the intersection over the union of two pieces' of one object, in the pixels that both tiles show."""
 
+_MISTAKEN = 0.7
+"""The intersection over the union of two masks of which one tile takes the object for another class."""
+
 Ints = NDArray[np.int64]
 
 
@@ -165,13 +168,16 @@ def _is_again(piece: Piece, better: Piece) -> bool:
     """Decide whether a piece shows what a better one shows.
 
     Suppression has compared the boxes of one tile. What it left of one class there is one object where the
-    masks agree, and else two.
+    masks agree, and else two; an object of two classes is left to the model. Of two tiles that take an object
+    for different classes, the better piece is right.
     """
     common = mask_windows.count_common(piece.window, better.window)
     area, other = (int(np.count_nonzero(one.window.mask)) for one in (piece, better))
-    is_same = piece.number == better.number and common >= _SAME * (area + other - common)
+    union, is_one_class = area + other - common, piece.number == better.number
     if piece.tiles <= better.tiles or better.tiles <= piece.tiles:
-        return is_same
+        return is_one_class and common >= _SAME * union
     if piece.is_cut:  # cut objects are often taken for another class
         return common >= _WITHIN * area
-    return is_same or (piece.number == better.number and common >= _WITHIN * min(area, other))
+    if not is_one_class:
+        return common >= _MISTAKEN * union
+    return common >= min(_SAME * union, _WITHIN * min(area, other))

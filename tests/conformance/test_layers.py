@@ -161,6 +161,11 @@ def test_a_batch_equals_its_images_one_by_one(case):
         _assert_close(alone, [value[index : index + 1] for value in together])
 
 
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(name, marks=[pytest.mark.rare] * (name == "YolactDarkNet")) for name in sorted(CASES)],
+    indirect=True,
+)
 def test_a_saved_model_gives_the_same(case, tmp_path):
     layer, inputs = case
     expected = _call(layer, inputs)

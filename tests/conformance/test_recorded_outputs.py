@@ -238,6 +238,9 @@ def test_masks_and_their_scores_equal_the_original(
     np.testing.assert_allclose(scores, recorded[key], rtol=0, atol=RELATIVE)
 
 
+@pytest.mark.parametrize(
+    "name", [MODELS[0], pytest.param(MODELS[1], marks=pytest.mark.rare), MODELS[2]], indirect=True
+)
 def test_the_predictor_finds_what_the_original_shows(recorded: Any, images: Any, predictor: Any) -> None:
     """Through the picture's own path: resize, network, NMS, masks at the picture's size."""
     shown = predictor(images[0], score_threshold=0.0)
@@ -247,9 +250,7 @@ def test_the_predictor_finds_what_the_original_shows(recorded: Any, images: Any,
         np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=0, atol=RELATIVE)
 
 
-@pytest.mark.parametrize(
-    "name", [MODELS[0], *(pytest.param(name, marks=pytest.mark.rare) for name in MODELS[1:])], indirect=True
-)
+@pytest.mark.rare
 def test_a_saved_model_of_the_raw_outputs_comes_back(
     predictor: Any, inputs: np.ndarray, outputs: Any, tmp_path: pathlib.Path
 ) -> None:

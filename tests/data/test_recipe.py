@@ -103,7 +103,9 @@ def test_another_batch_on_the_command_line_scales_the_schedule(tmp_path: pathlib
     assert params.trainer.optimizer_config.learning_rate.stepwise.values[0] == pytest.approx(2e-3)
 
 
-@pytest.mark.parametrize("experiment", ["yolact_tiny_shapes", "yolact_plus_resnet50_coco", "yolact_base"])
+@pytest.mark.parametrize(
+    "experiment", ["yolact_next_mobilenetv2_coco", "yolact_plus_resnet50_coco", "yolact_base"]
+)
 def test_any_experiment_can_be_built_on_through_the_command(
     tmp_path: pathlib.Path, experiment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +144,15 @@ def test_the_printed_commands_parse(tmp_path: pathlib.Path) -> None:
     sources = [("train", "a b.json", "photos"), ("val", "v.json", "more photos")]
     for command in recipe_text.list_commands(recipe, "mine.yaml", sources):
         assert main.build_parser().parse_args(shlex.split(command)[1:]).run
+
+
+def test_no_experiment_that_trains_with_adam_is_given_the_papers_descent() -> None:
+    from official_yolact.configs import experiments
+
+    kinds = {
+        name: make().trainer.optimizer_config.optimizer.type for name, make in experiments.EXPERIMENTS.items()
+    }
+    assert {name for name, kind in kinds.items() if kind == "adam"} <= set(recipe_lib.ADAM_MODELS)
 
 
 def test_names_of_classes_stay_inside_their_comment(tmp_path: pathlib.Path) -> None:

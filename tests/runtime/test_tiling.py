@@ -201,6 +201,27 @@ def test_a_cut_piece_of_another_class_is_left_out_where_a_neighbor_shows_it_whol
     assert (found.classes.tolist(), found.boxes.tolist()) == ([1], [[10, 70, 50, 110]])
 
 
+def test_an_object_has_the_class_of_its_best_piece_and_both_where_one_tile_shows_both():
+    class Undecided(PerfectDetector):
+        """Takes objects in the left half of its picture for class 3, less surely, and what is red for two classes."""
+
+        def find(self, image):
+            found = super().find(image)
+            left = found.boxes[:, 3] < image.shape[1] / 2
+            scores = np.where(left, 0.5, 0.9).astype(np.float32)
+            classes = np.where(left, 3, found.classes).astype(np.int32)
+            found = dataclasses.replace(found, classes=classes, mask_scores=scores)
+            red = found.select(np.array([image[mask][0, 2] == 255 for mask in found.masks], np.bool_))
+            second = dataclasses.replace(red, classes=red.classes + 10, mask_scores=red.mask_scores - 0.1)
+            return detections.Detections.concatenate([found, second])
+
+    # Tiles begin at 0, 50 and 100: both objects are in the right half of the first and the left half of the second.
+    image = np.zeros((60, 200, 3), np.uint8)
+    image[10:20, 70:90], image[40:50, 70:90] = (1, 1, 1), (2, 2, 255)
+    found = tiling.predict_tiled(Undecided(), image, 100, 0.5)
+    assert sorted(found.classes.tolist()) == [1, 2, 12]
+
+
 def test_a_cut_piece_is_left_out_where_the_next_tile_shows_nothing_of_its_class():
     class Lefthanded(PerfectDetector):
         """Finds only what the right edge of its picture cuts."""

@@ -41,6 +41,8 @@ def test_files_differ_and_sums_are_hexadecimal():
         ("yolact_resnet50_coco", 1.0, "imagenet/resnet50"),
         ("yolact_im700_coco", 1.0, "imagenet/resnet101"),
         ("yolact_darknet53_coco", 1.0, "imagenet/darknet53"),
+        ("yolact_next_resnet50_coco", 1.0, "imagenet/resnet50"),
+        ("yolact_next_mobilenetv2_coco", 0.5, "imagenet/mobilenetv2-0.5"),
         ("yolact_tiny_shapes", 1.0, None),
     ],
 )

@@ -32,17 +32,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--overlap",
         type=float,
-        default=0.3,
         metavar="PART",
-        help="part of its height and width that a tile shares with the next, 0.1 to 0.8 (%(default)s)",
+        help="part of its height and width that a tile shares with the next, 0.1 to 0.8 (0.3)",
     )
     parser.add_argument(
         "--least-visible",
         type=float,
-        default=0.3,
         metavar="PART",
         help="an object of which a tile shows less is a crowd region there, neither demanded nor punished"
-        " (%(default)s)",
+        " (0.3)",
     )
     parser.add_argument("--drop-empty", action="store_true", help="leave out tiles that show no object")
     parser.add_argument(
@@ -58,15 +56,17 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cut photos into tiles."""
     from official_yolact.data import tiles
+    from official_yolact_runtime import tiling
 
+    least_visible = tiles.LEAST_VISIBLE if args.least_visible is None else args.least_visible
     sides = options.parse_size("tile", args.tile if len(args.tile) > 1 else _double(args.tile[0]))
     summary = tiles.tile_coco(
         args.annotations,
         args.output,
         args.images,
         sides,
-        args.overlap,
-        least_visible=args.least_visible,
+        tiling.OVERLAP if args.overlap is None else args.overlap,
+        least_visible=least_visible,
         drop_empty=args.drop_empty,
         bad_images=args.bad_images,
         bit_depth=args.bit_depth,
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if summary.cut or summary.regions:
         progress.say(
             f"  {summary.cut} objects that an edge cuts, and {summary.regions} crowd regions where a"
-            f" tile shows less than {args.least_visible:g} of an object"
+            f" tile shows less than {least_visible:g} of an object"
         )
     if summary.empty:
         progress.say(f"  left out: {summary.empty} tiles without an object")

@@ -29,7 +29,10 @@ FEW_IMAGES = 1_000
 
 SMALL_MODEL = "yolact_mobilenetv2_coco"
 LARGE_MODEL = "yolact_resnet50_coco"
-ADAM_MODELS = (SMALL_MODEL, "yolact_tiny_shapes")
+SMALL_MODELS = (SMALL_MODEL, "yolact_next_mobilenetv2_coco")
+"""Those with MobileNetV2, which is cheap enough for a CPU."""
+
+ADAM_MODELS = (*SMALL_MODELS, "yolact_tiny_shapes", "yolact_next_shapes")
 """Experiments without a published schedule."""
 
 DEFAULT_GRIDS = {
@@ -309,7 +312,7 @@ def decide(
         few=few,
         adam=adam,
         gpus=gpus,
-        bfloat16=bfloat16 and (name == SMALL_MODEL or own is not None),
+        bfloat16=bfloat16 and (name in SMALL_MODELS or own is not None),
         padding=statistics.propose_padding(np.array(counts)),
         limits=_choose_limits(train, val),
         batch=batch,
@@ -438,8 +441,8 @@ def _fit_grid(
     elif is_own:
         return grid_fit.keep(base, boxes, "that of the model it goes on from")
     else:
-        sized, reason = grid_fit.choose_size(base, shapes, boxes, may_grow=name == SMALL_MODEL)
-    if name == SMALL_MODEL:
+        sized, reason = grid_fit.choose_size(base, shapes, boxes, may_grow=name in SMALL_MODELS)
+    if name in SMALL_MODELS:
         if not input_size:
             largest = sized
             sized = budget.choose(grid_fit.shrink(sized, boxes))

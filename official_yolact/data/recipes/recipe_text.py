@@ -221,7 +221,7 @@ def _format_network(recipe: recipe_lib.Recipe) -> list[str]:
             "      mobilenet:",
             f"        filter_size_scale: {recipe.network.width}",
         ]
-    if recipe.experiment == recipe_lib.SMALL_MODEL:
+    if recipe.experiment in recipe_lib.SMALL_MODELS:
         filters = recipe.network.filters if recipe.network else recipe_lib.DEFAULT_FILTERS
         lines += [
             "    # Narrower than for COCO's 80 classes (256): faster, and enough for few classes.",
