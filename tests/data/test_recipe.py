@@ -137,6 +137,18 @@ def test_any_experiment_can_be_built_on_through_the_command(
     assert checked["trainer"]["train_steps"] == 3
 
 
+def test_the_small_experiments_by_name_are_narrow_as_the_one_that_is_chosen(tmp_path: pathlib.Path) -> None:
+    train, val = write(tmp_path / "t.json", 3), write(tmp_path / "v.json", 2, seed=1)
+    words = ["data", "init", "--train", train, "--val", val, "--images", str(tmp_path), "--epochs", "2"]
+    path, texts = tmp_path / "mine.yaml", []
+    for asked in ([], *(["--experiment", name] for name in recipe_lib.SMALL_MODELS)):
+        assert main.main([*words, "--output", str(path), "--force", *asked]) == 0
+        text = path.read_text(encoding="utf-8")
+        texts.append([line for line in text.splitlines() if not line.startswith(("experiment:", "# About"))])
+    assert texts[0] == texts[1] == texts[2]
+    assert "      num_filters: 96" in texts[0]
+
+
 def test_the_printed_commands_parse(tmp_path: pathlib.Path) -> None:
     import shlex
 

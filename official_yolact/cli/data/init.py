@@ -174,7 +174,9 @@ def _find_start(args: argparse.Namespace, images: int, gpus: int) -> dict[str, A
     start: dict[str, Any] = {}
     if args.experiment is not None:
         name, base, network = base_models.read_experiment(args.experiment)
-        start = {"experiment": name, "base": base, "network": network}
+        start = {"experiment": name}
+        if name not in recipe_lib.DEFAULT_GRIDS:
+            start |= {"base": base, "network": network}
     checkpoint = args.init_checkpoint
     if checkpoint is None:
         usual = recipe_lib.choose_experiment(images, gpus)

@@ -35,14 +35,12 @@ SMALL_MODELS = (SMALL_MODEL, "yolact_next_mobilenetv2_coco")
 ADAM_MODELS = (*SMALL_MODELS, "yolact_tiny_shapes", "yolact_next_shapes")
 """Experiments without a published schedule."""
 
-DEFAULT_GRIDS = {
-    SMALL_MODEL: anchor_grid.AnchorGrid((352, 480), 3, (28.0, 56.0, 112.0), 3, (1.0, 0.5, 2.0), False),
-    LARGE_MODEL: anchor_grid.AnchorGrid(),
-}
-"""Where the two models of our own choosing start from; the small one as its recipe has it."""
+_SMALL_GRID = anchor_grid.AnchorGrid((352, 480), 3, (28.0, 56.0, 112.0), 3, (1.0, 0.5, 2.0), False)
+DEFAULT_GRIDS = {**dict.fromkeys(SMALL_MODELS, _SMALL_GRID), LARGE_MODEL: anchor_grid.AnchorGrid()}
+"""Where the models of our own choosing start from; the small ones as their recipes have it."""
 
 DEFAULT_NETWORKS = {
-    SMALL_MODEL: step_cost.Network("mobilenetv2"),
+    **dict.fromkeys(SMALL_MODELS, step_cost.Network("mobilenetv2")),
     LARGE_MODEL: step_cost.Network("resnet50", filters=256),
 }
 DEFAULT_FILTERS = DEFAULT_NETWORKS[SMALL_MODEL].filters
@@ -253,8 +251,8 @@ def decide(
       val_images: the same for validation.
       experiment: registered name; None: that of `own`, or MobileNetV2 for fewer than 1,000 photos or without
         a GPU, otherwise ResNet-50.
-      base: input size and anchors of the experiment; needed with one that is not of the two.
-      network: of the experiment, where it is not of the two.
+      base: input size and anchors of the experiment; needed with one that `DEFAULT_GRIDS` has not.
+      network: of the experiment, where `DEFAULT_NETWORKS` has it not.
       own: a model to go on from: its network, input size and anchors are kept.
       input_size: (height, width) that is asked for; anchors are fitted at it.
       epochs: None: so many that few photos are seen often, and many as often as in the paper, and on a CPU
@@ -431,7 +429,7 @@ def _fit_grid(
     """Choose input size, levels and anchors; of a model that is gone on from, keep what is not asked for.
 
     Raises:
-      ValueError: `base` is None, and the experiment is none of the two.
+      ValueError: `base` is None, and `DEFAULT_GRIDS` has not the experiment.
     """
     base = base or DEFAULT_GRIDS.get(name)
     if base is None:
