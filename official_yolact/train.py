@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+from official_yolact.environment import keras_choice
 from official_yolact.training import run_log
 
 if __name__ == "__main__":
+    keras_choice.leave_out_keras_3()
     run_log.RunLog().start()  # before TensorFlow is imported, which has something to say
 else:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

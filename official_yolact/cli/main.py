@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import official_yolact
 from official_yolact import failures
 from official_yolact.cli import streams
+from official_yolact.environment import keras_choice
 
 COMMANDS = (
     "demo",
@@ -63,6 +64,7 @@ def _run(words: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:
         return failures.report(error, words)
+    keras_choice.leave_out_keras_3()
     if not getattr(args, "keeps_log", False):
         _quiet_tensorflow()
     try:

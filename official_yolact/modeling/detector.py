@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_yolact.configs import yolact as configs
 from official_yolact.modeling import factory
+from official_yolact.modeling import yolact_model
 from official_yolact.ops import frames
 from official_yolact.ops import preprocess
 from official_yolact.schema import Detections
@@ -43,6 +44,7 @@ class Detector:
         self.config = config
         self._generator = factory.build_detection_generator(config)
 
+    @yolact_model.unconverted
     def detect(self, images: Tensor, image_info: Tensor) -> Detections:
         """Detect in inputs of the network.
 
@@ -55,6 +57,7 @@ class Detector:
         """
         return self.generate(self.run_network(images), image_info)
 
+    @yolact_model.unconverted
     def run_network(self, images: Tensor) -> dict[str, Tensor]:
         """Compute of `schema.RawOutputs` what detections are made of: all but the semantic outputs.
 
@@ -65,6 +68,7 @@ class Detector:
             outputs = self.model(images, training=False)
         return {name: value for name, value in outputs.items() if name != "semantic_outputs"}
 
+    @yolact_model.unconverted
     def generate(self, raw_outputs: Mapping[str, Tensor], image_info: Tensor) -> Detections:
         """Make detections of what `run_network` returns.
 
@@ -80,6 +84,7 @@ class Detector:
             found: Detections = self._generator(raw_outputs, image_info, mask_scorer=scorer)
         return found
 
+    @yolact_model.unconverted
     def detect_pixels(self, images: Tensor) -> Detections:
         """Detect in images of one size.
 
@@ -93,6 +98,7 @@ class Detector:
         info = self.fit(shape[1:3])
         return self.detect(self.preprocess(images), tf.tile(info[tf.newaxis], [shape[0], 1, 1]))
 
+    @yolact_model.unconverted
     def detect_files(self, encoded: Tensor) -> Detections:
         """Detect in image files, each of its own size.
 
@@ -126,6 +132,7 @@ class Detector:
         info = self.fit(tf.shape(images)[1:3])
         return frames.boxes_to_photo(boxes, info), scores
 
+    @yolact_model.unconverted
     def preprocess(self, images: Tensor) -> Tensor:
         """Make inputs of the network, float32 [..., H, W, 3], of images uint8 [..., height, width, 3]."""
         normalization = self.config.normalization

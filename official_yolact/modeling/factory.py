@@ -47,6 +47,7 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
     return model
 
 
+@yolact_model.unconverted
 def assemble_model(config: configs.YolactModel) -> yolact_model.YolactModel:
     """Put the parts of a `YolactModel` together for weights that come from a file.
 

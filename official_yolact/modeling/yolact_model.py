@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import tensorflow as tf
 import tf_keras
 
 from official_yolact.schema import RawOutputs
 from official_yolact.schema import Tensor
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def unconverted(function: _Function) -> _Function:
+    """Keep autograph out of a function or method, and out of everything that it calls.
+
+    Autograph rewrites the source of a function before TensorFlow traces it, so that `if` and `for` may depend
+    on tensors. `tf.function(autograph=False)` spares one function only: Keras has the `call` of each layer in
+    it rewritten all the same, and whatever that calls. Nothing in this library needs it, and it costs time
+    before the first training step. In such a function `if` on a tensor is an error.
+    """
+    return cast(_Function, tf.autograph.experimental.do_not_convert(function))
 
 
 class YolactModel(tf_keras.Model):
@@ -47,6 +61,11 @@ class YolactModel(tf_keras.Model):
         self.mask_iou_head = mask_iou_head
         self._detail_level = str(min_level - 1)
         self._levels = [str(level) for level in range(min_level, max_level + 1)]
+
+    @unconverted
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the network, `unconverted`."""
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> RawOutputs:
         """Compute the raw outputs.

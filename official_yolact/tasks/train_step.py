@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from official_yolact.modeling import yolact_model
 from official_yolact.optimizers import guarded_update
 from official_yolact.schema import Tensor
 from official_yolact.tasks import accumulation
@@ -75,6 +76,7 @@ class TrainStep:
         self._decay = decay
         self.options = StepOptions()
 
+    @yolact_model.unconverted
     def __call__(self, inputs: Any, model: tf_keras.Model, optimizer: Any) -> StepResult:
         """Do the step on this replica's part of the batch.
 

@@ -26,6 +26,7 @@ from official_yolact.files import storage
 from official_yolact.losses import yolact_loss
 from official_yolact.modeling import detector
 from official_yolact.modeling import factory
+from official_yolact.modeling import yolact_model
 from official_yolact.optimizers import moving_average
 from official_yolact.tasks import annotation_file
 from official_yolact.tasks import thresholds
@@ -152,6 +153,7 @@ class YolactTask(base_task.Task):
         names = (*self._list_losses(), GRADIENT_NORM, POSITIVES, UNUSABLE)
         return [_FiniteMean(name) for name in names]
 
+    @yolact_model.unconverted
     def train_step(
         self, inputs: Any, model: tf_keras.Model, optimizer: Any, metrics: Any = None
     ) -> dict[str, tf.Tensor]:
@@ -169,6 +171,7 @@ class YolactTask(base_task.Task):
         total = tf.where(result.is_loss_finite, result.losses[train_step.TOTAL], 0.0)
         return {self.loss: total, **{name: value for name, (value, _) in logs.items()}}
 
+    @yolact_model.unconverted
     def validation_step(
         self, inputs: Any, model: tf_keras.Model, metrics: Any = None
     ) -> dict[str, tf.Tensor]:

@@ -77,7 +77,20 @@ def test_the_detail_of_each_backbone_reaches_the_prototypes(backbone, small_conf
         total = tf.reduce_sum(outputs["prototypes"])
     _assert_outputs(config, outputs)
     assert np.any(tape.gradient(total, model.protonet.lateral.kernel))
-    assert np.any(model.protonet.lateral.kernel)
+    model.protonet.lateral.kernel.assign(tf.ones_like(model.protonet.lateral.kernel))
+    assert np.any(model(_image(config), training=False)["prototypes"] != outputs["prototypes"])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+def test_prototypes_begin_as_if_there_were_no_detail(scale, small_config):
+    config = small_config("mobilenet")
+    config.protonet.detail = True
+    protonet = factory.build_model(config).protonet
+    features = tf.random.stateless_normal([1, 8, 8, protonet.convs[0].kernel.shape[2]], [1, 2])
+    detail = scale * tf.random.stateless_normal([1, 16, 16, protonet.lateral.kernel.shape[2]], [3, 4])
+    found = protonet(features, detail)
+    assert np.any(found)
+    np.testing.assert_array_equal(found, protonet(features, tf.zeros_like(detail)))
 
 
 def test_a_backbone_without_the_level_of_the_detail_is_named(small_config):

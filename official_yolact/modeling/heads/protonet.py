@@ -17,7 +17,9 @@ class Protonet(tf_keras.layers.Layer):
     """Three 3x3 convolutions, bilinear doubling, one more, and a 1x1 to K prototypes, ReLU after each.
 
     With `config.detail` a 1x1 convolution of finer features is added where the resolution is doubled. The
-    original has no such step; it is that of a feature pyramid (arXiv 1612.03144).
+    original has no such step; it is that of a feature pyramid (arXiv 1612.03144). Its weights begin at 0, so
+    that the prototypes begin as those without it: no activation bounds the finer features of MobileNetV2,
+    and with ImageNet's weights they would drown the others and leave prototypes that stay 0.
 
     Attributes:
       convs: the four 3x3 convolutions; the resolution is doubled before the last.
@@ -34,7 +36,9 @@ class Protonet(tf_keras.layers.Layer):
         ]
         self.upsample = tf_keras.layers.UpSampling2D(2, interpolation="bilinear", name="upsample")
         self.lateral = (
-            tf_keras.layers.Conv2D(config.num_filters, 1, name="lateral") if config.detail else None
+            tf_keras.layers.Conv2D(config.num_filters, 1, kernel_initializer="zeros", name="lateral")
+            if config.detail
+            else None
         )
         self.project = tf_keras.layers.Conv2D(config.num_prototypes, 1, name="project")
 
