@@ -49,3 +49,26 @@ def test_short_loops_are_judged_over_a_hundred_steps():
 
 def test_a_few_steps_are_too_few_to_judge():
     assert not any(feed([PLATEAU] * 12, steps_per_loop=5))
+
+
+# Of a training of MobileNetV2 from ImageNet's weights on 92 photos, in batches of 4, whose masks all stayed empty.
+NOISY = [
+    16.55, 5.54, 5.02, 5.09, 5.79, 5.71, 5.99, 5.66, 5.61, 5.22, 5.44, 5.87, 5.45, 5.68, 5.30, 5.62, 5.86, 5.53,
+    6.07, 5.30, 5.65, 5.93, 5.40, 5.62, 5.21, 5.19, 4.70, 4.99,
+]  # fmt: skip
+
+
+def test_a_loss_that_goes_up_and_down_there_is_reported_where_its_mean_does_not_fall():
+    messages = feed(NOISY)
+    assert [bool(message) for message in messages].count(True) == 1
+    at = next(i for i, message in enumerate(messages) if message)
+    assert 20 <= at < len(NOISY) - 1
+    assert f"since step {50 + 50 * (at - 20)}" in messages[at]
+
+
+def test_it_is_not_where_the_mean_falls_or_too_little_was_seen():
+    up_and_down = [5.9, 5.7] * 15
+    assert any(feed(up_and_down, steps_per_loop=60))
+    assert not any(feed([loss - 0.02 * i for i, loss in enumerate(up_and_down)], steps_per_loop=60))
+    assert not any(feed(up_and_down, steps_per_loop=30))
+    assert not any(feed(up_and_down[:15], steps_per_loop=120))
