@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       Exit code: 0 done; 1 findings of a check; 2 usage, unusable input, a training that cannot go
       on, or a fault of this program; 130 interrupted. Closed or full standard streams change none.
     """
+    if argv is None:  # a program of its own: its environment is nobody else's
+        keras_choice.leave_out_keras_3()
     words = list(sys.argv[1:] if argv is None else argv)
     with streams.lenient():
         return _run(words)
@@ -64,7 +66,6 @@ def _run(words: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:
         return failures.report(error, words)
-    keras_choice.leave_out_keras_3()
     if not getattr(args, "keeps_log", False):
         _quiet_tensorflow()
     try:

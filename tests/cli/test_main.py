@@ -159,22 +159,29 @@ def test_warnings_of_the_package_are_lines_of_the_program(run_as, capsys):
     assert logging.getLogger("official_yolact").propagate
 
 
-def test_keras_3_is_not_imported_unless_it_was_asked_for(run_as, monkeypatch):
+def test_the_program_imports_no_keras_3_unless_it_was_asked_for():
     statements = (
-        "import os, sys\nfrom official_yolact.environment import keras_choice\nkeras_choice.leave_out_keras_3()\n"
+        "import sys\nfrom official_yolact.cli import main\nsys.argv[1:] = ['--version']\nmain.main()\n"
         "import tensorflow\nprint(*[name for name in ('keras', 'sklearn', 'tf_keras') if name in sys.modules])"
     )
     environment = {name: value for name, value in ALONE.items() if name != "TF_USE_LEGACY_KERAS"}
     ran = subprocess.run(
         [sys.executable, "-c", statements], env=environment, capture_output=True, text=True, check=True
     )
-    assert ran.stdout.split() == ["tf_keras"]
+    assert ran.stdout.splitlines()[-1].split() == ["tf_keras"]
+
+
+def test_the_environment_of_another_program_stays(run_as, monkeypatch):
     monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
     run_as(lambda args: 0)
-    assert os.environ["TF_USE_LEGACY_KERAS"] == "1"
+    assert "TF_USE_LEGACY_KERAS" not in os.environ
+    monkeypatch.setattr(sys, "argv", ["yolact", "--version"])
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
-    run_as(lambda args: 0)
+    assert main.main() == 0
     assert os.environ["TF_USE_LEGACY_KERAS"] == "0"
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS")
+    assert main.main() == 0
+    assert os.environ["TF_USE_LEGACY_KERAS"] == "1"
 
 
 def test_tensorflow_is_quiet_unless_told_otherwise(run_as, monkeypatch):
