@@ -51,7 +51,7 @@ def test_a_few_steps_are_too_few_to_judge():
     assert not any(feed([PLATEAU] * 12, steps_per_loop=5))
 
 
-# Of a training of MobileNetV2 from ImageNet's weights on 92 photos, in batches of 4, whose masks all stayed empty.
+# Of a training of MobileNetV2 from ImageNet's weights on 92 photos, in batches of 4, whose mask AP stayed 0.
 NOISY = [
     16.55, 5.54, 5.02, 5.09, 5.79, 5.71, 5.99, 5.66, 5.61, 5.22, 5.44, 5.87, 5.45, 5.68, 5.30, 5.62, 5.86, 5.53,
     6.07, 5.30, 5.65, 5.93, 5.40, 5.62, 5.21, 5.19, 4.70, 4.99,

@@ -19,7 +19,7 @@ class Protonet(tf_keras.layers.Layer):
     With `config.detail` a 1x1 convolution of finer features is added where the resolution is doubled. The
     original has no such step; it is that of a feature pyramid (arXiv 1612.03144). Its weights begin at 0, so
     that the prototypes begin as those without it: no activation bounds the finer features of MobileNetV2,
-    and with ImageNet's weights they would drown the others and leave prototypes that stay 0.
+    and with ImageNet's weights they would drown the others, and masks would not be learned.
 
     Attributes:
       convs: the four 3x3 convolutions; the resolution is doubled before the last.
