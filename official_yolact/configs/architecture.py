@@ -9,7 +9,11 @@ from typing import Any
 FREEZE_BN = "task.model.freeze_bn"
 _MODEL = "task.model."
 # What comes after the network, or sets only its initial values.
-_MAY_CHANGE = ("task.model.detection_generator.", "task.model.class_prior")
+_MAY_CHANGE = (
+    "task.model.detection_generator.",
+    "task.model.class_prior",
+    "task.model.initial_output_std",
+)
 # Keys that only training reads.
 _OF_TRAINING = (
     FREEZE_BN,

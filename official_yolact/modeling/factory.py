@@ -40,6 +40,8 @@ def build_model(config: configs.YolactModel, seed: int = 0) -> yolact_model.Yola
     initial_weights.seed_weights(model, seed)
     if config.class_prior:
         initial_weights.set_class_prior(model, config.class_prior)
+    if config.initial_output_std:
+        initial_weights.set_output_std(model, config.initial_output_std)
     if config.freeze_bn:
         freeze_batch_norms(model)
     for name in config.freeze:

@@ -50,6 +50,27 @@ def set_class_prior(model: Any, prior: float) -> None:
     model.semantic_head.conv.bias.assign(semantic)
 
 
+def set_output_std(model: Any, std: float) -> None:
+    """Scale the initial kernels of the layers that compute predictions to one standard deviation.
+
+    Source: the focal loss paper (arXiv 1708.02002) starts them with 0.01; the original as all others. Where
+    the backbone's outputs are large, the first predictions are otherwise so large that the class prior is
+    drowned, coefficients are -1 or 1, where tanh has no gradient, and a good part of a short training is
+    spent on forgetting them.
+
+    Args:
+      model: built `YolactModel`.
+      std: of the kernels for boxes, class logits, coefficients, qualities and semantic logits.
+    """
+    head = model.head
+    layers = [head.box_conv, head.class_conv, head.coefficient_conv, model.semantic_head.conv]
+    if head.quality_conv is not None:
+        layers.append(head.quality_conv)
+    for layer in layers:
+        kernel = layer.kernel.numpy()
+        layer.kernel.assign(kernel * np.float32(std / np.std(kernel, dtype=np.float64)))
+
+
 def flatten_layers(model: Any) -> list[Any]:
     """List the model and all layers below it, each once, in the order in which they were attached."""
     return list(model._flatten_layers())

@@ -158,6 +158,7 @@ def test_weights_are_named_unless_none_are_asked_for(init: Any) -> None:
     assert "init_checkpoint" not in task
     assert task["model"]["backbone"]["resnet"] == {"model_id": 18, "depth_multiplier": 0.5}
     assert "freeze_bn" not in task["model"]
+    assert "initial_output_std" not in task["model"]
 
 
 @pytest.mark.parametrize(

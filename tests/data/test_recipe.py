@@ -269,6 +269,7 @@ def test_a_whole_model_is_told_from_a_backbone(tmp_path: pathlib.Path) -> None:
         assert params.task.init_checkpoint_modules == modules
         assert params.task.model.freeze_bn is True
         assert params.task.model.freeze_backbone_level == 2
+        assert params.task.model.initial_output_std == (0.002 if modules == "backbone" else 0)
 
 
 @pytest.mark.parametrize(

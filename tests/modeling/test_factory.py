@@ -288,6 +288,39 @@ def test_a_level_that_the_backbone_has_not_cannot_be_frozen(small_config):
         factory.build_model(config)
 
 
+def test_predictions_begin_small_whatever_the_scale_of_the_features(small_config):
+    config = small_config("yolact_resnet", (64, 64))
+    config.class_prior, config.head.predict_quality = 0.01, True
+    plain = factory.build_model(config, seed=3)
+    config.initial_output_std = 0.01
+    model = factory.build_model(config, seed=3)
+    names = ("box_conv", "class_conv", "coefficient_conv", "quality_conv")
+    for ours, theirs in (
+        *((getattr(model.head, name), getattr(plain.head, name)) for name in names),
+        (model.semantic_head.conv, plain.semantic_head.conv),
+    ):
+        np.testing.assert_allclose(np.std(ours.kernel, dtype=np.float64), 0.01, rtol=1e-5)
+        # The same draw, scaled; biases are those of the prior.
+        direction = ours.kernel.numpy() / np.linalg.norm(ours.kernel)
+        np.testing.assert_allclose(direction, theirs.kernel / np.linalg.norm(theirs.kernel), atol=1e-6)
+        np.testing.assert_array_equal(ours.bias, theirs.bias)
+    for ours, theirs in (
+        (model.head.conv, plain.head.conv),
+        (model.protonet.project, plain.protonet.project),
+    ):
+        np.testing.assert_array_equal(ours.kernel, theirs.kernel)
+    # Features of 5, as those of MobileNetV2 with ImageNet's weights: a prior of 0.01 still holds.
+    features = {
+        str(level): 5 * np.random.default_rng(level).normal(size=[1, 8, 8, model.head.conv.kernel.shape[2]])
+        for level in (3, 4)
+    }
+    features = {level: np.maximum(0, each).astype(np.float32) for level, each in features.items()}
+    logits = [each.head(features)["cls_outputs"].numpy() for each in (plain, model)]
+    background = [tf.nn.softmax(each).numpy()[..., 0] for each in logits]
+    assert background[1].min() > 0.5
+    assert background[0].min() < 0.01
+
+
 def test_a_class_prior_starts_anchors_and_semantic_pixels_at_that_probability(small_config):
     config = small_config("yolact_resnet", (64, 64))
     config.class_prior = 0.02

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 # Written for each data set, or decided anew.
-_OF_THE_SET = ("num_classes", "input_size", "min_level", "max_level", "anchor", "class_prior")
+_OF_THE_SET = (
+    "num_classes",
+    "input_size",
+    "min_level",
+    "max_level",
+    "anchor",
+    "class_prior",
+    "initial_output_std",
+)
 _OF_TRAINING = ("freeze_bn", "freeze_backbone_level", "freeze")
 _CHOICES = ("backbone", "decoder")
 _LIMITS = ("max_detections", "nms_top_k")

@@ -193,6 +193,11 @@ def _format_model(recipe: recipe_lib.Recipe) -> list[str]:
             "    # Starts with few objects expected, which new layers on few photos and random weights need.",
             "    class_prior: 0.01",
         ]
+        if recipe.init_checkpoint and recipe.init_modules == "backbone":
+            lines += [
+                "    # What imported weights compute may be large; predictions start small all the same.",
+                "    initial_output_std: 0.002",
+            ]
     return [*lines, *_format_limits(recipe), *_format_freezing(recipe)]
 
 
