@@ -266,9 +266,10 @@ class YolactModel(hyperparams.Config):
     )
     initial_output_std: float = setting(
         0.0,
-        "standard deviation of the initial kernels that compute boxes, classes, coefficients and semantic "
-        "logits; 0: Glorot's, as of all other layers and of the original. Few photos on a backbone whose "
-        "outputs are large, as MobileNetV2's are with ImageNet's weights, need a small one, such as 0.002",
+        "standard deviation of the initial kernels that compute boxes, classes, coefficients, qualities and "
+        "semantic logits; 0: Glorot's, as of all other layers and of the original. Few photos on a backbone "
+        "whose outputs are large, as MobileNetV2's are with ImageNet's weights, need a small one, such as "
+        "0.002",
         Rule(lambda value: 0 <= value <= 1, "from 0 to 1"),
     )
     freeze_backbone_level: int = setting(

@@ -55,8 +55,8 @@ def set_output_std(model: Any, std: float) -> None:
 
     Source: the focal loss paper (arXiv 1708.02002) starts them with 0.01; the original as all others. Where
     the backbone's outputs are large, the first predictions are otherwise so large that the class prior is
-    drowned, coefficients are -1 or 1, where tanh has no gradient, and a good part of a short training is
-    spent on forgetting them.
+    drowned and many coefficients are near -1 or 1, where tanh has little gradient, and a good part of a short
+    training is spent on forgetting them.
 
     Args:
       model: built `YolactModel`.

@@ -51,8 +51,8 @@ class MaskPlateau:
             f"mask_loss has stood at {result.mask_loss:.3f} since step {stood[0][0]}: that is "
             f"{self._plateau:.3f} (mask_weight x ln 2) and the window's border, the loss of masks that are "
             "0.5 everywhere. Masks are not learning. Start from pretrained weights (task.init_checkpoint), "
-            "set task.model.class_prior=0.01 and task.model.initial_output_std=0.002, lengthen the warm-up, "
-            "lower the learning rate, or train batch norm (task.model.freeze_bn=false)."
+            "set task.model.class_prior=0.01, lengthen the warm-up, lower the learning rate, or train batch "
+            "norm (task.model.freeze_bn=false)."
         )
 
     def _is_long(self, stood: list[tuple[int, float]]) -> bool:
