@@ -78,6 +78,8 @@ def configure(row: matrix_plan.Row, records: str) -> dict[str, Any]:
         "task": {
             "init_checkpoint": "",
             "init_checkpoint_modules": "all",
+            # Short recipes of few photos have both.
+            "backbone_learning_rate_multiplier": 0.5 if row["average"] == "ema" else 1,
             "model": {
                 "input_size": [64, 64],
                 "num_classes": 7,

@@ -25,6 +25,7 @@ _REDUCTIONS = {"mirrored": ("nccl", "hierarchical_copy"), "multi_worker_mirrored
 _PIXEL = 1.0  # the original's mean and torchvision's differ by half a grey level
 _STRATEGY = "runtime.distribution_strategy"
 _OPTIMIZATION = "trainer.optimizer_config."
+OF_MANY_RATES = ("torch_sgd", "sgd", "adam", "adamw", "lamb", "lars", "rmsprop", "adagrad")
 
 _Contradiction = tuple[str, ...]
 """Key path, rule, cure, and the paths of the other keys that the rule reads."""
@@ -51,6 +52,7 @@ def check_contradictions(params: experiments.YolactExperiment) -> Iterator[findi
         _check_workers,
         _check_steps,
         _check_clipping,
+        _check_multiplier,
         _check_scaling,
         _check_weights,
     ):
@@ -236,6 +238,15 @@ def _check_clipping(params: experiments.YolactExperiment) -> Iterator[_Contradic
     if len(names) > 1:
         rule = f"is set beside {names[0]}: gradients are clipped one way"
         yield f"{prefix}{names[1]}", rule, "keep one of them", f"{prefix}{names[0]}"
+
+
+def _check_multiplier(params: experiments.YolactExperiment) -> Iterator[_Contradiction]:
+    kind = params.trainer.optimizer_config.optimizer.type
+    if params.task.backbone_learning_rate_multiplier != 1 and kind not in OF_MANY_RATES:
+        other = f"{_OPTIMIZATION}optimizer.type"
+        rule = f"does not go with {other} {kind!r}, which has one rate for all variables"
+        cure = f"write 1, or take one of {', '.join(OF_MANY_RATES)}"
+        yield "task.backbone_learning_rate_multiplier", rule, cure, other
 
 
 def _check_scaling(params: experiments.YolactExperiment) -> Iterator[_Contradiction]:

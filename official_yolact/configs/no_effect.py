@@ -43,6 +43,8 @@ def find_ignored(
         path = "task.model.detection_generator.one_class_factor"
         ignored[path] = "task.model.detection_generator.one_class_iou is null"
     ignored |= {f"task.losses.{name}": why for name, why in _list_unread_losses(params.task.losses).items()}
+    if "backbone" in params.task.model.freeze:
+        ignored["task.backbone_learning_rate_multiplier"] = "task.model.freeze names the backbone"
     if not params.trainer.early_stopping_patience:
         ignored["trainer.early_stopping_min_delta"] = "trainer.early_stopping_patience is 0"
     for path, why in ignored.items():

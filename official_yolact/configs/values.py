@@ -15,7 +15,7 @@ from official_yolact.configs import finding
 from official_yolact.configs import model_garden
 from official_yolact.configs import settings
 
-NOT_BUILT = ("slide",)
+NOT_BUILT = ("slide", "adafactor")
 """Optimizers of which Model Garden has the name and no code."""
 
 

@@ -473,6 +473,13 @@ class YolactTask(cfg.TaskConfig):
     init_checkpoint_modules: str = setting(
         "all", "what is loaded of `init_checkpoint`", one_of("all", "backbone")
     )
+    backbone_learning_rate_multiplier: float = setting(
+        1.0,
+        "learning rate of the backbone as a multiple of that of all other layers. A backbone with imported "
+        "weights keeps more of what it knows with a small one, such as 0.1; the original trains all with one "
+        "rate",
+        POSITIVE,
+    )
     model: YolactModel = section(YolactModel)
     losses: Losses = section(Losses)
     train_data: DataConfig = section(

@@ -26,6 +26,13 @@ def find_scaler(optimizer: Any) -> Any:
     return optimizer
 
 
+def find_innermost(optimizer: Any) -> Any:
+    """Find the optimizer that updates the weights in an optimizer of optimizers."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
 def apply_where(
     accepted: Tensor, judges_scale: Tensor, optimizer: Any, gradients: list[Any], variables: list[Any]
 ) -> None:
@@ -63,7 +70,7 @@ def _decide(
         return tf.constant(True)
 
     def count() -> Tensor:
-        _strip(optimizer).iterations.assign_add(1)
+        find_innermost(optimizer).iterations.assign_add(1)
         return tf.constant(False)
 
     scaler = find_scaler(optimizer)
@@ -76,7 +83,7 @@ def _decide(
 
 
 def _update(optimizer: Any, gradients: list[Any], hidden: _Hidden) -> None:
-    _strip(optimizer).apply_gradients(
+    find_innermost(optimizer).apply_gradients(
         list(zip(gradients, hidden.variables, strict=True)), experimental_aggregate_gradients=False
     )
     if isinstance(optimizer, moving_average.MovingAverage):
@@ -90,10 +97,3 @@ def _rescale(strategy: Any, scaler: Any, accepted: Any) -> Tensor:
         signal = strategy.extended.call_for_each_replica(tf.identity, args=(signal,))
     scaler._loss_scale.update([signal])
     return tf.constant(True)
-
-
-def _strip(optimizer: Any) -> Any:
-    """Return the innermost optimizer, which updates the weights."""
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-    return optimizer

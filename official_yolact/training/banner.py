@@ -57,7 +57,7 @@ def describe_run(
     if trains:
         rows += [
             ("batch", _describe_batch(params, devices.strategy.num_replicas_in_sync)),
-            ("learning rate", _describe_learning_rate(params.trainer.optimizer_config)),
+            ("learning rate", _describe_learning_rate(params)),
             ("steps", _describe_steps(params, mode, repeats)),
         ]
     rows += [
@@ -155,9 +155,11 @@ def _describe_batch(params: experiments.YolactExperiment, num_replicas: int) -> 
     return f"{text} in {parts} parts of {batch // num_replicas // parts}" if parts > 1 else text
 
 
-def _describe_learning_rate(config: configs.OptimizationConfig) -> str:
+def _describe_learning_rate(params: experiments.YolactExperiment) -> str:
+    config, multiplier = params.trainer.optimizer_config, params.task.backbone_learning_rate_multiplier
     average = ", moving average of the weights" if config.ema else ""
-    return f"{describe_schedule(config)} ({config.optimizer.type}{average})"
+    backbone = f", {multiplier:g} times that for the backbone" if multiplier != 1 else ""
+    return f"{describe_schedule(config)}{backbone} ({config.optimizer.type}{average})"
 
 
 def _describe_steps(

@@ -9,7 +9,12 @@ from official_yolact.configs import architecture
 
 _BATCH = "task.train_data.global_batch_size"
 _ORDER = ("task.seed", "task.train_data.input_path", "task.train_data.shuffle_buffer_size")
-_SCHEDULE = ("trainer.train_steps", "trainer.optimizer_config.", "schedule_batch_size")
+_SCHEDULE = (
+    "trainer.train_steps",
+    "trainer.optimizer_config.",
+    "schedule_batch_size",
+    "task.backbone_learning_rate_multiplier",
+)
 
 Changes = dict[str, tuple[Any, Any]]
 

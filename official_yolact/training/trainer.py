@@ -15,6 +15,7 @@ from official.core import base_trainer
 from official_yolact import hosts
 from official_yolact.configs import yolact as configs
 from official_yolact.optimizers import moving_average
+from official_yolact.optimizers import rate_multiplier
 from official_yolact.tasks import fault_record
 from official_yolact.tasks import train_step
 from official_yolact.training import input_stage
@@ -73,6 +74,9 @@ class YolactTrainer(base_trainer.Trainer):
         )
         self._trains = kwargs.get("train", True)
         if self._trains:
+            multiplier = config.task.backbone_learning_rate_multiplier
+            if multiplier != 1:
+                rate_multiplier.multiply_rate(optimizer, model.backbone.trainable_variables, multiplier)
             create_slots(optimizer, model.trainable_variables)
             self._prepare_step()
 

@@ -159,6 +159,7 @@ def test_weights_are_named_unless_none_are_asked_for(init: Any) -> None:
     assert task["model"]["backbone"]["resnet"] == {"model_id": 18, "depth_multiplier": 0.5}
     assert "freeze_bn" not in task["model"]
     assert "initial_output_std" not in task["model"]
+    assert "backbone_learning_rate_multiplier" not in task
 
 
 @pytest.mark.parametrize(

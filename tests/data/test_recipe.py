@@ -269,7 +269,12 @@ def test_a_whole_model_is_told_from_a_backbone(tmp_path: pathlib.Path) -> None:
         assert params.task.init_checkpoint_modules == modules
         assert params.task.model.freeze_bn is True
         assert params.task.model.freeze_backbone_level == 2
-        assert params.task.model.initial_output_std == (0.002 if modules == "backbone" else 0)
+        std, multiplier, rate = (0.002, 0.1, 1e-3) if modules == "backbone" else (0, 1, 5e-4)
+        assert params.task.model.initial_output_std == std
+        assert params.task.backbone_learning_rate_multiplier == multiplier
+        cosine = params.trainer.optimizer_config.learning_rate.cosine
+        expected = recipe_lib.choose_learning_rate(recipe.batch, True, adapts_backbone=modules == "backbone")
+        assert cosine.initial_learning_rate == expected == pytest.approx(rate * (recipe.batch / 4) ** 0.5)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,29 @@ def values(model_dir, slots=False):
     }
 
 
+def test_the_backbone_moves_by_its_multiple_of_the_rate_and_all_else_as_before(tiny_records, tmp_path):
+    moved = {}
+    for multiplier in ("1.0", "0.25"):
+        terms = ("trainer.train_steps=1", f"task.backbone_learning_rate_multiplier={multiplier}")
+        model_dir = str(tmp_path / multiplier)
+        run.run(small(tiny_records, *terms), "train", model_dir)
+        moved[multiplier] = values(model_dir)
+    start = small(tiny_records)
+    run.prepare(start)
+    parts = task_factory.get_task(start.task).build_model().checkpoint_items
+    tf.train.Checkpoint(**parts).save(str(tmp_path / "initial" / "ckpt"))
+    initial = values(str(tmp_path / "initial"))
+    trained = [name for name in moved["1.0"] if name.split("/")[0] in parts and "moving_" not in name]
+    assert {"backbone" in name for name in trained if (moved["1.0"][name] != initial[name]).any()} == {
+        True,
+        False,
+    }
+    for name in trained:
+        whole, part = (moved[multiplier][name] - initial[name] for multiplier in ("1.0", "0.25"))
+        expected = 0.25 * whole if "backbone" in name else whole
+        np.testing.assert_allclose(part, expected, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
 def test_a_small_batch_on_imported_statistics_trains_no_batch_norm_and_records_it(tiny_records, tmp_path):
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     run.run(small(tiny_records), "train", first)

@@ -55,6 +55,9 @@ LEAST_STEPS = 200
 _ENOUGH_STEPS, _ENOUGH_FRESH_STEPS = 1_500, 2_000
 """So many steps must fit before the input may be larger; random weights need more."""
 _ADAM_RATE, _ADAM_BATCH = 5e-4, 4
+BACKBONE_MULTIPLIER = 0.1
+"""Of the learning rate, for an imported backbone below new layers and few photos."""
+_NEW_LAYERS_RATE = 1e-3  # with that multiplier
 _FRESH_RATE = 2e-3
 _SGD_RATE, _SGD_BATCH = 1e-3, 8
 _DECAYS = (0.35, 0.75, 0.875, 0.9375)
@@ -130,6 +133,7 @@ class Recipe(grid_fit.Fit):
       boundaries: steps at which the rate is divided by 10; empty with Adam.
       init_checkpoint: where weights come from; empty: random.
       init_modules: `all` or `backbone`.
+      adapts_backbone: whether few photos teach new layers on an imported backbone.
       records: folder of the TFRecords.
       network: as far as it decides what a step costs; None: not known.
       plan: times on this machine; None: not known.
@@ -157,6 +161,7 @@ class Recipe(grid_fit.Fit):
     boundaries: tuple[int, ...]
     init_checkpoint: str
     init_modules: str
+    adapts_backbone: bool
     records: str
     network: step_cost.Network | None
     plan: schedule_plan.Plan | None
@@ -279,6 +284,7 @@ def decide(
     objects, shapes = _measure(train, train_images)
     statistics.read_image_sizes(val, val_images)
     adam = few or name in ADAM_MODELS
+    adapts_backbone = few and modules == "backbone" and bool(init_checkpoint)
     batch = batch or min(images, 8 * gpus if gpus else 4)
     counts = [len(listed) for source in (train, val) for listed in source.annotations.values()]
     # Random weights on a CPU have a network of their own, unless another was asked for.
@@ -317,10 +323,16 @@ def decide(
         epochs=epochs or max(1, round(steps * batch / images)),
         steps=steps,
         wanted_steps=budget.steps,
-        learning_rate=choose_learning_rate(batch, adam, network == FRESH_NETWORK and not init_checkpoint),
+        learning_rate=choose_learning_rate(
+            batch,
+            adam,
+            is_fresh=network == FRESH_NETWORK and not init_checkpoint,
+            adapts_backbone=adapts_backbone,
+        ),
         boundaries=() if adam else tuple(max(1, round(share * steps)) for share in _DECAYS),
         init_checkpoint=init_checkpoint,
         init_modules=modules,
+        adapts_backbone=adapts_backbone,
         records=records,
         network=network,
         plan=plan,
@@ -340,11 +352,13 @@ def choose_experiment(images: int, gpus: int) -> str:
     return SMALL_MODEL if images < FEW_IMAGES or not gpus else LARGE_MODEL
 
 
-def choose_learning_rate(batch: int, adam: bool, is_fresh: bool = False) -> float:
+def choose_learning_rate(
+    batch: int, adam: bool, is_fresh: bool = False, adapts_backbone: bool = False
+) -> float:
     """Scale the learning rate of a known recipe to a batch, as a run does; two digits are kept."""
     rate, written = (_ADAM_RATE, _ADAM_BATCH) if adam else (_SGD_RATE, _SGD_BATCH)
-    if is_fresh and adam:
-        rate = _FRESH_RATE
+    if adam and (is_fresh or adapts_backbone):
+        rate = _FRESH_RATE if is_fresh else _NEW_LAYERS_RATE
     scaled = batch_scaling.scale_rate(rate, written, batch, "adam" if adam else "torch_sgd")
     return float(f"{scaled:.1e}")
 

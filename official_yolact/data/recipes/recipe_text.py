@@ -173,7 +173,13 @@ def _format_start(recipe: recipe_lib.Recipe) -> list[str]:
             "  # Random weights need far more photos and steps than imported ones. Name weights, such as",
             "  # imagenet/mobilenetv2, or a directory that `yolact import-weights` or a training made.",
         ]
-    return [*start, f"  init_checkpoint_modules: {recipe.init_modules}"]
+    start.append(f"  init_checkpoint_modules: {recipe.init_modules}")
+    if recipe.adapts_backbone:
+        start += [
+            "  # What the backbone knows changes at a tenth of the rate; new layers learn at all of it.",
+            f"  backbone_learning_rate_multiplier: {recipe_lib.BACKBONE_MULTIPLIER}",
+        ]
+    return start
 
 
 def _format_model(recipe: recipe_lib.Recipe) -> list[str]:
@@ -193,11 +199,11 @@ def _format_model(recipe: recipe_lib.Recipe) -> list[str]:
             "    # Starts with few objects expected, which new layers on few photos and random weights need.",
             "    class_prior: 0.01",
         ]
-        if recipe.init_checkpoint and recipe.init_modules == "backbone":
-            lines += [
-                "    # What imported weights compute may be large; predictions start small all the same.",
-                "    initial_output_std: 0.002",
-            ]
+    if recipe.adapts_backbone:
+        lines += [
+            "    # What imported weights compute may be large; predictions start small all the same.",
+            "    initial_output_std: 0.002",
+        ]
     return [*lines, *_format_limits(recipe), *_format_freezing(recipe)]
 
 
@@ -390,6 +396,9 @@ def _choose_intervals(recipe: recipe_lib.Recipe) -> tuple[int, int, int]:
 
 
 def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
+    rate = (
+        "1.0e-3" if recipe.adapts_backbone else "2.0e-3 for random weights" if recipe.is_fresh else "5.0e-4"
+    )
     return [
         "    optimizer:",
         "      type: adam",
@@ -401,8 +410,7 @@ def _format_adam(recipe: recipe_lib.Recipe) -> list[str]:
         "    learning_rate:",
         "      type: cosine",
         "      cosine:",
-        f"        # {'2.0e-3 for random weights' if recipe.is_fresh else '5.0e-4'} at batch 4, times the root"
-        f" of {recipe.batch} / 4.",
+        f"        # {rate} at batch 4, times the root of {recipe.batch} / 4.",
         f"        initial_learning_rate: {recipe.learning_rate:.1e}",
         f"        decay_steps: {recipe.steps}",
     ]
